@@ -1,0 +1,105 @@
+"""What every test may count on: a ROS domain of its own, and processes that do not outlive it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Domains whose ports lie below the ones that Linux hands out by itself.
+#: Source: DDS-RTPS 2.5, 9.6.2: port = 7400 + 250 * domain + ..., and ip_local_port_range.
+DOMAINS = range(1, 102)
+
+HAS_ROS = importlib.util.find_spec("rclpy") is not None
+if not HAS_ROS:
+    collect_ignore = ["ros"]
+
+
+def _lock_domain() -> tuple[int, IO[str]]:
+    """A domain that no other test run on this machine uses, locked while the file is open."""
+    folder = Path(tempfile.gettempdir())
+    start = os.getpid() % len(DOMAINS)
+    for domain in (*DOMAINS[start:], *DOMAINS[:start]):
+        try:
+            lock = (folder / f"depthai_ros-domain-{domain}.lock").open("a")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # taken, or made by another user
+            continue
+        return domain, lock
+    raise RuntimeError("every ROS domain is taken by another test run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the domain before anything imports rclpy; child processes inherit it."""
+    domain, lock = _lock_domain()
+    config.add_cleanup(lock.close)
+    os.environ.update(
+        ROS_DOMAIN_ID=str(domain),
+        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+        ROS_LOG_DIR=tempfile.mkdtemp(prefix="depthai_ros-log-"),
+    )
+    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "RCUTILS_CONSOLE_OUTPUT_FORMAT"):
+        os.environ.pop(name, None)
+
+
+def pytest_report_header() -> str:
+    """Say at once what this run cannot show."""
+    if not HAS_ROS:
+        return "test/ros is not run: rclpy cannot be imported (no ROS 2 in this environment)"
+    return f"ROS 2 {os.environ.get('ROS_DISTRO')}, domain {os.environ['ROS_DOMAIN_ID']}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat what failed before pytest started, beside the summary that ends the output."""
+    for what in filter(None, os.environ.get("DEPTHAI_ROS_FAILED_BEFORE", "").split(";")):
+        terminalreporter.write_line(f"FAILED before pytest, see above: {what.strip()}", red=True)
+
+
+def _stop(process: subprocess.Popen[Any], timeout_s: float) -> None:
+    """Ask a process to end, then make it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(
+                f"{process.args!r} did not end within {timeout_s} s of SIGINT"
+            ) from None
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            stream.close()
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """start(*command, **options for Popen): a text-mode process that ends with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start_process(*command: str, **options: Any) -> subprocess.Popen[str]:
+        arguments: Sequence[str] = [str(word) for word in command]
+        processes.append(subprocess.Popen(arguments, text=True, **options))
+        return processes[-1]
+
+    yield start_process
+    failures = []
+    for process in reversed(processes):
+        try:
+            _stop(process, timeout_s=10.0)
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, failures

@@ -1,0 +1,204 @@
+"""Writes docs/api.md and docs/api_coverage.md, from the Gen1 module and the tests that use it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from depthai_ros import depthai
+from depthai_ros.gen1_types import Enumeration
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "test/python"
+
+_HEAD = """# The Gen1 API
+
+Generated from the docstrings of `depthai_ros/depthai.py` by `make docs`.
+
+    from depthai_ros import depthai
+
+Programs that say `import depthai` run unchanged:
+
+    python -m depthai_ros.depthai --device virtual PROGRAM ARGUMENTS
+    depthai-run --device usb PROGRAM ARGUMENTS
+
+Only in a program run like this does `import depthai` mean this module: the official package of that
+name may be installed beside it, and each works. Which device a program gets is told by, in this
+order: a selector in place of its `usb_device` argument, `--device`, the environment variable
+`DEPTHAI_DEVICE`; else `usb`. There is no silent fallback to the virtual device. Firmware for boards
+on USB is the program's own `cmd_file` if there is such a file, else `DEPTHAI_FIRMWARE`.
+
+The keys of a pipeline's configuration are those of [parameters.md](parameters.md) that are not
+marked as the node's; `streams` is a list of names, or of dicts with `name` and `max_fps`.
+
+## Moving from the official Gen1 package
+
+The module is the union of what the releases from June 2020 to February 2021 offered: module
+functions and `entries()` of the first ones, `Device` and typed tensors of the last ones. A blob
+configuration with `NN_config` gives results the present way, one with `tensors` only the older way.
+
+What is different, on purpose:
+
+| | official | here |
+|---|---|---|
+"""
+
+_DEVIATIONS = """
+configuration dict | turned to text, quotes replaced | read as it is: paths, numpy scalars, tuples
+fatal conditions | `abort()` or `exit()` | `RuntimeError`; `SystemExit(0)` for `usb_device="list"`
+out of range | undefined | `IndexError`, `RuntimeError`
+waiting | holds the interpreter's lock and ignores Ctrl-C | lets threads run, Ctrl-C ends it
+waiting for a device that is gone | for ever | returns empty lists
+`get_available_data_packets` | has network results as raw packets | leaves them out
+second `create_pipeline` | half works | ends the first pipeline, starts the second
+mono resolution | that of the first pipeline of the process | that of the running pipeline
+calibration getters | changed a little more by each pipeline | always from what is stored
+second `init_device` | fails and drops the connection | fails, the connection stays
+`disparity` with `disparity_color` | one disturbs the other | both
+`disparity` with `depth` | one of them is not valid | disparity is read back from depth
+stream names | those of one release | those of all releases
+`depth.confidence_threshold` | an error since 0.3 | accepted
+`None` for a text | an error | as if it were not there
+blob that cannot be read | crashes later | `create_pipeline` returns None
+`entries()` too large for the result | crashes | `RuntimeError`, one sentence
+unknown element type in `tensors` | nonsense | `RuntimeError` that names it
+absent key in `video_config` | 0 | its default
+device that comes back | process ends with status 9 if it does not | retried, then the pipeline ends
+standard output | a lot | nothing; messages are logged by the logger `depthai`
+`TensorInfo.Dimension.C` | has a blank in its name | has none
+"""
+
+
+def _table_rows(text: str) -> Iterator[str]:
+    for line in text.strip().splitlines():
+        yield f"| {line} |"
+
+
+def _signature(thing: Any) -> str:
+    """Arguments and result as they are written, without the quotes of delayed annotations."""
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))
+    return re.sub(r"\bself, |(?<=\()self(?=\))|, /", "", text)
+
+
+def _prose(thing: Any) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def members(kind: type) -> dict[str, Any]:
+    """Public attributes that a class defines itself."""
+    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+
+
+def _enumeration(path: str, kind: Any) -> Iterator[str]:
+    yield f"### `{path}`\n\n{_prose(kind)}\n"
+    words = (f"{name} {int(member)}" for name, member in kind.__members__.items())
+    yield ", ".join(words) + "\n"
+
+
+def _class(name: str, kind: type) -> Iterator[str]:
+    if issubclass(kind, Enumeration):
+        yield from _enumeration(name, kind)
+        return
+    yield f"### `{name}`\n\n{_prose(kind)}\n"
+    for member, value in members(kind).items():
+        if isinstance(value, type) and issubclass(value, Enumeration):
+            yield from _enumeration(f"{name}.{member}", value)
+        elif isinstance(value, property):
+            yield f"**`{member}`**  {_prose(value)}\n"
+        elif callable(value):
+            yield f"**`{member}{_signature(value)}`**\n\n{_prose(value)}\n"
+
+
+def api_markdown() -> str:
+    """docs/api.md."""
+    public = {name: getattr(depthai, name) for name in depthai.__all__}
+    parts = [_HEAD + "\n".join(_table_rows(_DEVIATIONS)) + "\n", "## Functions\n"]
+    for name, thing in public.items():
+        if not isinstance(thing, type):
+            parts.append(f"**`{name}{_signature(thing)}`**\n\n{_prose(thing)}\n")
+    parts.append("## Classes\n")
+    for name, thing in public.items():
+        if isinstance(thing, type):
+            parts += _class(name, thing)
+    return "\n".join(parts)
+
+
+# -- which test shows what
+
+#: Names that several classes have -> the test that is about this one.
+BY_HAND = {
+    "Pipeline.get_available_data_packets": "test_class_cannot_be_constructed_by_programs",
+    "NNetPacket.getMetadata": "p05_detection",
+    "DataPacket.getMetadata": "p08_paired_recording",
+    "DataPacket.size": "p01_seed_minimal",
+    "Detections.size": "test_detection_from_the_documented_bytes",
+    "Detection.get_dict": "test_detection_from_the_documented_bytes",
+    "TensorInfo.get_dict": "test_layer_without_a_dimension_says_so",
+    "TensorInfo.name": "p06_raw",
+    "TensorInfo.index": "p06_raw",
+    "TensorInfo.DataType": "test_tensor_has_the_type_and_strides_that_the_device_reports",
+    "CNNPipeline": "p01_seed_minimal",
+    "NNetPacket": "test_sync_delivers_a_result_right_before_its_preview",
+    "TensorEntry": "test_class_cannot_be_constructed_by_programs",
+    "TensorEntryContainer": "test_class_cannot_be_constructed_by_programs",
+    "Detection": "test_detection_from_the_documented_bytes",
+    "Tracklet": "test_tracked_objects_read_the_documented_record",
+    "Pipeline": "test_class_cannot_be_constructed_by_programs",
+    "AutofocusMode": "test_enumeration_behaves_as_the_old_ones",
+    "CameraControl": "test_camera_command_has_its_documented_number",
+    "CameraControl.CamId": "test_enumeration_behaves_as_the_old_ones",
+    "CameraControl.Command": "test_camera_command_has_its_documented_number",
+    "TensorInfo.Dimension": "test_enumeration_behaves_as_the_old_ones",
+}
+
+
+def api_names() -> list[str]:
+    """Every public name: functions, classes, and what classes have."""
+    names = []
+    for name in depthai.__all__:
+        thing = getattr(depthai, name)
+        names.append(name)
+        if isinstance(thing, type) and not issubclass(thing, Enumeration):
+            names += [f"{name}.{member}" for member in members(thing)]
+    return [*names, "__version__", "__dev_version__"]
+
+
+def tests() -> dict[str, str]:
+    """Name of each test of the Gen1 module, or of a whole program -> its source."""
+    found = {path.stem: path.read_text("utf-8") for path in TESTS.glob("gen1_programs/p*.py")}
+    for path in sorted(TESTS.glob("test_gen1_*.py")):
+        text = path.read_text("utf-8")
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found[node.name] = ast.get_source_segment(text, node) or ""
+    return found
+
+
+def covering_test(name: str, sources: dict[str, str]) -> str:
+    """The test that is about a name, else the first one that uses it, "" if there is none."""
+    if name in BY_HAND:
+        return BY_HAND[name] if BY_HAND[name] in sources else ""
+    word = re.compile(rf"\.{name.rpartition('.')[2]}\b")
+    order = sorted(sources, key=lambda test: (test[0] == "p", test))
+    return next((test for test in order if word.search(sources[test])), "")
+
+
+def coverage_markdown() -> str:
+    """docs/api_coverage.md."""
+    sources = tests()
+    rows = (f"| `{name}` | {covering_test(name, sources)} |" for name in api_names())
+    lines = (
+        "# Which test uses which name of the Gen1 API",
+        "",
+        "Generated by `make docs`: the test that is about a name, or the first that uses it.",
+        "Names that begin with p are whole programs in `test/python/gen1_programs`.",
+        "",
+        "| name | test |",
+        "|---|---|",
+        *rows,
+    )
+    return "\n".join(lines) + "\n"
