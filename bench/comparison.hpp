@@ -1,0 +1,77 @@
+// Two ways of moving the same bytes, measured in turns in the same run.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace depthai::bench {
+
+struct Case {
+  std::string name;
+  std::size_t bytes;  // of one packet
+  std::size_t packets;
+  std::function<void()> baseline;
+  std::function<void()> ours;
+};
+
+inline double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// MB/s of moving `bytes` in all.
+inline double measure(std::size_t bytes, const std::function<void()>& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+  return static_cast<double>(bytes) / 1e6 / time.count();
+}
+
+/// What is compared, by the names that its figures have in JSON.
+struct Comparison {
+  const char* name;
+  const char* baseline;
+  const char* ours;
+};
+
+/// Measure all cases, print a table, and write JSON if `--json FILE` is given.
+/// Returns the program's exit status.
+inline int compare(int argc, char** argv, const Comparison& what, const std::vector<Case>& cases) {
+  constexpr int kRounds = 9;  // after one that is not counted; the medians are compared
+  if (argc != 1 && (argc != 3 || std::string(argv[1]) != "--json")) {
+    std::fprintf(stderr, "usage: %s [--json FILE]\n", what.name);
+    return 2;
+  }
+  std::string json;
+  std::printf("%-22s %9s %9s MB/s %9s MB/s %7s\n", "packets of", "bytes", what.baseline, what.ours,
+              "ratio");
+  for (const Case& row : cases) {
+    std::vector<double> baseline, ours;
+    for (int round = 0; round <= kRounds; ++round) {
+      baseline.push_back(measure(row.bytes * row.packets, row.baseline));
+      ours.push_back(measure(row.bytes * row.packets, row.ours));
+    }
+    const double theirs_mb_s = median({baseline.begin() + 1, baseline.end()});
+    const double ours_mb_s = median({ours.begin() + 1, ours.end()});
+    const double ratio = ours_mb_s / theirs_mb_s;
+    std::printf("%-22s %9zu %14.0f %14.0f %7.2f\n", row.name.c_str(), row.bytes, theirs_mb_s,
+                ours_mb_s, ratio);
+    char line[256];
+    std::snprintf(line, sizeof(line),
+                  "%s\n {\"case\": \"%s\", \"bytes\": %zu, \"%s_mb_s\": %.0f, "
+                  "\"%s_mb_s\": %.0f, \"ratio\": %.3f}",
+                  json.empty() ? "" : ",", row.name.c_str(), row.bytes, what.baseline, theirs_mb_s,
+                  what.ours, ours_mb_s, ratio);
+    json += line;
+  }
+  if (argc == 3) std::ofstream(argv[2]) << "{\"" << what.name << "\": [" << json << "]}\n";
+  return 0;
+}
+
+}  // namespace depthai::bench

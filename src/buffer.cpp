@@ -1,0 +1,94 @@
+#include "buffer.hpp"
+
+#include <pthread.h>
+
+#include <cstdlib>
+#include <limits>
+#include <new>
+
+namespace depthai {
+namespace {
+
+constexpr std::size_t kMaxFreeBytes = std::size_t{192} << 20;
+constexpr std::size_t kMaxFreeBlocks = 256;
+constexpr std::size_t kSmallestBlock = 1024;
+
+/// Round up to one of eight sizes per power of two, so that packets of nearly the same size (an
+/// encoded stream) find each other's blocks; at most an eighth is wasted.
+std::size_t block_size(std::size_t size) {
+  if (size <= kSmallestBlock) return kSmallestBlock;
+  std::size_t power = kSmallestBlock;
+  while (power <= size / 2) power *= 2;
+  const std::size_t step = power / 8;
+  return (size + step - 1) / step * step;
+}
+
+}  // namespace
+
+BufferPool::BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks)
+    : max_free_bytes_(max_free_bytes), max_free_blocks_(max_free_blocks) {}
+
+BufferPool::~BufferPool() {
+  for (const Block& block : free_) std::free(block.memory);
+}
+
+BufferPool& BufferPool::shared() {
+  static BufferPool* const pool = [] {
+    // A child of fork() has a copy of the lock, held for ever if a reader held it at that moment:
+    // so nobody but the forking thread may hold it then.
+    ::pthread_atfork([] { shared().mutex_.lock(); }, [] { shared().mutex_.unlock(); },
+                     [] { shared().mutex_.unlock(); });
+    return new BufferPool(kMaxFreeBytes, kMaxFreeBlocks);
+  }();
+  return *pool;
+}
+
+BufferPool::Block BufferPool::take(std::size_t size) {
+  if (size > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
+  const std::size_t wanted = block_size(size);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++statistics_.taken;
+    // Newest first: its pages are the likeliest to be in a cache.
+    for (auto found = free_.rbegin(); found != free_.rend(); ++found) {
+      if (found->size != wanted) continue;
+      const Block block = *found;
+      free_.erase(std::next(found).base());
+      statistics_.free_bytes -= block.size;
+      ++statistics_.reused;
+      return block;
+    }
+  }
+  auto* const memory = static_cast<std::uint8_t*>(std::aligned_alloc(kAlignment, wanted));
+  if (memory == nullptr) throw std::bad_alloc();
+  return {memory, wanted};
+}
+
+void BufferPool::give_back(Block block) noexcept {
+  std::deque<Block> surplus;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(block);
+    statistics_.free_bytes += block.size;
+    while (statistics_.free_bytes > max_free_bytes_ || free_.size() > max_free_blocks_) {
+      statistics_.free_bytes -= free_.front().size;
+      surplus.push_back(free_.front());
+      free_.pop_front();
+    }
+  }
+  for (const Block& old : surplus) std::free(old.memory);
+}
+
+BufferPool::Statistics BufferPool::statistics() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Statistics result = statistics_;
+  result.free_blocks = free_.size();
+  return result;
+}
+
+Buffer::Buffer(std::size_t size, BufferPool& pool)
+    : pool_(pool), size_(size), block_(pool.take(kHeadroom + size + kTailroom)) {}
+
+Buffer::~Buffer() { pool_.give_back(block_); }
+
+}  // namespace depthai

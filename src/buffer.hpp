@@ -1,0 +1,77 @@
+/// Memory for payloads, recycled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+namespace depthai {
+
+/// Keeps blocks of memory that were used once, so that a frame neither allocates nor faults pages
+/// in anew. Bounded: what was returned longest ago goes back to the system first. Thread-safe.
+class BufferPool {
+ public:
+  struct Block {
+    std::uint8_t* memory = nullptr;
+    std::size_t size = 0;
+  };
+  struct Statistics {
+    std::size_t taken = 0;   // blocks handed out so far
+    std::size_t reused = 0;  // of those: without a new allocation
+    std::size_t free_blocks = 0;
+    std::size_t free_bytes = 0;
+  };
+  static constexpr std::size_t kAlignment = 64;
+
+  explicit BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks);
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  ~BufferPool();
+
+  /// At least `size` bytes, contents undefined. Throws std::bad_alloc.
+  Block take(std::size_t size);
+  void give_back(Block block) noexcept;
+  Statistics statistics() const;
+
+  /// The one of this process. Lives for ever: buffers may outlive everything else. Works in a
+  /// child of fork(), too.
+  static BufferPool& shared();
+
+ private:
+  const std::size_t max_free_bytes_;
+  const std::size_t max_free_blocks_;
+  mutable std::mutex mutex_;
+  std::deque<Block> free_;  // oldest first
+  Statistics statistics_;
+};
+
+/// Memory for one payload, with room before and behind it for the ends of a serialised message.
+class Buffer {
+ public:
+  static constexpr std::size_t kHeadroom = 256;
+  static constexpr std::size_t kTailroom = 128;
+
+  /// `size` bytes, contents undefined. Throws std::bad_alloc.
+  explicit Buffer(std::size_t size, BufferPool& pool = BufferPool::shared());
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer();
+
+  /// Aligned to 64 bytes; kHeadroom bytes before and kTailroom bytes behind it are ours, too.
+  std::uint8_t* data() { return block_.memory + kHeadroom; }
+  std::size_t size() const { return size_; }
+
+  /// Held by whoever writes into the ends.
+  std::mutex& ends() { return ends_; }
+
+ private:
+  BufferPool& pool_;
+  const std::size_t size_;
+  const BufferPool::Block block_;
+  std::mutex ends_;
+};
+static_assert(Buffer::kHeadroom % BufferPool::kAlignment == 0, "payloads are aligned");
+
+}  // namespace depthai

@@ -1,0 +1,134 @@
+#include "kernels.hpp"
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace depthai {
+namespace {
+
+using Shape = std::vector<std::size_t>;
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+bool overlap(const Array& a, const Array& b) {
+  return a.data < b.data + b.bytes && b.data < a.data + a.bytes;
+}
+
+// ---- map_table -------------------------------------------------------------------------------
+
+template <typename Source, typename Destination>
+void map_values(const Array& source, const Array& table, const Array& destination) {
+  const auto* const from = reinterpret_cast<const Source*>(source.data);
+  const auto* const through = reinterpret_cast<const Destination*>(table.data);
+  auto* const to = reinterpret_cast<Destination*>(destination.data);
+  const std::size_t count = source.count();
+  for (std::size_t i = 0; i < count; ++i) to[i] = through[from[i]];
+}
+
+struct MapRow {
+  char source, destination;
+  void (*run)(const Array&, const Array&, const Array&);
+};
+constexpr MapRow kMaps[] = {
+    {'B', 'B', &map_values<std::uint8_t, std::uint8_t>},
+    {'B', 'H', &map_values<std::uint8_t, std::uint16_t>},
+    {'B', 'f', &map_values<std::uint8_t, float>},
+    {'H', 'B', &map_values<std::uint16_t, std::uint8_t>},
+    {'H', 'H', &map_values<std::uint16_t, std::uint16_t>},
+    {'H', 'f', &map_values<std::uint16_t, float>},
+};
+
+// ---- mirror ----------------------------------------------------------------------------------
+
+template <std::size_t kBytes>
+void mirror_pixels(const std::uint8_t* from, std::uint8_t* destination, std::size_t rows,
+                   std::size_t columns) {
+  for (std::size_t row = 0; row < rows; ++row) {
+    std::uint8_t* to = destination + (row + 1) * columns * kBytes;
+    for (std::size_t column = 0; column < columns; ++column) {
+      to -= kBytes;
+      std::memcpy(to, from, kBytes);  // a constant size: one or two moves
+      from += kBytes;
+    }
+  }
+}
+
+using MirrorPixels = void (*)(const std::uint8_t*, std::uint8_t*, std::size_t, std::size_t);
+
+/// By channels - 1 and bytes per item: 1, 2, (none), 4.
+constexpr MirrorPixels kMirrors[3][4] = {
+    {&mirror_pixels<1>, &mirror_pixels<2>, nullptr, &mirror_pixels<4>},
+    {&mirror_pixels<2>, &mirror_pixels<4>, nullptr, &mirror_pixels<8>},
+    {&mirror_pixels<3>, &mirror_pixels<6>, nullptr, &mirror_pixels<12>},
+};
+
+}  // namespace
+
+void map_table(const Array& source, const Array& table, const Array& destination) {
+  const MapRow* found = nullptr;
+  for (const MapRow& row : kMaps) {
+    if (row.source == source.type && row.destination == destination.type) found = &row;
+  }
+  require(found != nullptr, "map_table: must be uint8 or uint16 -> uint8, uint16 or float32");
+  require(table.type == destination.type && table.count() == (source.type == 'B' ? 256U : 65536U),
+          "map_table: the table must have 256 (uint8) or 65536 (uint16) entries of the "
+          "destination's type");
+  require(source.count() == destination.count(),
+          "map_table: source and destination must have the same number of elements");
+  const bool in_place = source.data == destination.data && source.type == destination.type;
+  require((in_place || !overlap(source, destination)) && !overlap(table, destination),
+          "map_table: source, table and destination must not overlap");
+  found->run(source, table, destination);
+}
+
+void interleave(const Array& source, const Array& destination) {
+  const Shape& planes = source.shape;
+  require(source.type == 'B' && destination.type == 'B' && planes.size() == 3 && planes[0] == 3 &&
+              destination.shape == Shape{planes[1], planes[2], 3},
+          "interleave: must be (3, H, W) -> (H, W, 3) uint8");
+  require(!overlap(source, destination), "interleave: source and destination must not overlap");
+  const std::size_t count = planes[1] * planes[2];
+  const std::uint8_t* const first = source.data;
+  const std::uint8_t* const second = first + count;
+  const std::uint8_t* const third = second + count;
+  std::uint8_t* const to = destination.data;
+  for (std::size_t i = 0; i < count; ++i) {
+    to[3 * i] = first[i];
+    to[3 * i + 1] = second[i];
+    to[3 * i + 2] = third[i];
+  }
+}
+
+void mirror(const Array& source, const Array& destination) {
+  const Shape& shape = source.shape;
+  const std::size_t channels = shape.size() == 3 ? shape[2] : 1;
+  const bool known_type = source.type == 'B' || source.type == 'H' || source.type == 'f';
+  require((shape.size() == 2 || shape.size() == 3) && channels >= 1 && channels <= 3 &&
+              known_type && destination.type == source.type && destination.shape == shape,
+          "mirror: must be (H, W) or (H, W, 1..3) uint8, uint16 or float32, both alike");
+  require(!overlap(source, destination), "mirror: source and destination must not overlap");
+  kMirrors[channels - 1][source.item_bytes - 1](source.data, destination.data, shape[0], shape[1]);
+}
+
+// Each pixel is one load and one store of four bytes; the fourth is overwritten by its neighbour.
+void colorize(const Array& source, const Array& table, const Array& destination) {
+  const Shape& shape = source.shape;
+  require(source.type == 'B' && table.type == 'B' && destination.type == 'B' && shape.size() == 2 &&
+              table.shape == Shape{256, 3} && destination.shape == Shape{shape[0], shape[1], 3},
+          "colorize: must be (H, W) through (256, 3) -> (H, W, 3) uint8");
+  require(!overlap(source, destination) && !overlap(table, destination),
+          "colorize: the arrays must not overlap");
+  std::array<std::uint32_t, 256> colors{};
+  for (std::size_t i = 0; i < colors.size(); ++i) std::memcpy(&colors[i], table.data + 3 * i, 3);
+  const std::uint8_t* const from = source.data;
+  std::uint8_t* const to = destination.data;
+  const std::size_t count = source.bytes;
+  for (std::size_t i = 0; i + 1 < count; ++i) std::memcpy(to + 3 * i, &colors[from[i]], 4);
+  if (count > 0) std::memcpy(to + 3 * (count - 1), &colors[from[count - 1]], 3);
+}
+
+}  // namespace depthai

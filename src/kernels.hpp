@@ -1,0 +1,37 @@
+/// Loops over pixels, one pass each, with checked shapes. No memory of their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace depthai {
+
+/// A C-contiguous array that belongs to somebody else.
+struct Array {
+  std::uint8_t* data;
+  std::size_t bytes;
+  char type;  ///< 'B' uint8, 'H' uint16, 'f' float32; others are refused
+  std::size_t item_bytes;
+  std::vector<std::size_t> shape;
+
+  std::size_t count() const { return bytes / item_bytes; }
+};
+
+// All throw std::invalid_argument for shapes and types that are not those given here, and for
+// arrays that overlap.
+
+/// destination[i] = table[source[i]], whatever the shapes. uint8 or uint16 -> uint8, uint16 or
+/// float32; the table has 256 or 65536 entries of the destination's type. May work in place.
+void map_table(const Array& source, const Array& table, const Array& destination);
+
+/// (3, H, W) -> (H, W, 3) uint8.
+void interleave(const Array& source, const Array& destination);
+
+/// Reverse each row: (H, W) or (H, W, 1..3) uint8, uint16 or float32.
+void mirror(const Array& source, const Array& destination);
+
+/// (H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8.
+void colorize(const Array& source, const Array& table, const Array& destination);
+
+}  // namespace depthai

@@ -1,0 +1,191 @@
+/// One XLink connection, as host or as device.
+///
+/// Source: docs/wire_format.md#xlink
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "deadline.hpp"
+#include "error.hpp"
+#include "packet_queue.hpp"
+#include "stream_table.hpp"
+#include "transport.hpp"
+#include "writer.hpp"
+#include "xlink.hpp"
+
+namespace depthai {
+
+struct LinkOptions {
+  bool auto_release = true;  ///< give credit back as packets are queued
+  std::uint32_t max_payload_bytes = 128u << 20;
+  /// A message that is half sent cannot be taken back: if the other end takes no byte of it for
+  /// this long, the link ends.
+  std::chrono::milliseconds transfer_limit = std::chrono::seconds(10);
+};
+
+/// Something the other end did.
+struct LinkEvent {
+  enum class Kind { ping, opened, closed, reset, down };
+  Kind kind;
+  std::string stream;      ///< opened, closed
+  std::uint32_t size = 0;  ///< opened: the window it asked for
+  std::string detail;      ///< down: why
+};
+
+struct WriteOptions {
+  Timeout credit;             ///< how long to wait for credit
+  bool wait_response = true;  ///< wait until the other end has acknowledged
+  Timeout response;           ///< how long to wait for that
+  bool count_refusal = true;  ///< count it if there was no credit; false: the caller tries again
+};
+
+/// Two threads of its own read and write (a packet is sent by its caller if nobody else sends).
+/// Requests of the other end are answered by the reader; the stream table is only changed in the
+/// order of arrival. All members are thread-safe. Calls that wait throw LinkTimeoutError, and the
+/// link's own failure (LinkError, ProtocolError) as soon as it is down; LinkError("… closed") after
+/// `close()`.
+class Link {
+ public:
+  /// Throws LinkError if another link has the transport.
+  Link(std::shared_ptr<Transport> transport, Role role, const LinkOptions& options = {});
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+  ~Link();
+
+  void ping(Timeout timeout);
+
+  /// Open our direction of a stream and return its id. Its packets go to `queue`, or wait for
+  /// `read()` if null. Throws LinkError if refused.
+  std::uint32_t open_stream(const std::string& name, std::uint32_t window,
+                            std::shared_ptr<PacketQueue> queue, Timeout timeout);
+
+  /// Close our direction once all that we wrote was released. Throws LinkError if refused.
+  void close_stream(const std::string& name, Timeout timeout);
+
+  /// Send one packet without joining or copying its parts; they are not needed any more when it
+  /// returns. False (and nothing sent) if there was no credit in time.
+  /// Throws LinkError if the packet is larger than the window.
+  bool write(const std::string& name, const Part* parts, std::size_t count,
+             const WriteOptions& options);
+
+  /// The oldest packet of a stream without a queue; nullopt when time is over.
+  std::optional<Packet> read(const std::string& name, Timeout timeout);
+
+  /// Give the credit of a packet back (only without auto_release). It leaves in the order of
+  /// arrival, whatever the order of the calls. Throws LinkError if the packet is not ours.
+  void release(const Packet& packet);
+
+  /// Ask the device to reboot. Returns when it answered or hung up; the link is closed then.
+  void reset(Timeout timeout);
+
+  /// What the other end did next; nullopt when time is over, and after the last one, "down".
+  std::optional<LinkEvent> next_event(Timeout timeout);
+
+  /// True while the other end can receive what we write to the stream.
+  bool has_stream(const std::string& name) const;
+
+  /// Send what is owed (bounded), close the transport and stop both threads.
+  /// From any thread, may be repeated.
+  void close();
+
+  bool is_up() const;
+  bool is_down() const;  ///< ended; neither while `close()` still sends what is owed
+  /// Why the link went down; "" while it is up or after a plain `close()`.
+  std::string failure() const;
+  std::map<std::string, std::uint64_t> counters() const;
+  std::map<std::string, std::map<std::string, std::uint64_t>> stream_counters() const;
+
+ private:
+  enum class State { up, closing, down };
+  using Lock = std::unique_lock<std::mutex>;
+  using Handler = void (Link::*)(const xlink::Header&);
+
+  /// A request whose caller waits.
+  struct Pending {
+    std::uint32_t response_type;
+    bool answered = false;
+    std::string refusal;  // why the answer is a no
+  };
+  /// Keeps a Pending in the table as long as its caller waits. Made and destroyed under the lock.
+  class Waiting;
+  struct Totals {
+    std::uint64_t bytes_in = 0;
+    std::uint64_t packets_in = 0;
+    std::uint64_t packets_out = 0;
+    std::uint64_t requests_in = 0;
+    std::uint64_t requests_out = 0;
+    std::uint64_t responses_in = 0;
+    std::uint64_t refusals_in = 0;
+    std::uint64_t events_dropped = 0;
+  };
+
+  // Reader thread.
+  void run_reader();
+  std::uint8_t* payload_memory(const xlink::Header& header);
+  void on_message(const xlink::Header& header);
+  void on_write(const xlink::Header& header);
+  void on_release(const xlink::Header& header);
+  void on_create(const xlink::Header& header);
+  void on_close(const xlink::Header& header);
+  void on_ping(const xlink::Header& header);
+  void on_reset(const xlink::Header& header);
+  void on_create_answer(const xlink::Header& header);
+  void on_close_answer(const xlink::Header& header);
+  void on_answer(const xlink::Header& header);
+  void answer(const xlink::Header& header, const std::string& refusal);
+  std::string creation_refusal(Stream& stream, const xlink::Header& header);
+
+  // Any thread, lock held.
+  void check_up() const;
+  Stream& open_record(const std::string& name, const char* what);
+  void attach(Stream& stream, std::shared_ptr<PacketQueue> queue);
+  void ask(Lock& lock, const xlink::Header& request, const Deadline& deadline,
+           const std::string& what);
+  void await(Lock& lock, const Pending& pending, const Deadline& deadline, const std::string& what);
+  void release_packet(Stream& stream, std::uint64_t serial);
+  void push_event(LinkEvent event);
+  std::int32_t next_id();
+
+  // Any thread, lock not held.
+  void end(const Failure& failure);
+
+  const std::shared_ptr<Transport> transport_;
+  const Role role_;
+  const LinkOptions options_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;         // answers, credit, state
+  std::condition_variable events_changed_;  // events, state
+  State state_ = State::up;
+  Failure failure_;
+  bool reset_sent_ = false;
+  bool opening_ = false;  // streams are opened one at a time
+  StreamTable table_;
+  std::int32_t last_id_;
+  std::unordered_map<std::int32_t, Pending*> pending_;
+  std::unordered_map<std::int32_t, Stream*> creating_;  // by request; outlives the caller's wait
+  std::unordered_map<std::int32_t, Stream*> closing_;   // likewise
+  std::deque<LinkEvent> events_;
+  Totals totals_;
+
+  // Only touched by the reader.
+  xlink::Decoder decoder_;
+  Stream* incoming_stream_ = nullptr;
+  std::shared_ptr<Buffer> incoming_;
+
+  Writer writer_;
+  std::thread reader_;
+  std::mutex join_mutex_;
+};
+
+}  // namespace depthai

@@ -1,0 +1,192 @@
+// The reading half of a link: what its reader thread does.
+
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include "link.hpp"
+
+namespace depthai {
+namespace {
+
+std::int64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+void Link::run_reader() {
+  try {
+    for (;;) {
+      const xlink::Hole hole = decoder_.next_hole();
+      transport_->read_exactly(hole.data, hole.size);
+      if (const xlink::Header* const header = decoder_.filled(hole.size)) on_message(*header);
+    }
+  } catch (const ProtocolError& error) {
+    end({Failure::Kind::protocol, error.what(), error.culprit()});
+  } catch (const std::exception& error) {
+    end(Failure::of(error, other_end(role_)));
+  }
+  incoming_.reset();
+}
+
+std::uint8_t* Link::payload_memory(const xlink::Header& header) {
+  const Lock lock(mutex_);
+  incoming_stream_ = table_.find(header.stream_id);
+  table_.check_incoming(incoming_stream_, header);
+  incoming_ = std::make_shared<Buffer>(header.size);
+  return incoming_->data();
+}
+
+void Link::on_message(const xlink::Header& header) {
+  static constexpr Handler kHandlers[xlink::kTypeCount] = {
+      &Link::on_write,          // WRITE_REQ
+      nullptr,                  // READ_REQ: the decoder refuses it
+      &Link::on_release,        // READ_REL_REQ
+      &Link::on_create,         // CREATE_STREAM_REQ
+      &Link::on_close,          // CLOSE_STREAM_REQ
+      &Link::on_ping,           // PING_REQ
+      &Link::on_reset,          // RESET_REQ
+      nullptr,                  // refused
+      &Link::on_answer,         // WRITE_RESP
+      nullptr,                  // READ_RESP: refused
+      &Link::on_answer,         // READ_REL_RESP
+      &Link::on_create_answer,  // CREATE_STREAM_RESP
+      &Link::on_close_answer,   // CLOSE_STREAM_RESP
+      &Link::on_answer,         // PING_RESP
+      &Link::on_answer,         // RESET_RESP
+  };
+  const Lock lock(mutex_);
+  totals_.bytes_in += xlink::kHeaderBytes;
+  ++(xlink::kEventTypes[header.type].request ? totals_.requests_in : totals_.responses_in);
+  (this->*kHandlers[header.type])(header);
+}
+
+void Link::on_write(const xlink::Header& header) {
+  const std::int64_t received_ns = monotonic_ns();
+  Stream& stream = *incoming_stream_;
+  const std::uint64_t serial = stream.counters.packets_in++;
+  stream.counters.bytes_in += header.size;
+  totals_.bytes_in += header.size;
+  ++totals_.packets_in;
+  if (!options_.auto_release) {
+    stream.rx_bytes += header.size;
+    stream.rx_packets.push_back({serial, header.size, false});
+  }
+  // Queued first: the answer says that it is.
+  const auto drop = stream.queue->push({stream.name, received_ns, std::move(incoming_), serial});
+  auto response = xlink::make_response(header);
+  response.stream_id = stream.id;
+  response.size = header.size;
+  if (options_.auto_release) {
+    ++totals_.requests_out;
+    writer_.post(
+        {response, xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, header.size)});
+  } else {
+    writer_.post({response});
+    if (drop) release_packet(stream, drop->serial);
+  }
+}
+
+void Link::on_release(const xlink::Header& header) {
+  if (Stream* const stream = table_.find(header.stream_id)) {
+    table_.note_released(*stream, header.size);
+    changed_.notify_all();
+  }
+  writer_.post({xlink::make_response(header)});
+}
+
+void Link::on_create(const xlink::Header& header) {
+  // A window that could never be filled is refused by a device, as firmware does when it has no
+  // such memory. A host takes it: what counts there is each packet's size.
+  const bool too_big = role_ == Role::device && header.size > options_.max_payload_bytes;
+  const Stream* const stream =
+      too_big ? nullptr : table_.accept_creation(xlink::name_of(header), header.size);
+  auto response = xlink::make_response(header, stream ? xlink::kAck : xlink::kSizeTooBig);
+  response.stream_id = stream ? stream->id : xlink::kInvalidStreamId;
+  if (stream != nullptr) {
+    stream->name->copy(response.name, xlink::kMaxNameLength);
+    response.size = header.size;
+  }
+  writer_.post({response});
+  if (stream != nullptr) push_event({LinkEvent::Kind::opened, *stream->name, header.size, ""});
+}
+
+void Link::on_close(const xlink::Header& header) {
+  Stream* const stream = table_.find(header.stream_id);
+  const bool closed = stream == nullptr || table_.accept_close(*stream);
+  auto response = xlink::make_response(header, closed ? xlink::kAck : xlink::kNack);
+  response.stream_id = header.stream_id;
+  writer_.post({response});
+  if (closed && stream != nullptr) push_event({LinkEvent::Kind::closed, *stream->name, 0, ""});
+}
+
+void Link::on_ping(const xlink::Header& header) {
+  writer_.post({xlink::make_response(header)});
+  push_event({LinkEvent::Kind::ping, "", 0, ""});
+}
+
+// Nothing else that a device asks a host after this is ever answered: on USB not even by a hang-up.
+void Link::on_reset(const xlink::Header& header) {
+  writer_.post({xlink::make_response(header)});
+  if (role_ == Role::device && state_ == State::up) {
+    state_ = State::closing;
+    changed_.notify_all();
+  }
+  push_event({LinkEvent::Kind::reset, "", 0, ""});
+}
+
+void Link::on_create_answer(const xlink::Header& header) {
+  const auto found = creating_.find(header.id);
+  if (found == creating_.end()) return;
+  Stream& stream = *found->second;
+  creating_.erase(found);
+  answer(header, creation_refusal(stream, header));
+}
+
+std::string Link::creation_refusal(Stream& stream, const xlink::Header& header) {
+  if ((header.flags & xlink::kAck) == 0) {
+    if ((header.flags & xlink::kNack) != 0) return "refused, communication fail";
+    if ((header.flags & xlink::kSizeTooBig) != 0) return "refused, out of memory";
+    return "refused, error";
+  }
+  if (xlink::name_of(header) != *stream.name) {
+    return "the answer is about '" + std::string(xlink::name_of(header)) + "'";
+  }
+  if (header.size == 0) return "the other end granted a window of 0 bytes";
+  try {
+    table_.creation_accepted(*stream.name, header.stream_id, header.size);
+  } catch (const LinkError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void Link::on_close_answer(const xlink::Header& header) {
+  const auto found = closing_.find(header.id);
+  if (found == closing_.end()) return;
+  Stream& stream = *found->second;
+  closing_.erase(found);
+  table_.close_answered(stream);  // acknowledged or not
+  on_answer(header);
+}
+
+void Link::on_answer(const xlink::Header& header) {
+  const bool is_close = header.type == xlink::kCloseResponse;
+  answer(header, (header.flags & xlink::kAck) != 0 ? ""
+                 : is_close                        ? "refused, the other end holds packets of it"
+                                                   : "refused, communication fail");
+}
+
+void Link::answer(const xlink::Header& header, const std::string& refusal) {
+  if (!refusal.empty()) ++totals_.refusals_in;
+  const auto found = pending_.find(header.id);
+  if (found == pending_.end() || found->second->response_type != header.type) return;
+  found->second->answered = true;
+  found->second->refusal = refusal;
+  changed_.notify_all();
+}
+
+}  // namespace depthai

@@ -1,0 +1,113 @@
+/// The streams of one link: names, ids, windows and credit. Pure bookkeeping: no threads, no I/O.
+///
+/// Source: docs/wire_format.md#xlink
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "error.hpp"
+#include "packet_queue.hpp"
+#include "xlink.hpp"
+
+namespace depthai {
+
+struct StreamCounters {
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t packets_out = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t refused_writes = 0;  // for want of credit
+};
+
+/// One name of this link. The record outlives the stream: its counters and unread packets do not
+/// vanish when both ends have closed it.
+struct Stream {
+  struct Received {
+    std::uint64_t serial;
+    std::uint32_t size;
+    bool released;
+  };
+
+  std::shared_ptr<const std::string> name;
+  std::uint32_t id = xlink::kInvalidStreamId;
+  bool exists = false;  // in the table of both ends, found by id
+
+  // What we send. A window of 0: we have not opened it.
+  std::uint32_t tx_window = 0;
+  std::uint64_t tx_bytes = 0;
+  std::deque<std::uint32_t> tx_sizes;  // sent and not yet released, oldest first
+  bool is_closing = false;             // a close waits for releases
+
+  // What we receive. A window of 0: the other end has not opened it.
+  std::uint32_t rx_window = 0;
+  std::uint64_t rx_bytes = 0;
+  std::deque<Received> rx_packets;  // not yet released, oldest first
+
+  std::shared_ptr<PacketQueue> queue;
+  bool has_own_queue = true;  // false: the queue came with open_stream()
+  StreamCounters counters;
+
+  bool has_credit(std::uint32_t size) const {
+    return tx_sizes.size() < xlink::kMaxUnreleasedPackets && tx_bytes + size <= tx_window;
+  }
+};
+
+/// Not thread-safe. References to streams stay valid as long as the table lives.
+class StreamTable {
+ public:
+  explicit StreamTable(Role role) : role_(role) {}
+
+  /// The record of a name, null if it was never heard of. Whether the stream *exists* is its
+  /// affair.
+  Stream* find(std::string_view name);
+  const Stream* find(std::string_view name) const;
+  /// The existing stream with this id, or null.
+  Stream* find(std::uint32_t id);
+  /// The record of a name, made if needed. Null if there are too many names.
+  Stream* record(std::string_view name);
+
+  /// The other end wants to write: gives it the window and an id. Null = refused.
+  Stream* accept_creation(std::string_view name, std::uint32_t window);
+
+  /// The other end has accepted our creation: we may write.
+  /// Throws ProtocolError if two names share the id, LinkError if the window cannot be had.
+  Stream& creation_accepted(std::string_view name, std::uint32_t id, std::uint32_t window);
+
+  /// The other end closes its direction. False = refused: packets of it are not released yet.
+  bool accept_close(Stream& stream);
+  /// The other end has answered our close.
+  void close_answered(Stream& stream);
+
+  /// Note a packet that is about to be sent; there must be credit.
+  void note_sent(Stream& stream, std::uint32_t size);
+  /// Take back the credit of the oldest packet. Throws ProtocolError if there is none of this size.
+  void note_released(Stream& stream, std::uint32_t size);
+
+  /// Check that the other end may send this packet. Throws ProtocolError.
+  void check_incoming(const Stream* stream, const xlink::Header& header) const;
+
+  const std::map<std::string, Stream, std::less<>>& all() const { return streams_; }
+  /// How often the other end's id was taken over for a stream that had another one here.
+  std::uint64_t ids_adopted() const { return ids_adopted_; }
+
+ private:
+  std::uint32_t choose_id();
+  bool id_is_taken(std::uint32_t id) const;
+  void check_unshared(std::uint32_t id, const Stream& stream) const;
+  void remove_if_closed(Stream& stream);
+
+  const Role role_;
+  std::map<std::string, Stream, std::less<>> streams_;
+  std::vector<Stream*> existing_;
+  std::uint32_t cursor_ = 0;
+  std::uint64_t ids_adopted_ = 0;
+};
+
+}  // namespace depthai

@@ -1,0 +1,328 @@
+#include "usb_boot.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <regex>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "usb_answers.hpp"
+#include "xlink.hpp"
+
+namespace depthai {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kChunkBytes = 1 << 20;
+constexpr std::size_t kOldChunkBytes = 64;  // for a device that says it is older than USB 2.0
+constexpr std::size_t kRomPacketBytes = 512;
+constexpr auto kChunkLimit = 2000ms;
+constexpr auto kBootLimit = 10s;
+constexpr auto kAccessLimit = 2s;  // udev may still be setting the permissions
+constexpr auto kMovedLimit = 2s;   // for the expected port, before another one is taken
+constexpr auto kResetLimit = 3s;   // the device's own watchdog acts after 1.5 s
+constexpr auto kDrainLimit = 1s;
+constexpr auto kStep = 20ms;
+constexpr int kMaxResets = 8;  // boards that come back running by themselves are no use
+
+using Boards = std::vector<UsbBoard>;
+using Pause = std::function<void(std::chrono::milliseconds)>;
+
+/// What the text behind "usb:" asks for; empty fields ask for nothing.
+struct Wanted {
+  int bus = 0;
+  std::string port;
+  std::string mx_id;
+
+  bool is_at(const UsbBoard& board) const {
+    return (bus == 0 || bus == board.bus) && (port.empty() || port == board.port);
+  }
+};
+
+Wanted parse(const std::string& text) {
+  static const std::regex place(R"((?:(\d{1,3}):)?(\d{1,3}(?:\.\d{1,3})*))");
+  static const std::regex id("[0-9A-Za-z]{8,}");
+  std::smatch parts;
+  if (text.empty()) return {};
+  if (std::regex_match(text, parts, place)) {
+    return {parts[1].matched ? std::stoi(parts[1]) : 0, parts[2], ""};
+  }
+  if (std::regex_match(text, id)) return {0, "", text};
+  throw std::invalid_argument("device selector is 'usb:" + text +
+                              "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3) or usb:MX_ID");
+}
+
+bool contains(const Boards& boards, const UsbBoard& board) {
+  return std::any_of(boards.begin(), boards.end(),
+                     [&](const UsbBoard& one) { return one.is(board); });
+}
+
+class Opener {
+ public:
+  Opener(const std::string& selector, const Firmware& firmware, std::chrono::nanoseconds limit,
+         const Pause& pause)
+      : selector_(selector.empty() ? "usb" : "usb:" + selector),
+        wanted_(parse(selector)),
+        firmware_(firmware),
+        limit_(limit),
+        pause_(pause) {}
+
+  std::unique_ptr<UsbTransport> run() {
+    find_end_ = Clock::now() + limit_;
+    for (;;) {
+      const UsbBoard rom = find_rom();
+      const Boards before = scan_usb();
+      const std::string transfer = boot(rom);
+      auto transport = open_booted(await_return(rom, before, transfer));
+      if (wanted_.mx_id.empty() || transport->mx_id() == wanted_.mx_id) return transport;
+      const UsbBoard other = transport->board();
+      others_.push_back({rom.location(), transport->mx_id()});
+      transport.reset();
+      reset(other, nullptr);
+    }
+  }
+
+ private:
+  struct Other {
+    std::string location, mx_id;
+  };
+
+  // ---- finding
+
+  /// A board that waits for firmware; boards with left-over firmware are made to.
+  UsbBoard find_rom() {
+    for (;;) {
+      Boards boards = scan_usb();
+      for (const UsbBoard& board : boards) {
+        if (board.is_rom() && wanted_.is_at(board) && !is_other(board)) return board;
+      }
+      bool was_reset = false;
+      for (const UsbBoard& board : boards) {
+        if (board.is_booted() && wanted_.is_at(board)) was_reset |= reset_left_over(board);
+      }
+      if (was_reset && ++resets_ <= kMaxResets) {
+        find_end_ = std::max(find_end_, Clock::now() + kResetLimit);
+      } else if (Clock::now() > find_end_) {
+        give_up(boards);
+      }
+      pause_(5 * kStep);
+    }
+  }
+
+  bool is_other(const UsbBoard& board) const {
+    return std::any_of(others_.begin(), others_.end(),
+                       [&](const Other& one) { return one.location == board.location(); });
+  }
+
+  [[noreturn]] void give_up(const Boards& boards) {
+    if (boards.empty()) throw absent_error(selector_);
+    std::vector<std::string> notes;
+    for (const UsbBoard& board : boards) {
+      if (board.is_booted() && wanted_.is_at(board) && contains(busy_, board)) {
+        throw busy_error(selector_, board);
+      }
+      std::string note = board.is_rom()      ? "not booted"
+                         : board.is_booted() ? "running"
+                                             : "not a board of this kind";
+      for (const Other& one : others_) {
+        if (one.location == board.location()) note += ", its MX id is " + one.mx_id;
+      }
+      notes.push_back(note);
+    }
+    throw mismatch_error(selector_, boards, notes);
+  }
+
+  /// True if the board was reset: a program left it running, and nobody uses it now.
+  bool reset_left_over(const UsbBoard& board) {
+    auto device = open(board);
+    if (device == nullptr) return false;  // it went just now
+    const std::string serial = device->serial();
+    if (!wanted_.mx_id.empty() && serial != wanted_.mx_id) return false;
+    try {
+      device->claim();
+    } catch (const UsbError& error) {
+      if (error.kind() == UsbError::Kind::busy) busy_.push_back(board);
+      return false;
+    }
+    reset(board, std::move(device));
+    was_running_ = true;
+    return true;
+  }
+
+  /// Make a booted board reboot, and wait until it is off the bus. Throws BootError.
+  void reset(const UsbBoard& board, std::unique_ptr<UsbDevice> device) {
+    const auto end = Clock::now() + kResetLimit;
+    try {
+      if (device == nullptr) {
+        device = std::make_unique<UsbDevice>(board);
+        device->claim();
+      }
+      ask_for_reset(*device);
+    } catch (const UsbError&) {  // gone, or it does not answer and its watchdog will act
+    }
+    device.reset();
+    while (contains(scan_usb(), board)) {
+      if (Clock::now() > end) {
+        throw BootError(selector_ + ": " + name_of(board) +
+                            " runs firmware of an ended program "
+                            "and does not react to a reset; unplug it and plug it in again",
+                        "left_over");
+      }
+      pause_(kStep);
+    }
+  }
+
+  /// Send the reset, and take what the device still wants to say: it may listen only after that.
+  void ask_for_reset(UsbDevice& device) {
+    const auto request = xlink::make_request(xlink::kResetRequest, xlink::kFirstHostId);
+    std::vector<std::uint8_t> rest(kChunkBytes);
+    const auto end = Clock::now() + kDrainLimit;
+    bool sent = false;
+    while (Clock::now() < end) {
+      for (const bool sending : {true, false}) {
+        if (sending && sent) continue;
+        try {
+          if (sending) {
+            sent = device.send(0x01, xlink::wire_bytes(request), sizeof(request), 5 * kStep) > 0;
+          } else {
+            device.receive(0x81, rest.data(), rest.size(), 5 * kStep);
+          }
+        } catch (const UsbError& error) {
+          if (error.kind() != UsbError::Kind::timeout) throw;
+        }
+      }
+    }
+  }
+
+  // ---- booting
+
+  /// Null if the device is gone. Waits a moment for permission. Throws DeviceNotFoundError.
+  std::unique_ptr<UsbDevice> open(const UsbBoard& board) {
+    const auto end = Clock::now() + kAccessLimit;
+    for (;;) {
+      try {
+        return std::make_unique<UsbDevice>(board);
+      } catch (const UsbError& error) {
+        if (error.kind() == UsbError::Kind::gone) return nullptr;
+        if (error.kind() == UsbError::Kind::busy) throw busy_error(selector_, board);
+        if (error.kind() != UsbError::Kind::access) {
+          throw DeviceNotFoundError(selector_ + ": " + error.what(), "");
+        }
+        if (Clock::now() > end) throw access_error(selector_, board);
+      }
+      pause_(5 * kStep);
+    }
+  }
+
+  void claim(UsbDevice& device, bool configure) {
+    try {
+      if (configure) device.configure();
+      device.claim();
+    } catch (const UsbError& error) {
+      if (error.kind() == UsbError::Kind::busy) throw busy_error(selector_, device.board());
+      throw BootError(selector_ + ": " + error.what(), "");
+    }
+  }
+
+  /// Send the image; says how that went: the ROM does not.
+  std::string boot(const UsbBoard& rom) {
+    const auto device = open(rom);
+    if (device == nullptr) throw BootError(selector_ + ": " + name_of(rom) + " went away", "");
+    claim(*device, true);
+    const std::uint8_t endpoint = device->bulk_endpoint(false);
+    if (endpoint == 0) {
+      throw BootError(
+          selector_ + ": the descriptors of " + name_of(rom) + " lack a bulk OUT endpoint",
+          "descriptors");
+    }
+    const std::size_t sent = send_image(*device, endpoint);
+    const std::string all = std::to_string(firmware_.size) + " bytes of firmware";
+    if (sent == firmware_.size) return "took " + all;
+    return "left the bus after " + std::to_string(sent) + " of " + all;
+  }
+
+  std::size_t send_image(UsbDevice& device, std::uint8_t endpoint) {
+    const std::size_t chunk = device.board().usb_version < 0x0200 ? kOldChunkBytes : kChunkBytes;
+    const auto end = Clock::now() + kBootLimit;
+    std::size_t sent = 0;
+    const auto refuse = [&](const std::string& why) {
+      throw BootError(selector_ + ": " + name_of(device.board()) + " took " + std::to_string(sent) +
+                          " of " + std::to_string(firmware_.size) + " bytes of firmware, then " +
+                          why,
+                      "refused");
+    };
+    try {
+      while (sent < firmware_.size) {
+        const std::size_t size = std::min(chunk, firmware_.size - sent);
+        const std::size_t count = device.send(endpoint, firmware_.data + sent, size, kChunkLimit);
+        sent += count;
+        if (count != size) refuse("no more in time");
+        if (Clock::now() > end) refuse("time was over");
+      }
+      if (firmware_.size % kRomPacketBytes == 0) device.send(endpoint, nullptr, 0, kChunkLimit);
+    } catch (const UsbError& error) {
+      // It leaves the bus as soon as it has what it needs; that it comes back is what counts.
+      const bool complete = sent == firmware_.size;
+      if (error.kind() != UsbError::Kind::gone && !complete) refuse(error.what());
+    }
+    return sent;
+  }
+
+  /// The booted device. On the same port; or, if there is no other board, on any.
+  UsbBoard await_return(const UsbBoard& rom, const Boards& before, const std::string& transfer) {
+    const auto start = Clock::now();
+    for (;;) {
+      const Boards boards = scan_usb();
+      for (const UsbBoard& board : boards) {
+        if (contains(before, board)) continue;
+        const bool moved = before.size() == 1 && Clock::now() > start + kMovedLimit;
+        if (board.is_booted() && (board.port == rom.port || moved)) return board;
+        if (board.is_rom() && board.port == rom.port) {
+          throw BootError(selector_ + ": " + name_of(rom) + " " + transfer +
+                              " and came back unbooted: is it an image for this board?",
+                          "rejected");
+        }
+      }
+      if (Clock::now() > start + limit_) {
+        throw not_returned_error(selector_, rom, boards, transfer);
+      }
+      pause_(kStep);
+    }
+  }
+
+  std::unique_ptr<UsbTransport> open_booted(const UsbBoard& board) {
+    auto device = open(board);
+    if (device == nullptr) {
+      throw BootError(selector_ + ": " + name_of(board) + " left the bus again", "not_returned");
+    }
+    claim(*device, false);
+    try {
+      return std::make_unique<UsbTransport>(std::move(device), was_running_);
+    } catch (const UsbError& error) {
+      throw BootError(error.what(), "descriptors");
+    }
+  }
+
+  const std::string selector_;
+  const Wanted wanted_;
+  const Firmware firmware_;
+  const std::chrono::nanoseconds limit_;
+  const Pause& pause_;
+  Clock::time_point find_end_;
+  std::vector<Other> others_;  // booted in search of an MX id
+  Boards busy_;
+  bool was_running_ = false;
+  int resets_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<UsbTransport> open_usb(const std::string& selector, const Firmware& firmware,
+                                       std::chrono::nanoseconds limit, const Pause& pause) {
+  return Opener(selector, firmware, limit, pause).run();
+}
+
+}  // namespace depthai

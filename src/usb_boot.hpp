@@ -1,0 +1,34 @@
+/// From a device selector to a running device: find it, boot it, wait for it, open it.
+///
+/// Source: docs/usb.md#on-the-wire
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "usb_transport.hpp"
+
+namespace depthai {
+
+/// The image that the boot ROM gets.
+struct Firmware {
+  const std::uint8_t* data;
+  std::size_t size;
+};
+
+/// Open a device by the text behind "usb:": "" (any), a port path ("1.3"), bus and port path
+/// ("1:1.3"), or an MX id. Firmware that a killed program left running is reset first.
+///
+/// `limit` is for finding the device, and again for its return after the boot.
+/// `pause` is called while it waits, to sleep that long; it may throw to give up.
+/// Throws DeviceNotFoundError and BootError, each with its reason; std::invalid_argument if the
+/// selector cannot be read.
+std::unique_ptr<UsbTransport> open_usb(const std::string& selector, const Firmware& firmware,
+                                       std::chrono::nanoseconds limit,
+                                       const std::function<void(std::chrono::milliseconds)>& pause);
+
+}  // namespace depthai

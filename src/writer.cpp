@@ -1,0 +1,150 @@
+#include "writer.hpp"
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace depthai {
+namespace {
+
+// 32 streams with 64 packets each, one answer and one release for every packet, is what an honest
+// other end can make us owe it. More piles up only if it sends and never reads.
+constexpr std::size_t kMaxQueued = 8192;
+constexpr std::size_t kMaxBatch = 32;
+
+}  // namespace
+
+Writer::Writer(std::shared_ptr<Transport> transport, OnFailure on_failure)
+    : transport_(std::move(transport)), on_failure_(std::move(on_failure)) {}
+
+void Writer::start() { thread_ = std::thread(&Writer::run, this); }
+
+void Writer::post(std::initializer_list<xlink::Header> headers) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (sealed_ || abandoned_) return;
+    if (queue_.size() >= kMaxQueued) {
+      throw LinkError(transport_->describe() + ": the other end does not read, " +
+                      std::to_string(queue_.size()) + " messages wait for it");
+    }
+    for (const xlink::Header& header : headers) queue_.push_back({header});
+    if (busy_) return;  // whoever sends now sees to the rest
+  }
+  work_.notify_one();
+}
+
+void Writer::post(const xlink::Header& header, const Part* parts, std::size_t count,
+                  Transfer& transfer) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const Message message{header, parts, count, &transfer};
+  if (sealed_ || abandoned_) {
+    transfer.state = Transfer::State::abandoned;
+  } else if (busy_ || !queue_.empty()) {
+    queue_.push_back(message);
+  } else {
+    busy_ = true;
+    transfer.state = Transfer::State::claimed;
+    transfer.message = message;
+  }
+}
+
+bool Writer::finish(Transfer& transfer) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (transfer.state == Transfer::State::claimed) {
+    lock.unlock();
+    send({transfer.message});
+    lock.lock();
+  }
+  progress_.wait(lock, [&] {
+    return transfer.state == Transfer::State::sent || transfer.state == Transfer::State::abandoned;
+  });
+  return transfer.state == Transfer::State::sent;
+}
+
+void Writer::seal() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  sealed_ = true;
+}
+
+bool Writer::drain(Timeout timeout) {
+  const Deadline deadline(timeout);
+  std::unique_lock<std::mutex> lock(mutex_);
+  return deadline.wait(progress_, lock,
+                       [this] { return abandoned_ || (queue_.empty() && !busy_); });
+}
+
+void Writer::abandon() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    abandoned_ = true;
+    for (const Message& message : queue_) {
+      if (message.transfer != nullptr) message.transfer->state = Transfer::State::abandoned;
+    }
+    queue_.clear();
+  }
+  work_.notify_one();
+  progress_.notify_all();
+}
+
+void Writer::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+std::uint64_t Writer::bytes_sent() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return bytes_sent_;
+}
+
+void Writer::run() {
+  Batch batch;
+  while (next_batch(batch)) send(batch);
+}
+
+// Small messages that wait together leave together, in one system call; a payload ends the batch,
+// so that its owner does not wait for the next one's.
+bool Writer::next_batch(Batch& batch) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  work_.wait(lock, [this] { return abandoned_ || (!busy_ && !queue_.empty()); });
+  if (abandoned_) return false;
+  batch.clear();
+  while (!queue_.empty() && batch.size() < kMaxBatch) {
+    batch.push_back(queue_.front());
+    queue_.pop_front();
+    if (batch.back().transfer != nullptr) break;
+  }
+  busy_ = true;
+  return true;
+}
+
+/// Only one at a time: for whoever has set `busy_`.
+void Writer::send(const Batch& batch) {
+  std::vector<Part> parts;
+  std::uint64_t bytes = 0;
+  for (const Message& message : batch) {
+    parts.push_back({xlink::wire_bytes(message.header), xlink::kHeaderBytes});
+    parts.insert(parts.end(), message.parts, message.parts + message.part_count);
+    bytes += xlink::kHeaderBytes + (message.transfer != nullptr ? message.header.size : 0);
+  }
+  std::optional<Failure> failure;
+  try {
+    transport_->write(parts.data(), parts.size());
+  } catch (const std::exception& error) {
+    failure = Failure::of(error, Role::device);
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    busy_ = false;
+    if (failure) abandoned_ = true;
+    if (!failure) bytes_sent_ += bytes;
+    for (const Message& message : batch) {
+      if (message.transfer == nullptr) continue;
+      message.transfer->state = failure ? Transfer::State::abandoned : Transfer::State::sent;
+    }
+  }
+  work_.notify_one();
+  progress_.notify_all();
+  if (failure) on_failure_(*failure);
+}
+
+}  // namespace depthai

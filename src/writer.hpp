@@ -1,0 +1,95 @@
+/// What a link sends, so that its reader never waits for room on the wire.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "deadline.hpp"
+#include "error.hpp"
+#include "transport.hpp"
+#include "xlink.hpp"
+
+namespace depthai {
+
+/// Whoever posts a payload sends it himself if nothing else is being sent; everything else is sent
+/// by a thread. One message after the other, in the order of the posts.
+class Writer {
+ public:
+  struct Transfer;
+  struct Message {
+    xlink::Header header;
+    const Part* parts = nullptr;
+    std::size_t part_count = 0;
+    Transfer* transfer = nullptr;  // null: there is no payload
+  };
+  /// One message whose payload belongs to a caller, who sees to its end.
+  struct Transfer {
+    enum class State { queued, claimed, sent, abandoned };
+    State state = State::queued;
+    Message message;  // while claimed: the caller sends it
+  };
+  /// Called when sending fails, in the thread that sent.
+  using OnFailure = std::function<void(const Failure&)>;
+
+  Writer(std::shared_ptr<Transport> transport, OnFailure on_failure);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  /// `abandon()` and `join()` come first.
+  ~Writer() = default;
+
+  void start();
+
+  /// Queue messages without payload. Never waits. Throws LinkError if the other end has let
+  /// thousands of them pile up.
+  void post(std::initializer_list<xlink::Header> headers);
+
+  /// Queue a message with payload. Never waits; the parts and the transfer must live until
+  /// `finish(transfer)` has returned, and that must be called.
+  void post(const xlink::Header& header, const Part* parts, std::size_t count, Transfer& transfer);
+
+  /// Send it, or wait until it was sent. False if that will never happen.
+  bool finish(Transfer& transfer);
+
+  /// Let nothing be sent after what is queued now.
+  void seal();
+
+  /// Wait until nothing is left to send. False when time is over first.
+  bool drain(Timeout timeout);
+
+  /// Send nothing more. The transport must be closed, too, to interrupt what is being sent.
+  void abandon();
+
+  void join();
+
+  std::uint64_t bytes_sent() const;
+
+ private:
+  using Batch = std::vector<Message>;
+
+  void run();
+  bool next_batch(Batch& batch);
+  void send(const Batch& batch);
+
+  const std::shared_ptr<Transport> transport_;
+  const OnFailure on_failure_;
+  std::thread thread_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;      // something to send, or the end
+  std::condition_variable progress_;  // something was sent, or the end
+  std::deque<Message> queue_;
+  bool busy_ = false;  // somebody sends
+  bool sealed_ = false;
+  bool abandoned_ = false;
+  std::uint64_t bytes_sent_ = 0;
+};
+
+}  // namespace depthai

@@ -1,0 +1,139 @@
+/// The wire format of XLink as Gen1 devices speak it. Pure: bytes in, events out.
+///
+/// Source: docs/wire_format.md#xlink
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "error.hpp"
+
+namespace depthai::xlink {
+
+constexpr std::size_t kNameBytes = 64;  // the last one is always NUL
+constexpr std::size_t kMaxNameLength = kNameBytes - 1;
+constexpr std::uint32_t kInvalidStreamId = 0xDEADDEAD;
+constexpr std::uint32_t kLargestStreamId = 0x0FFFFFFF;  // the host keeps its link number above
+constexpr std::size_t kMaxStreams = 32;                 // at a time, per link
+constexpr std::size_t kMaxUnreleasedPackets = 64;       // per stream and direction
+constexpr std::uint32_t kWindowRounding = 64;
+constexpr std::int32_t kFirstHostId = 10;
+constexpr std::int32_t kFirstDeviceId = 100;
+
+/// What a message is. Responses are requests + 8.
+enum Type : std::uint32_t {
+  kWriteRequest = 0,
+  kReadRequest = 1,  // local to the official implementation, never on the wire
+  kReleaseRequest = 2,
+  kCreateRequest = 3,
+  kCloseRequest = 4,
+  kPingRequest = 5,
+  kResetRequest = 6,
+  kWriteResponse = 8,
+  kReadResponse = 9,  // never on the wire
+  kReleaseResponse = 10,
+  kCreateResponse = 11,
+  kCloseResponse = 12,
+  kPingResponse = 13,
+  kResetResponse = 14,
+};
+constexpr std::uint32_t kResponseOffset = 8;
+constexpr std::size_t kTypeCount = 15;
+
+enum Flag : std::uint32_t {
+  kAck = 0x01,         // set in every request, too
+  kNack = 0x02,        // a close was refused: unread packets
+  kSizeTooBig = 0x40,  // a creation was refused
+};
+
+/// One message. Of a response only the fields that its type fills mean anything: the official
+/// implementation leaves old bytes in all others.
+struct Header {
+  std::int32_t id = 0;          // chosen by the requester, echoed in the response
+  std::uint32_t type = 0;       // Type
+  char name[kNameBytes] = {};   // NUL-terminated; creations only
+  std::uint32_t stream_id = 0;  // kInvalidStreamId if there is none
+  std::uint32_t size = 0;       // bytes: payload (write), released (release), window (create)
+  std::uint32_t flags = 0;      // Flag
+};
+static_assert(sizeof(Header) == 84, "the header has 84 bytes on the wire");
+static_assert(offsetof(Header, type) == 4 && offsetof(Header, name) == 8, "see wire_format.md");
+static_assert(offsetof(Header, stream_id) == 72 && offsetof(Header, size) == 76 &&
+                  offsetof(Header, flags) == 80,
+              "see wire_format.md");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-endian");
+constexpr std::size_t kHeaderBytes = sizeof(Header);
+
+/// One row of the event table.
+struct EventType {
+  const char* name;
+  bool on_wire;  // false: a message of this type breaks the protocol
+  bool request;
+};
+extern const EventType kEventTypes[kTypeCount];
+
+/// "WRITE_REQ", "type 7", …
+std::string type_name(std::uint32_t type);
+
+/// A request as it goes on the wire. `name` must have at most kMaxNameLength characters.
+Header make_request(Type type, std::int32_t id, std::uint32_t stream_id = 0, std::uint32_t size = 0,
+                    std::string_view name = {});
+
+/// The answer to `request`: id echoed, type + 8.
+Header make_response(const Header& request, std::uint32_t flags = kAck);
+
+/// The stream name in a creation. Never reads beyond the field.
+std::string_view name_of(const Header& header);
+
+/// Bytes of the header as they go on the wire.
+inline const std::uint8_t* wire_bytes(const Header& header) {
+  return reinterpret_cast<const std::uint8_t*>(&header);
+}
+
+/// A window as it goes on the wire: rounded up to a multiple of 64.
+std::uint32_t rounded_window(std::uint32_t size);
+
+/// Memory that waits for bytes.
+struct Hole {
+  std::uint8_t* data;
+  std::size_t size;
+};
+
+/// Turns a stream of bytes into messages without moving a byte: it says where the coming bytes
+/// belong, and when a message is whole. Not thread-safe.
+class Decoder {
+ public:
+  /// Where the payload of this WRITE_REQ goes (`size` bytes); called once per such header, before
+  /// any payload byte. May throw to refuse it.
+  using PayloadMemory = std::function<std::uint8_t*(const Header&)>;
+
+  /// `sender` is who gets the blame, `max_payload` the largest payload ever accepted.
+  Decoder(Role sender, std::uint32_t max_payload, PayloadMemory payload_memory);
+
+  /// Where the next bytes belong; never empty. The same place again until `filled()`.
+  Hole next_hole();
+
+  /// The first `size` bytes of the hole are there. Returns the message once it is whole, else
+  /// null; it stays valid until the next call.
+  /// Throws ProtocolError for bytes that break XLink; after that the decoder is of no more use.
+  const Header* filled(std::size_t size);
+
+  /// True in the middle of a message: an end of the stream here is an accident.
+  bool is_inside_message() const { return done_ != 0 || payload_ != nullptr; }
+
+ private:
+  void check_header() const;
+  [[noreturn]] void refuse(const std::string& what) const;
+
+  const Role sender_;
+  const std::uint32_t max_payload_;
+  const PayloadMemory payload_memory_;
+  Header header_;
+  std::uint8_t* payload_ = nullptr;  // set while the payload comes in
+  std::size_t done_ = 0;             // bytes of the current header or payload
+};
+
+}  // namespace depthai::xlink

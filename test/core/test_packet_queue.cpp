@@ -1,0 +1,189 @@
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <cstring>
+#include <thread>
+
+#include "packet_queue.hpp"
+
+namespace depthai {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kSoon = 20s;
+
+Packet packet(const std::string& stream, std::uint64_t serial) {
+  return {std::make_shared<const std::string>(stream), 0, std::make_shared<Buffer>(1), serial};
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> taken(PacketQueue& queue) {
+  std::vector<std::pair<std::string, std::uint64_t>> result;
+  for (const Packet& each : queue.take()) result.emplace_back(*each.stream, each.serial);
+  return result;
+}
+using Expected = std::vector<std::pair<std::string, std::uint64_t>>;
+
+bool is_readable(int fd) {
+  pollfd ready{fd, POLLIN, 0};
+  return ::poll(&ready, 1, 0) == 1;
+}
+
+TEST(PacketQueue, gives_packets_in_order_of_arrival) {
+  PacketQueue queue(8, 8);
+  queue.push(packet("left", 0));
+  queue.push(packet("right", 1));
+  queue.push(packet("left", 2));
+  EXPECT_EQ(taken(queue), (Expected{{"left", 0}, {"right", 1}, {"left", 2}}));
+  EXPECT_TRUE(queue.take().empty());
+}
+
+TEST(PacketQueue, full_stream_drops_its_own_oldest_packet) {
+  PacketQueue queue(100, 2);
+  queue.push(packet("right", 0));
+  queue.push(packet("left", 1));
+  queue.push(packet("right", 2));
+  queue.push(packet("left", 3));
+  const auto drop = queue.push(packet("left", 4));
+  ASSERT_TRUE(drop);
+  EXPECT_EQ(drop->serial, 1U);
+  EXPECT_EQ(taken(queue), (Expected{{"right", 0}, {"right", 2}, {"left", 3}, {"left", 4}}));
+  EXPECT_EQ(queue.dropped().at("left"), 1U);
+  EXPECT_EQ(queue.dropped().at("right"), 0U);
+}
+
+TEST(PacketQueue, full_queue_drops_the_oldest_of_all) {
+  PacketQueue queue(2, 2);
+  queue.push(packet("left", 0));
+  queue.push(packet("right", 1));
+  queue.push(packet("right", 2));
+  EXPECT_EQ(taken(queue), (Expected{{"right", 1}, {"right", 2}}));
+  EXPECT_EQ(queue.dropped("left"), 1U);
+  EXPECT_EQ(queue.dropped("nobody"), 0U);
+}
+
+TEST(PacketQueue, counts_waiting_packets_anew_after_a_take) {
+  PacketQueue queue(100, 1);
+  queue.push(packet("left", 0));
+  queue.take();
+  EXPECT_FALSE(queue.push(packet("left", 1)));
+  EXPECT_EQ(queue.pop(0s)->serial, 1U);
+  EXPECT_FALSE(queue.push(packet("left", 2)));
+  EXPECT_EQ(queue.dropped("left"), 0U);
+}
+
+TEST(PacketQueue, wait_ends_when_time_is_over) {
+  PacketQueue queue(8, 8);
+  EXPECT_FALSE(queue.wait(0s));
+  EXPECT_FALSE(queue.wait(1ms));
+  EXPECT_FALSE(queue.pop(1ms));
+}
+
+TEST(PacketQueue, wait_ends_with_a_packet_from_another_thread) {
+  PacketQueue queue(8, 8);
+  std::thread producer([&] { queue.push(packet("left", 7)); });
+  EXPECT_TRUE(queue.wait(kSoon));
+  producer.join();
+  EXPECT_EQ(taken(queue), (Expected{{"left", 7}}));
+}
+
+TEST(PacketQueue, close_wakes_the_consumer_and_keeps_what_waits) {
+  PacketQueue queue(8, 8);
+  std::thread closer([&] { queue.close(); });
+  EXPECT_FALSE(queue.wait(kSoon));
+  closer.join();
+  queue.close();
+  EXPECT_TRUE(queue.has_ended());
+
+  PacketQueue filled(8, 8);
+  filled.push(packet("left", 0));
+  filled.close();
+  EXPECT_TRUE(filled.wait(0s));
+  EXPECT_EQ(filled.push(packet("left", 1))->serial, 1U);
+  EXPECT_EQ(taken(filled), (Expected{{"left", 0}}));
+  EXPECT_FALSE(filled.wait(std::nullopt));
+}
+
+TEST(PacketQueue, failure_is_thrown_once_nothing_is_left) {
+  PacketQueue queue(8, 8);
+  queue.push(packet("left", 0));
+  queue.fail({Failure::Kind::protocol, "bad bytes", Role::device});
+  EXPECT_TRUE(queue.wait(0s));
+  EXPECT_EQ(queue.take().size(), 1U);
+  EXPECT_THROW(queue.wait(std::nullopt), ProtocolError);
+  queue.close();
+  EXPECT_FALSE(queue.wait(std::nullopt));
+}
+
+TEST(PacketQueue, descriptor_is_readable_while_packets_wait) {
+  PacketQueue queue(8, 8);
+  queue.push(packet("left", 0));
+  const int fd = queue.fileno();
+  EXPECT_EQ(queue.fileno(), fd);
+  EXPECT_TRUE(is_readable(fd));
+  queue.push(packet("left", 1));
+  queue.pop(0s);
+  EXPECT_TRUE(is_readable(fd));
+  queue.take();
+  EXPECT_FALSE(is_readable(fd));
+  queue.push(packet("left", 2));
+  EXPECT_TRUE(is_readable(fd));
+  queue.take();
+  queue.close();
+  EXPECT_TRUE(is_readable(fd)) << "the end wakes a select(), too";
+}
+
+TEST(PacketQueue, refuses_to_have_no_room) {
+  EXPECT_THROW(PacketQueue(0, 1), std::invalid_argument);
+  EXPECT_THROW(PacketQueue(1, 0), std::invalid_argument);
+}
+
+// ---- memory ----------------------------------------------------------------------------------
+
+TEST(Buffer, payload_is_aligned_and_has_room_around_it) {
+  for (const std::size_t size : {0U, 1U, 63U, 1024U, 921'656U, 3'110'456U}) {
+    Buffer buffer(size);
+    EXPECT_EQ(buffer.size(), size);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64, 0U);
+    std::memset(buffer.data() - Buffer::kHeadroom, 0xAB,
+                Buffer::kHeadroom + size + Buffer::kTailroom);
+  }
+}
+
+TEST(BufferPool, gives_the_same_memory_again) {
+  BufferPool pool(10 << 20, 8);
+  std::uint8_t* first = nullptr;
+  for (int i = 0; i < 10; ++i) {
+    Buffer buffer(1'000'000, pool);
+    if (first == nullptr) first = buffer.data();
+    EXPECT_EQ(buffer.data(), first);
+  }
+  EXPECT_EQ(pool.statistics().taken, 10U);
+  EXPECT_EQ(pool.statistics().reused, 9U);
+}
+
+TEST(BufferPool, gives_packets_of_nearly_one_size_the_same_memory) {
+  BufferPool pool(10 << 20, 8);
+  for (const std::size_t size : {100'000U, 100'700U, 99'000U}) Buffer(size, pool);
+  EXPECT_EQ(pool.statistics().reused, 2U);
+}
+
+TEST(BufferPool, keeps_no_more_than_its_limits) {
+  BufferPool by_bytes(3 << 20, 100);
+  BufferPool by_count(100 << 20, 2);
+  for (BufferPool* pool : {&by_bytes, &by_count}) {
+    std::vector<std::unique_ptr<Buffer>> buffers;
+    for (int i = 0; i < 10; ++i) buffers.push_back(std::make_unique<Buffer>(1 << 20, *pool));
+    buffers.clear();
+    EXPECT_LE(pool->statistics().free_bytes, std::size_t{3} << 20);
+    EXPECT_EQ(pool->statistics().free_blocks, 2U);
+  }
+}
+
+TEST(BufferPool, refuses_what_no_machine_has) {
+  BufferPool pool(1, 1);
+  EXPECT_THROW(pool.take(~std::size_t{0}), std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace depthai

@@ -1,0 +1,182 @@
+"""The kernels against numpy, and the ends of serialised messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from depthai_ros import _core
+
+RANDOM = np.random.default_rng(1)
+SHAPES = [(1, 1), (3, 5), (17, 64), (400, 640)]
+
+
+def random(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    return (RANDOM.random(shape) * (np.iinfo(dtype).max if dtype != np.float32 else 1)).astype(
+        dtype
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("destination_type", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("source_type", [np.uint8, np.uint16])
+def test_map_table_is_indexing(source_type: Any, destination_type: Any, shape: Any) -> None:
+    source = random(shape, source_type)
+    table = random((256 if source_type == np.uint8 else 65536,), destination_type)
+    destination = np.empty(shape, destination_type)
+    _core.map_table(source=source, table=table, destination=destination)
+    assert np.array_equal(destination, table[source])
+
+
+def test_map_table_works_in_place_and_from_a_buffer() -> None:
+    buffer = _core.Buffer(size=1000)
+    pixels = np.frombuffer(buffer, np.uint8)
+    pixels[:] = np.arange(1000) % 256
+    table = np.arange(255, -1, -1, dtype=np.uint8)
+    expected = table[pixels]
+    _core.map_table(source=buffer, table=table, destination=pixels)
+    assert np.array_equal(pixels, expected)
+    depth = np.frombuffer(_core.Buffer(size=1000), np.uint16)
+    depth[:] = 4000
+    _core.map_table(source=depth, table=np.full(65536, 7, np.uint16), destination=depth)
+    assert (depth == 7).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_interleave_is_a_transposition(shape: tuple[int, int]) -> None:
+    source = random((3, *shape), np.uint8)
+    destination = np.empty((*shape, 3), np.uint8)
+    _core.interleave(source=source, destination=destination)
+    assert np.array_equal(destination, source.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mirror_is_a_reversal_of_rows(shape: Any, channels: Any, dtype: Any) -> None:
+    source = random(shape + channels, dtype)
+    destination = np.empty_like(source)
+    _core.mirror(source=source, destination=destination)
+    assert np.array_equal(destination, source[:, ::-1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_colorize_is_indexing(shape: tuple[int, int]) -> None:
+    source = random(shape, np.uint8)
+    table = random((256, 3), np.uint8)
+    memory = np.full(source.size * 3 + 8, 0xEE, np.uint8)
+    destination = memory[: source.size * 3].reshape(*shape, 3)
+    _core.colorize(source=source, table=table, destination=destination)
+    assert np.array_equal(destination, table[source])
+    assert (memory[source.size * 3 :] == 0xEE).all(), "wrote behind the end"
+
+
+def test_empty_pictures_are_pictures() -> None:
+    empty = np.empty((0, 5), np.uint8)
+    _core.mirror(source=empty, destination=np.empty((0, 5), np.uint8))
+    _core.colorize(
+        source=empty, table=np.zeros((256, 3), np.uint8), destination=np.empty((0, 5, 3), np.uint8)
+    )
+
+
+def u8(*shape: int) -> np.ndarray[Any, Any]:
+    return np.zeros(shape, np.uint8)
+
+
+def read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    array.flags.writeable = False
+    return array
+
+
+SHARED = u8(1024)
+
+TABLE = u8(256)
+COLORS = u8(256, 3)
+
+#: kernel, source, table, destination
+BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
+    ("map_table", u8(4), u8(255), u8(4)),
+    ("map_table", u8(4), TABLE, u8(5)),
+    ("map_table", u8(4), u8(512).view("u2"), u8(4)),
+    ("map_table", u8(4).view("i1"), TABLE, u8(4)),
+    ("map_table", u8(8).view("f8"), TABLE, u8(1)),
+    ("map_table", u8(8).view(">u2"), u8(65536), u8(4)),
+    ("map_table", u8(8)[::2], TABLE, u8(4)),
+    ("map_table", SHARED[:500], TABLE, SHARED[1:501]),
+    ("map_table", u8(500), SHARED[:256], SHARED[:500]),
+    ("map_table", u8(4), TABLE, read_only(u8(4))),
+    ("map_table", u8(4), TABLE, bytes(4)),
+    ("map_table", "text", TABLE, u8(4)),
+    ("interleave", u8(4, 5, 6), None, u8(5, 6, 4)),
+    ("interleave", u8(3, 5, 6), None, u8(6, 5, 3)),
+    ("interleave", u8(90), None, u8(5, 6, 3)),
+    ("interleave", u8(3, 5, 6).astype("u2"), None, u8(5, 6, 3)),
+    ("mirror", u8(5, 6), None, u8(6, 5)),
+    ("mirror", u8(5, 6, 4), None, u8(5, 6, 4)),
+    ("mirror", u8(5, 6, 0), None, u8(5, 6, 0)),
+    ("mirror", u8(30), None, u8(30)),
+    ("mirror", u8(5, 8).view("i4"), None, u8(5, 8).view("i4")),
+    ("mirror", SHARED.reshape(32, 32), None, SHARED.reshape(32, 32)),
+    ("colorize", u8(5, 6), u8(256, 4), u8(5, 6, 3)),
+    ("colorize", u8(5, 6), u8(768), u8(5, 6, 3)),
+    ("colorize", u8(5, 6), COLORS, u8(5, 6, 4)),
+    ("colorize", u8(30), COLORS, u8(30, 3)),
+]
+
+
+@pytest.mark.parametrize(("kernel", "source", "table", "destination"), BAD_ARRAYS)
+def test_kernel_refuses_arrays_of_another_shape_or_type(
+    kernel: str, source: Any, table: Any, destination: Any
+) -> None:
+    tables = {} if table is None else {"table": table}
+    with pytest.raises((ValueError, TypeError, BufferError)):
+        getattr(_core, kernel)(source=source, destination=destination, **tables)
+
+
+# ------------------------------------------------------------------------------------ buffers
+
+
+def test_buffer_is_writable_bytes_whose_views_keep_it_alive() -> None:
+    view = memoryview(_core.Buffer(size=100))
+    assert (view.format, view.itemsize, view.shape, view.readonly) == ("B", 1, (100,), False)
+    view[:] = bytes(range(100))
+    again = _core.Buffer(size=100)  # other memory, since a view still has the first
+    np.frombuffer(again, np.uint8)[:] = 0xFF
+    assert view.tobytes() == bytes(range(100))
+
+
+def test_buffer_has_the_promised_room() -> None:
+    assert _core.Buffer.HEADROOM >= 256
+    assert _core.Buffer.TAILROOM >= 128
+    assert len(_core.Buffer(size=0)) == 0
+    with pytest.raises(MemoryError):
+        _core.Buffer(size=1 << 62)
+
+
+def test_serialised_message_is_prefix_payload_suffix() -> None:
+    buffer = _core.Buffer(size=8)
+    np.frombuffer(buffer, np.uint8)[:] = range(8)
+    assert _core.serialized(buffer=buffer, size=8, prefix=b"") == bytes(range(8))
+    assert (
+        _core.serialized(buffer=buffer, size=3, prefix=b"head", suffix=b"end") == b"head\0\1\2end"
+    )
+    assert bytes(buffer) == bytes(range(8))
+
+
+BAD_ENDS: list[tuple[int, int, int]] = [(9, 0, 0), (8, 257, 0), (8, 0, 129), (0, 0, 137)]
+
+
+@pytest.mark.parametrize(("size", "prefix", "suffix"), BAD_ENDS)
+def test_ends_that_do_not_fit_are_refused(size: int, prefix: int, suffix: int) -> None:
+    buffer = _core.Buffer(size=8)
+    ends = {"prefix": bytes(prefix), "suffix": bytes(suffix)}
+    with pytest.raises(ValueError, match="at most"):
+        _core.serialized(buffer=buffer, size=size, **ends)
+    with pytest.raises(ValueError, match="at most"):
+        _core.publish_serialized(publisher=0, buffer=buffer, size=size, **ends)
+
+
+def test_large_buffers_can_be_kept() -> None:
+    _core.keep_large_buffers()
