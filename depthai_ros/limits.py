@@ -1,0 +1,62 @@
+"""What values an option may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Value: TypeAlias = "bool | int | float | str | tuple[str, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number between two others, both ends allowed."""
+
+    low: float
+    high: float
+
+    def allows(self, value: Value) -> bool:
+        """True if the number lies inside; NaN never does."""
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"between {plain(self.low)} and {plain(self.high)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values."""
+
+    values: tuple[bool | int | float | str, ...]
+
+    def allows(self, value: Value) -> bool:
+        """True if the value is one of them."""
+        return value in self.values
+
+    def __str__(self) -> str:
+        texts = ", ".join(plain(value) for value in self.values)
+        return f"one of {texts}" if len(self.values) > 1 else texts
+
+
+Limits: TypeAlias = "Range | Choice | None"
+
+
+def between(low: float, high: float) -> Range:
+    """Limits of a number, both ends allowed."""
+    return Range(low, high)
+
+
+def one_of(*values: bool | int | float | str) -> Choice:
+    """The few values that are allowed."""
+    return Choice(values)
+
+
+def plain(value: object) -> str:
+    """A value as users write it: true, 0.3, 7, a word, [a, b]."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(plain, value))}]"
+    return str(value)

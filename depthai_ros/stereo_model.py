@@ -1,0 +1,155 @@
+"""Holds the calibrated geometry of the mono pair, and builds it from what devices store.
+
+All matrices belong to the full 1280x800 picture and to optical axes (x right, y down, z forward).
+Both rectified cameras have the right intrinsics: that is how the device rectifies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .camera_model import Matrix, pinhole
+
+FULL_SIZE = (1280, 800)
+#: Picture size -> (scale, lines cut away). Source: docs/wire_format.md#calibration
+MODES = {(1280, 800): (1.0, 0), (1280, 720): (1.0, 80), (640, 400): (0.5, 0)}
+
+_CM_PER_M = 100.0
+#: How far from a rotation a stored one may be.
+_ROTATION_TOLERANCE = 0.01
+
+
+class UnusableError(Exception):
+    """Stored numbers that cannot be a calibration."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StereoModel:
+    """The pair. `rotation` and `translation_m` lead from the left to the right camera."""
+
+    m1: Matrix
+    m2: Matrix
+    d1: Matrix
+    d2: Matrix
+    r1: Matrix
+    r2: Matrix
+    rotation: Matrix
+    translation_m: Matrix
+
+    @property
+    def baseline_m(self) -> float:
+        """Distance of the cameras."""
+        return float(np.linalg.norm(self.translation_m))
+
+    @property
+    def left_to_right(self) -> tuple[Matrix, Matrix]:
+        """Rotation and translation (m) between the rectified cameras: about I and (-B, 0, 0)."""
+        rotation: Matrix = self.r2 @ self.rotation @ self.r1.T
+        return rotation, self.r2 @ self.translation_m
+
+    def intrinsics(self, size: tuple[int, int], *, center_crop: bool) -> tuple[Matrix, Matrix]:
+        """Intrinsics of left and right for a mono picture of this size."""
+        return adapt(self.m1, size, center_crop), adapt(self.m2, size, center_crop)
+
+
+def adapt(intrinsics: Matrix, size: tuple[int, int], center_crop: bool) -> Matrix:
+    """Intrinsics for 1280x800 -> those of another mono mode, as Gen1 computes them."""
+    scale, cut = MODES[size]
+    adapted: Matrix = intrinsics.copy()
+    adapted[:2] *= scale
+    if center_crop:
+        adapted[1, 2] -= cut / 2
+    return adapted
+
+
+def nominal(fov_deg: float, baseline_m: float) -> StereoModel:
+    """Two ideal, parallel cameras."""
+    k = pinhole(FULL_SIZE, fov_deg)
+    return StereoModel(
+        m1=k,
+        m2=k,
+        d1=np.zeros(14),
+        d2=np.zeros(14),
+        r1=np.eye(3),
+        r2=np.eye(3),
+        rotation=np.eye(3),
+        translation_m=np.array([-baseline_m, 0.0, 0.0]),
+    )
+
+
+def from_rotations(fields: Mapping[str, Matrix]) -> StereoModel:
+    """The pair from R1, R2, M1, M2, R, T (cm), d1 and d2: EEPROM layout 5 and files.
+
+    Raises  UnusableError
+    """
+    return _checked(
+        StereoModel(
+            m1=fields["M1"],
+            m2=fields["M2"],
+            d1=fields["d1"],
+            d2=fields["d2"],
+            r1=fields["R1"],
+            r2=fields["R2"],
+            rotation=fields["R"],
+            translation_m=fields["T"] / _CM_PER_M,
+        )
+    )
+
+
+def from_homographies(fields: Mapping[str, Matrix]) -> StereoModel:
+    """The pair from H1, H2 (raw -> rectified), M1, M2, R and T (cm): EEPROM layout 4.
+
+    Raises  UnusableError
+    """
+    m1, m2 = fields["M1"], fields["M2"]
+    to_rays = inverse("calib_M2_R", m2)
+    return _checked(
+        StereoModel(
+            m1=m1,
+            m2=m2,
+            d1=np.zeros(14),
+            d2=np.zeros(14),
+            r1=_nearest_rotation("calib_H1_L", to_rays @ fields["H1"] @ m1),
+            r2=_nearest_rotation("calib_H2_R", to_rays @ fields["H2"] @ m2),
+            rotation=fields["R"],
+            translation_m=fields["T"] / _CM_PER_M,
+        )
+    )
+
+
+def inverse(name: str, matrix: Matrix) -> Matrix:
+    """Inverse of a stored 3x3 matrix. Raises UnusableError if there is none."""
+    if abs(np.linalg.det(matrix)) < 1e-12:
+        raise UnusableError(f"{name} is singular")
+    return np.asarray(np.linalg.inv(matrix), np.float64)
+
+
+def angle_deg(rotation: Matrix) -> float:
+    """By how much a rotation turns."""
+    return math.degrees(math.acos(float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
+
+
+def _nearest_rotation(name: str, matrix: Matrix) -> Matrix:
+    """A homography is known up to a factor, and to single precision."""
+    u, sizes, vt = np.linalg.svd(matrix)
+    if sizes[2] <= 0 or sizes[0] / sizes[2] > 1 + 10 * _ROTATION_TOLERANCE:
+        raise UnusableError(f"{name} does not rectify by a rotation")
+    rotation = u @ vt
+    return np.asarray(rotation if np.linalg.det(rotation) > 0 else -rotation, np.float64)
+
+
+def _checked(model: StereoModel) -> StereoModel:
+    for name, k in (("M1", model.m1), ("M2", model.m2)):
+        if not (k[0, 0] > 0 and k[1, 1] > 0 and np.array_equal(k[2], [0, 0, 1])):
+            raise UnusableError(f"{name} is no camera matrix")
+    for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
+        deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        if deviation > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
+            raise UnusableError(f"{name} is no rotation")
+    if model.baseline_m == 0:
+        raise UnusableError("T is zero")
+    return model

@@ -1,0 +1,114 @@
+"""Files that describe a network, and where they are looked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from depthai_ros import config
+from depthai_ros.errors import ConfigError
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+#: Text of a network's description -> complaint behind the file name.
+BAD_NETWORKS = [
+    ('{"NN_config": {},}', "line 1 column 18: "),
+    ('{\n "a": 1\n "b": 2}', "line 3 column 2: Expecting ',' delimiter"),
+    ("[]", "an array, must be an object"),
+    ('{"NN_config": []}', "NN_config is an array, must be an object"),
+    ('{"NN_config": {"output_format": "boxes"}}',
+     "NN_config.output_format is 'boxes', must be one of raw, detection"),
+    ('{"NN_config": {"output_format": "detection"}}',
+     "NN_config.NN_family is missing, must be one of mobilenet, YOLO"),
+    (('{"NN_config": {"output_format": "detection", "NN_family": "mobilenet", '
+     '"confidence_threshold": 2}}'),
+     "NN_config.confidence_threshold is 2, must be between 0 and 1"),
+    (('{"NN_config": {"output_format": "detection", "NN_family": "YOLO", '
+     '"NN_specific_metadata": {"confidence_threshold": true}}}'),
+     "NN_config.NN_specific_metadata.confidence_threshold is True, must be between 0 and 1"),
+    (('{"NN_config": {"output_format": "detection", "NN_family": "YOLO", '
+     '"NN_specific_metadata": 7}}'),
+     "NN_config.NN_specific_metadata is a number, must be an object"),
+    ('{"mappings": {"labels": ["a", 5]}}', "mappings.labels must be an array of texts"),
+    ('{"mappings": 5}', "mappings.labels must be an array of texts"),
+    ('{"tensors": [5]}', "tensors must be an array of objects"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "complaint"), BAD_NETWORKS)
+def test_bad_network_description_is_refused_with_file_and_place(tmp_path, text, complaint):
+    path = write(tmp_path / "net.json", text)
+    with pytest.raises(ConfigError) as caught:
+        config.read_network_config(path)
+    assert str(caught.value).startswith(f"{path}: {complaint}")
+
+
+def test_network_description_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "net.json"
+    path.write_bytes(b"{\xff}")
+    with pytest.raises(ConfigError, match=r"net\.json: byte 1: not UTF-8 text"):
+        config.read_network_config(str(path))
+
+
+#: Description -> threshold read, and the document for the device.
+NETWORKS = [
+    ({}, 0.0, None),
+    ({"NN_config": {"output_format": "raw"}}, 0.0, {"output_format": "raw"}),
+    ({"NN_config": {"output_format": "detection", "NN_family": "mobilenet"}}, 0.4,
+     {"output_format": "detection", "NN_family": "mobilenet", "confidence_threshold": 0.4}),
+    ({"NN_config": {"output_format": "detection", "NN_family": "YOLO"}}, 0.4,
+     {"output_format": "detection", "NN_family": "YOLO",
+      "NN_specific_metadata": {"confidence_threshold": 0.4}}),
+    ({"NN_config": {"output_format": "detection", "NN_family": "YOLO",
+                    "NN_specific_metadata": {"classes": 80, "confidence_threshold": 0.6}}}, 0.6,
+     {"output_format": "detection", "NN_family": "YOLO",
+      "NN_specific_metadata": {"classes": 80, "confidence_threshold": 0.6}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "threshold", "document"), NETWORKS)
+def test_missing_threshold_of_a_network_is_filled_in(tmp_path, text, threshold, document):
+    path = write(tmp_path / "net.json", json.dumps(text))
+    network = config.read_network_config(path, confidence_threshold=0.4)
+    assert (network.confidence_threshold, network.document) == (threshold, document)
+
+
+def test_older_network_description_keeps_its_tensors_and_labels(tmp_path):
+    text = json.dumps({"tensors": [{"output_tensor_name": "out"}], "mappings": {"labels": ["a"]}})
+    network = config.read_network_config(write(tmp_path / "net.json", text))
+    assert (network.output_format, network.labels) == ("raw", ("a",))
+    assert network.tensors == ({"output_tensor_name": "out"},)
+
+
+def test_network_without_description_is_raw():
+    assert config.read_network_config("") == config.NetworkConfig()
+
+
+def test_blob_that_is_missing_or_empty_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"no\.blob: No such file or directory"):
+        config.read_blob(str(tmp_path / "no.blob"))
+    with pytest.raises(ConfigError, match=r"empty\.blob: the network blob is empty"):
+        config.read_blob(write(tmp_path / "empty.blob", ""))
+    with pytest.raises(ConfigError, match="Is a directory"):
+        config.read_blob(str(tmp_path))
+
+
+def test_package_paths_lead_to_the_source_tree_or_an_install_prefix(tmp_path, monkeypatch):
+    ours = config.resolve_path("package://depthai_ros/config/models/mobilenet_ssd.json")
+    assert ours.is_file()
+    share = tmp_path / "share" / "other"
+    share.mkdir(parents=True)
+    write(share / "net.blob", "x")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/nowhere{os.pathsep}{tmp_path}")
+    assert config.read_blob("package://other/net.blob") == b"x"
+    with pytest.raises(ConfigError, match=rf"not found; looked in {share}$"):
+        config.resolve_path("package://other/none.blob")
+    with pytest.raises(ConfigError, match="looked in no installed package of this name"):
+        config.resolve_path("package://nobody/none.blob")

@@ -1,0 +1,83 @@
+"""The stream table against the documents."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from depthai_ros import decode
+from depthai_ros.config import BY_KEY
+from depthai_ros.streams import ALIASES, STREAMS, WIRE_STREAMS
+
+#: Stream -> (largest packet, window), bytes. Source: docs/wire_format.md#session
+SIZES = {
+    "meta_d2h": (1_048_576, 1_048_576),
+    "color": (20_971_520, 20_971_520),
+    "left": (1_024_056, 1_024_064),
+    "right": (1_024_056, 1_024_064),
+    "rectified_left": (1_024_056, 1_024_064),
+    "rectified_right": (1_024_056, 1_024_064),
+    "disparity": (1_024_056, 1_024_064),
+    "depth": (2_048_056, 2_048_064),
+    "metaout": (4_194_304, 4_194_304),
+    "previewout": (1_920_256, 1_920_256),
+    "jpegout": (10_485_760, 10_485_760),
+    "video": (10_485_760, 10_485_760),
+    "object_tracker": (2_000, 2_048),
+}
+LAYOUTS = {"mono8", "depth16", "planar8", "i420", "bitstream", "tensors", "tracklets", "json"}
+
+
+def test_wire_streams_stand_in_the_order_and_size_of_real_devices():
+    assert tuple(SIZES) == WIRE_STREAMS
+    found = {
+        name: (STREAMS[name].max_packet_bytes, STREAMS[name].window_bytes) for name in WIRE_STREAMS
+    }
+    assert found == SIZES
+
+
+def test_largest_pictures_fit_their_streams():
+    trailer = decode.TRAILER.size
+    assert 4056 * 3040 * 3 // 2 + trailer <= STREAMS["color"].max_packet_bytes
+    assert 1280 * 800 + trailer == STREAMS["left"].max_packet_bytes
+    assert 2 * 1280 * 800 + trailer == STREAMS["depth"].max_packet_bytes
+    assert decode.TRACKLETS_BYTES + trailer <= STREAMS["object_tracker"].max_packet_bytes
+    assert trailer == 56
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_row_is_complete_and_names_only_what_exists(name):
+    row = STREAMS[name]
+    assert row.name == name
+    assert row.layout in LAYOUTS
+    assert row.camera in ("left", "right", "rgb", "nn", "")
+    assert row.format_code in decode.FRAME_FORMATS
+    assert row.topics, "an offered stream without a topic would be silent"
+    for topic in row.topics:
+        assert not topic.option or topic.option in BY_KEY
+        assert not topic.name.startswith(("/", "~"))
+        camera = topic.name.removesuffix("/compressed").rpartition("/")[0]
+        assert topic.camera_info in ("", f"{camera}/camera_info")
+
+
+def test_pictures_have_camera_infos():
+    for row in STREAMS.values():
+        for topic in row.topics:
+            wants = topic.message in ("image", "compressed_image") and not topic.option
+            assert bool(topic.camera_info) == wants, topic.name
+
+
+def test_no_two_streams_publish_on_one_topic():
+    names = [topic.name for row in STREAMS.values() for topic in row.topics]
+    assert len(names) == len(set(names))
+
+
+def test_aliases_lead_to_streams_and_hide_none():
+    assert set(ALIASES.values()) <= set(STREAMS)
+    assert not set(ALIASES) & set(STREAMS)
+
+
+def test_rows_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        STREAMS["left"].camera = "right"
