@@ -1,0 +1,79 @@
+"""Runs a virtual device as a process: `python -m depthai_ros.virtual --help`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+
+from .. import _core
+from ..errors import DepthaiError
+from .memory import Eeprom
+from .session import Session, make_eeprom
+from .settings import FAULTS, SCENES, VirtualSettings, parse_settings
+
+_EPILOG = f"""
+DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.
+keys: eeprom=-1|1..5  strict=0|1  mx_id=TEXT  drift_ppm=N  uptime_s=N
+      absent=CAMERA,CAMERA  fault=KIND:STREAM:N with KIND one of {", ".join(FAULTS)}
+Connect to it with the device selector unix:/path or tcp:host:port.
+"""
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m depthai_ros.virtual",
+        description="A virtual DepthAI device that speaks the device's side of the wire protocol.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--listen", metavar="ADDRESS", help="wait for hosts at unix:/path or tcp:127.0.0.1:port"
+    )
+    where.add_argument("--fd", type=int, help="serve one host on this connected socket")
+    parser.add_argument("--device", default="", metavar="DEVICE", help="what the device is like")
+    parser.add_argument("--log-level", default="warning", help="debug, info, warning or error")
+    return parser.parse_args(words)
+
+
+def _serve(transport: _core.Transport, settings: VirtualSettings, eeprom: Eeprom) -> None:
+    link = _core.Link(transport=transport, role="device")
+    Session(link, settings, eeprom).run()
+
+
+def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom) -> None:
+    listener = _core.Listener(address=address)
+    print(f"virtual device waits at {listener.address}", flush=True)
+    while True:  # accept() ends now and then, so that Python can take a signal
+        transport = listener.accept(timeout_s=0.5)
+        if transport is not None:
+            _serve(transport, settings, eeprom)  # the device reboots by waiting for the next host
+
+
+def main(words: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = _arguments(words)
+    logging.basicConfig(
+        level=arguments.log_level.upper(), format="virtual device: %(levelname)s %(message)s"
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _core.keep_large_buffers()
+    try:
+        settings = parse_settings(arguments.device)
+        eeprom = make_eeprom(settings)
+        if arguments.listen:
+            _listen(arguments.listen, settings, eeprom)
+        else:
+            _serve(_core.Transport.from_fd(fd=arguments.fd), settings, eeprom)
+    except DepthaiError as cause:
+        print(f"virtual device: {cause}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Understands what arrives on `host_capture` and remembers its effect on the cameras."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decode import CAMERAS
+
+RESET = struct.pack("<I", 0xDEADDEAD)
+_CAPTURE_BYTES = 33
+#: Exposure time x ISO at which a picture has its natural brightness.
+_NATURAL_EXPOSURE = 10_000 * 400
+_START_CONFIDENCE = 200
+_LOG_LIMIT = 100
+
+#: Camera control numbers that change something here. Source: docs/wire_format.md#commands
+MOVE_LENS, MANUAL_EXPOSURE, AUTO_EXPOSURE, EXPOSURE_COMPENSATION = 3, 5, 6, 10
+
+
+class CameraState:
+    """What the commands have set. Written by the command thread, read by the painting one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tables: dict[str, NDArray[np.uint8]] = {}
+        self._stills = 0
+        self._logs: list[str] = []
+        self.disparity_confidence = _START_CONFIDENCE
+        self.autofocus_mode = 3
+        self.lens_position = 0
+
+    def exposure_table(self, camera: str) -> NDArray[np.uint8] | None:
+        """(256,) uint8 brightness table of a camera, None at its natural exposure."""
+        return self._tables.get(camera)
+
+    def take_still_request(self) -> bool:
+        """True once per pending still; at most one waits."""
+        with self._lock:
+            wanted, self._stills = self._stills, 0
+        return wanted > 0
+
+    def take_logs(self) -> list[str]:
+        """Log lines since the last call."""
+        with self._lock:
+            logs, self._logs = self._logs, []
+        return logs
+
+    def log(self, text: str) -> None:
+        """Say something on `meta_d2h`; the oldest lines go when nobody listens."""
+        with self._lock:
+            self._logs = [*self._logs[-_LOG_LIMIT:], text]
+
+    def execute(self, command: bytes) -> None:
+        """Carry out one command; what is not understood is logged and ignored."""
+        if command.startswith(b"3A ") and command.endswith(b"\0"):
+            self._control_camera(command[:-1].decode("ascii", "replace"))
+        elif len(command) == 1:
+            self.disparity_confidence = command[0]
+            self.log(f"disparity confidence threshold {command[0]}")
+        elif len(command) == _CAPTURE_BYTES and command[0] <= 3:
+            self._capture(command[0], command[1])
+        else:
+            self.log(f"ignored command of {len(command)} bytes: {command[:16].hex(' ')}")
+
+    def _capture(self, command: int, argument: int) -> None:
+        if command == 1:
+            self._request_still()
+        elif command == 3:
+            self.autofocus_mode = argument
+        self.log(f"capture command {command} argument {argument}")
+
+    def _request_still(self) -> None:
+        with self._lock:
+            self._stills = 1
+
+    def _control_camera(self, text: str) -> None:
+        try:
+            number, camera, *arguments = (int(word) for word in text.split()[1:])
+            name = dict(enumerate(CAMERAS))[camera]
+            if number in _CONTROLS:
+                _CONTROLS[number](self, name, arguments)
+        except (ValueError, LookupError):
+            self.log(f"ignored camera control {text!r}")
+            return
+        self.log(f"camera control {text}")
+
+    def _set_gain(self, camera: str, gain: float) -> None:
+        levels = np.clip(np.arange(256) * gain, 0, 255)
+        self._tables[camera] = levels.astype(np.uint8)
+
+    def _manual_exposure(self, camera: str, arguments: list[int]) -> None:
+        exposure_us, iso = arguments[:2]
+        self._set_gain(camera, exposure_us * iso / _NATURAL_EXPOSURE)
+
+    def _auto_exposure(self, camera: str, _arguments: list[int]) -> None:
+        self._tables.pop(camera, None)
+
+    def _compensate(self, camera: str, arguments: list[int]) -> None:
+        self._set_gain(camera, 2.0 ** (arguments[0] / 2))
+
+    def _move_lens(self, _camera: str, arguments: list[int]) -> None:
+        self.lens_position = arguments[0]
+
+
+_CONTROLS: dict[int, Callable[[CameraState, str, list[int]], None]] = {
+    2: lambda state, _camera, _arguments: state._request_still(),
+    MOVE_LENS: CameraState._move_lens,
+    MANUAL_EXPOSURE: CameraState._manual_exposure,
+    AUTO_EXPOSURE: CameraState._auto_exposure,
+    EXPOSURE_COMPENSATION: CameraState._compensate,
+}

@@ -1,0 +1,210 @@
+"""Imitates the neural network of the virtual device.
+
+A blob is opaque to the virtual device, so results come from what the scene knows to be there. A
+blob that is JSON text may describe the network it stands for (input size, output tensors); any
+other bytes stand for a 300x300 SSD. Tensors that are not SSD output hold a counting pattern.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decode import DETECTION, TENSOR_DTYPES, encode_detections
+
+_ALIGNMENT = 64
+_SSD = {
+    "input": [3, 300, 300],
+    "outputs": [{"name": "detection_out", "dimensions": [1, 1, 100, 7], "type": "float16"}],
+}
+_TYPE_CODES = {"float16": 0, "uint8": 1, "int32": 2, "float32": 3, "int8": 4}
+#: Dimension codes of the wire, outermost first: batch, channel, height, width.
+_NCHW = [4, 3, 2, 1]
+#: Shave cores left for the network, by rgb resolution; the tracker takes two.
+_FREE_SHAVES = {1080: 14, 2160: 11, 3040: 11}
+_TRACKER_SHAVES = 2
+#: Results that the device leaves out without a `confidence_threshold` in NN_config.
+DEFAULT_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One network: its input (channels, height, width) and its output layers as in outBlob."""
+
+    input_chw: tuple[int, int, int]
+    outputs: tuple[dict[str, Any], ...]
+    bytes_end: int  # first byte behind this stage in a metaout payload
+    values: tuple[Any, ...] = ()  # by output: numbers it always holds, or None
+    shaves: int = 0  # what it was compiled for; 0 = whatever it gets
+
+
+def read_stage(blob: bytes, *, first_offset: int = 0) -> Stage:
+    """Lay out the network that a blob stands for, its tensors behind `first_offset`."""
+    document = _description(blob)
+    outputs, offset = [], first_offset
+    for index, tensor in enumerate(document["outputs"]):
+        offset = -(-offset // _ALIGNMENT) * _ALIGNMENT
+        layer, size = _layer(index, tensor["name"], tensor["dimensions"], tensor["type"], offset)
+        outputs.append(layer)
+        offset += size
+    channels, height, width = document["input"]
+    values = tuple(tensor.get("values") for tensor in document["outputs"])
+    input_chw = (channels, height, width)
+    return Stage(input_chw, tuple(outputs), offset, values, int(document.get("shaves", 0)))
+
+
+def _description(blob: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(blob)
+        described = {**document, "input": list(document["input"])}
+        described["outputs"] = [dict(tensor) for tensor in document["outputs"]]
+    except (ValueError, KeyError, TypeError):
+        return _SSD
+    return described
+
+
+def _layer(
+    index: int, name: str, dimensions: Sequence[int], type_name: str, offset: int
+) -> tuple[dict[str, Any], int]:
+    code = _TYPE_CODES[type_name]
+    element_size = np.dtype(TENSOR_DTYPES[code]).itemsize
+    strides = [math.prod(dimensions[i + 1 :]) * element_size for i in range(len(dimensions))]
+    layer = {
+        "name": name,
+        "offset": offset,
+        "idx": index,
+        "shape": {
+            "data_type": code,
+            "element_size": element_size,
+            "order": _NCHW[-len(dimensions) :],
+            "dimensions": list(dimensions),
+            "strides": strides,
+        },
+    }
+    return layer, math.prod(dimensions) * element_size
+
+
+def out_blob(
+    stage: Stage, config: dict[str, Any], mapping: dict[str, int] | None
+) -> dict[str, Any]:
+    """The outBlob document of one stage; `mapping` is given for the first one only."""
+    streams = {stream["name"] for stream in config["_pipeline"]["_streams"]}
+    free = _FREE_SHAVES.get(config["camera"]["rgb"]["resolution_h"], min(_FREE_SHAVES.values()))
+    if "object_tracker" in streams:
+        free -= _TRACKER_SHAVES
+    input_layer, _ = _layer(0, "data", (1, *stage.input_chw), "uint8", 0)
+    metadata: dict[str, Any] = {
+        "satisfied_resources": int(config["ai"]["shaves"] <= free),
+        "number_of_shaves": stage.shaves or config["ai"]["shaves"],
+        "number_of_cmx_slices": config["ai"]["cmx_slices"],
+    }
+    if mapping is not None:
+        metadata["nn_to_depth"] = mapping
+    return {
+        "input_layers": [input_layer],
+        "output_layers": list(stage.outputs),
+        "metadata": metadata,
+    }
+
+
+def nn_to_depth(
+    mono_size: tuple[int, int],
+    *,
+    full_view: bool,
+    mono_input: bool,
+    left_fov: float,
+    rgb_fov: float,
+) -> dict[str, int]:
+    """Where the NN input lies in the depth picture, pixels.
+
+    Source  docs/virtual_device.md#network
+    """
+    width, height = mono_size
+    if mono_input:
+        return {"offset_x": 0, "offset_y": 0, "max_width": width, "max_height": height}
+    scale = math.tan(math.radians(rgb_fov) / 2) / math.tan(math.radians(left_fov) / 2)
+    seen_width = int(width * scale)
+    seen_height = int(seen_width * 9 / 16)
+    if not full_view:
+        seen_width = seen_height = int(width * scale * 9 / 16)
+    return {
+        "offset_x": (width - seen_width) // 2,
+        "offset_y": (height - seen_height) // 2,
+        "max_width": seen_width,
+        "max_height": seen_height,
+    }
+
+
+class Network:
+    """Turns what the scene contains into `metaout` payloads, in the layout asked for."""
+
+    def __init__(self, stages: Sequence[Stage], nn_config: dict[str, Any]) -> None:
+        self._stages = tuple(stages)
+        self._decoded = nn_config.get("output_format") == "detection"
+        metadata = nn_config.get("NN_specific_metadata", {})
+        self._threshold = float(
+            nn_config.get(
+                "confidence_threshold", metadata.get("confidence_threshold", DEFAULT_CONFIDENCE)
+            )
+        )
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) of the first network's input."""
+        _, height, width = self._stages[0].input_chw
+        return width, height
+
+    def select(self, detections: NDArray[Any]) -> NDArray[Any]:
+        """What the network reports: confident enough, best first."""
+        confident = detections[detections["confidence"] >= self._threshold]
+        return confident[np.argsort(-confident["confidence"], kind="stable")]
+
+    def payload(self, detections: NDArray[Any], sequence: int) -> bytearray:
+        """One `metaout` payload for DETECTION rows that `select` returned."""
+        raw_stages = self._stages[1:] if self._decoded else self._stages
+        block = encode_detections(detections) if self._decoded else b""
+        size = max([len(block), *(stage.bytes_end for stage in raw_stages)])
+        payload = bytearray(block.ljust(size, b"\0"))
+        for stage in raw_stages:
+            for layer, values in zip(stage.outputs, stage.values, strict=True):
+                _fill(payload, layer, detections, sequence, values)
+        return payload
+
+
+def _fill(
+    payload: bytearray,
+    layer: dict[str, Any],
+    rows: NDArray[Any],
+    sequence: int,
+    constants: Sequence[float] | None,
+) -> None:
+    shape = layer["shape"]
+    dtype = np.dtype(TENSOR_DTYPES[shape["data_type"]])
+    tensor: NDArray[Any] = np.ndarray(shape["dimensions"], dtype, payload, layer["offset"])
+    if constants is not None:
+        tensor[...] = np.asarray(constants, dtype).reshape(tensor.shape)
+        return
+    if tensor.ndim == 4 and tensor.shape[3] in (7, 10):
+        _fill_ssd(tensor[0, 0], rows)
+        return
+    counting = (np.arange(tensor.size) + sequence) % 251
+    values = counting / 251 if dtype.kind == "f" else counting % 128
+    tensor[...] = values.astype(dtype).reshape(tensor.shape)
+
+
+def _fill_ssd(table: NDArray[Any], rows: NDArray[Any]) -> None:
+    """SSD rows: image id, label, confidence, box[, position]; the end is marked by id -1."""
+    names = [name for name in DETECTION.names or () if name not in ("label", "confidence")]
+    table[...] = 0
+    rows = rows[: len(table)]
+    for index, row in enumerate(rows):
+        values = [0.0, row["label"], row["confidence"], *(row[name] for name in names)]
+        table[index] = values[: table.shape[1]]
+    if len(rows) < len(table):
+        table[len(rows), 0] = -1.0

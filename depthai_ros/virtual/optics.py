@@ -1,0 +1,148 @@
+"""The cameras of the virtual device, as projections of one world.
+
+The world is the rectified right camera: optical axes (x right, y down, z forward), metres. Pixel
+centres lie at whole numbers, so a picture of W columns reaches from -0.5 to W - 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .eeprom import eeprom_document
+from .source import View
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One pinhole: `projection` (3, 4) takes world metres to pixels, `size` is (width, height)."""
+
+    projection: Floats
+    size: tuple[int, int]
+
+    @cached_property
+    def centre(self) -> Floats:
+        """Where the camera stands, world metres."""
+        return np.asarray(-np.linalg.solve(self.projection[:, :3], self.projection[:, 3]))
+
+    def project(self, points: Floats) -> Floats:
+        """Shape (N, 3) world metres -> (N, 2) pixels; points must lie in front of the camera."""
+        image = points @ self.projection[:, :3].T + self.projection[:, 3]
+        return np.asarray(image[:, :2] / image[:, 2:], np.float64)
+
+    def resampled(
+        self, size: tuple[int, int], crop: tuple[float, float, float, float] | None = None
+    ) -> Camera:
+        """The same camera, its picture cut to `crop` (x, y, width, height) and scaled to `size`."""
+        x, y, width, height = crop or (0, 0, *self.size)
+        scale_x, scale_y = size[0] / width, size[1] / height
+        matrix = np.array(
+            [
+                [scale_x, 0, (0.5 - x) * scale_x - 0.5],
+                [0, scale_y, (0.5 - y) * scale_y - 0.5],
+                [0, 0, 1],
+            ]
+        )
+        return Camera(matrix @ self.projection, size)
+
+    def mirrored(self) -> Camera:
+        """The same camera seen in a mirror: columns run from right to left."""
+        matrix = np.array([[-1.0, 0, self.size[0] - 1], [0, 1, 0], [0, 0, 1]])
+        return Camera(matrix @ self.projection, self.size)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the pictures obey: intrinsics for 1280x800, rectifying rotations, distances."""
+
+    m1: Floats
+    m2: Floats
+    r1: Floats
+    r2: Floats
+    baseline_m: float
+    left_to_rgb_m: float
+    rgb_fov_deg: float
+
+    @classmethod
+    def from_eeprom(cls, document: Mapping[str, Any]) -> Calibration:
+        """What a version 5 document says; others do not say enough: the virtual board's values."""
+        if document.get("version") != 5:
+            document = eeprom_document(5)
+        m1, m2, r1, r2 = (
+            np.array(document[key], np.float64).reshape(3, 3)
+            for key in ("calib_M1_L", "calib_M2_R", "calib_R1_L", "calib_R2_R")
+        )
+        distances = document["left_to_right_distance_m"], document["left_to_rgb_distance_m"]
+        return cls(m1, m2, r1, r2, *distances, document["rgb_fov_deg"])
+
+
+def mono_intrinsics(matrix: Floats, size: tuple[int, int], *, center_crop: bool) -> Floats:
+    """Intrinsics of the 1280x800 picture, taken to another mono resolution.
+
+    Shape   (3, 3) -> (3, 3)
+    Source  the host's own rule: 400 lines halve fx, fy, cx, cy; 720 lines cut 80 of 800
+    """
+    scaled = matrix.copy()
+    if size[1] == 400:
+        scaled[:2] *= 0.5
+    elif size[1] == 720 and center_crop:
+        scaled[1, 2] -= 40
+    return scaled
+
+
+def preview_crop(
+    size: tuple[int, int], preview_size: tuple[int, int], *, keep_aspect: bool
+) -> tuple[int, int, int, int]:
+    """Part of a camera picture that the network sees: x, y, width, height in pixels."""
+    width, height = size
+    if keep_aspect:
+        aspect = preview_size[0] / preview_size[1]
+        width, height = min(width, round(height * aspect)), min(height, round(width / aspect))
+    return (size[0] - width) // 2, (size[1] - height) // 2, width, height
+
+
+def network_camera(view: View) -> str:
+    """Camera behind the preview; of two cameras only the left one is shown."""
+    return view.nn_camera.replace("left_right", "left")
+
+
+def make_cameras(calibration: Calibration, view: View) -> dict[str, Camera]:
+    """All cameras of the device by name.
+
+    left, right, rectified_left, rectified_right, rgb, preview. The rectified ones stand upright
+    here whatever the view says about mirrors; the preview of a
+    mirrored camera is mirrored.
+    """
+    size, crop = view.mono_size, view.center_crop
+    m1 = mono_intrinsics(calibration.m1, size, center_crop=crop)
+    m2 = mono_intrinsics(calibration.m2, size, center_crop=crop)
+    width, height = view.rgb_size
+    focal_px = width / (2 * math.tan(math.radians(calibration.rgb_fov_deg) / 2))
+    m3 = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]])
+    left_x, rgb_x = -calibration.baseline_m, calibration.left_to_rgb_m - calibration.baseline_m
+    cameras = {
+        "left": Camera(_projection(m1 @ calibration.r1.T, left_x), size),
+        "right": Camera(_projection(m2 @ calibration.r2.T, 0.0), size),
+        "rectified_left": Camera(_projection(m2, left_x), size),
+        "rectified_right": Camera(_projection(m2, 0.0), size),
+        "rgb": Camera(_projection(m3, rgb_x), view.rgb_size),
+    }
+    seen = cameras[network_camera(view)]
+    if view.mirror_rectified and view.nn_camera.startswith("rectified"):
+        seen = seen.mirrored()
+    part = preview_crop(seen.size, view.preview_size, keep_aspect=view.keep_aspect_ratio)
+    cameras["preview"] = seen.resampled(view.preview_size, part)
+    return cameras
+
+
+def _projection(matrix: Floats, x_m: float) -> Floats:
+    """(3, 4) of a camera at (x, 0, 0) whose rays are `matrix` times world directions."""
+    return np.column_stack([matrix, matrix @ np.array([-x_m, 0.0, 0.0])])

@@ -1,0 +1,304 @@
+"""Plays the device's part of one session, from the first ping to the reset.
+
+It opens its side of a stream only after the host has opened its own, and sends on it only when the
+host has answered: a host that is told of packets before it knows the stream loses step.
+Source: docs/wire_format.md#device-rules
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .. import _core
+from ..decode import CAMERAS, DETECTIONS_BYTES
+from ..errors import DepthaiError, LinkError
+from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, STREAMS, WIRE_STREAMS
+from .commands import RESET, CameraState
+from .memory import Eeprom
+from .network import Network, Stage, nn_to_depth, out_blob, read_stage
+from .painters import Painters, PaintSettings
+from .production import DeviceClock, Production, exposure_groups
+from .settings import VirtualSettings
+from .source import DEFAULT_EEPROM_VERSIONS, Source, View, make_source
+from .tracker import Tracker
+
+_log = logging.getLogger(__name__)
+
+FIRMWARE_VERSION = "virtual"
+#: Packets of a data stream that may be on their way before the host must have taken one.
+_PACKETS_IN_FLIGHT = 4
+_SIZE_WITHOUT_NETWORK = (3, 300, 300)
+_RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
+_SESSION_TIMEOUT_S = 10.0
+#: After a reset by command: until the first goodbye, between goodbyes, until the link drops.
+_FLAG_S, _GOODBYE_S, _REBOOT_S = 0.03, 0.15, 1.0
+#: Waits end this often so that Python can take a signal.
+_POLL_S = 0.5
+
+
+#: ai.camera_input -> the cameras whose pictures the network sees, in turn.
+NN_CAMERAS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("rgb", "left", "right", "rectified_left", "rectified_right")},
+    "left_right": ("left", "right"),
+    "rectified_left_right": ("rectified_left", "rectified_right"),
+}
+
+
+def make_eeprom(settings: VirtualSettings) -> Eeprom:
+    """The EEPROM that a new device of this description comes with."""
+    scene = settings.scene.partition("=")[0]
+    version = settings.eeprom
+    return Eeprom(DEFAULT_EEPROM_VERSIONS[scene] if version is None else version)
+
+
+class Session:
+    """One session: from a fresh link until the host resets the device or hangs up."""
+
+    def __init__(
+        self, link: _core.Link, settings: VirtualSettings, eeprom: Eeprom | None = None
+    ) -> None:
+        self._link = link
+        self._settings = settings
+        self._memory = eeprom or make_eeprom(settings)
+        self._eeprom: dict[str, Any] = self._memory.document  # as the device booted with it
+        self._source: Source = make_source(settings.scene, self._eeprom)
+        self._clock = DeviceClock(settings.uptime_s, settings.drift_ppm)
+        self._state = CameraState()
+        self._config: dict[str, Any] | None = None
+        self._disparity_valid = True
+        self._stages: list[Stage] = []
+        self._production: Production | None = None
+        self._command_thread: threading.Thread | None = None
+        self._is_leaving = False
+
+    def run(self) -> None:
+        """Serve the host; returns when the session is over, with everything stopped."""
+        try:
+            while self._follow(self._link.next_event(timeout_s=_POLL_S)):
+                pass
+        except LinkError as cause:  # hosts may go at any time
+            _log.info("session ends: %s", cause)
+        except DepthaiError as cause:
+            _log.warning("session ends: %s", cause)
+        finally:
+            self._link.close()
+            if self._production is not None:
+                self._production.stop()
+            if self._command_thread is not None:
+                self._command_thread.join()
+
+    def _follow(self, event: _core.LinkEvent | None) -> bool:
+        """Act on one event; False when it was the last."""
+        if event is None:
+            return True
+        if event.kind == "opened":
+            _ON_OPENED.get(event.stream, Session._open_data)(self, event.stream)
+        elif event.kind == "closed":
+            self._close_data(event.stream)
+        return event.kind not in ("reset", "down")
+
+    # -- session streams
+
+    def _send_document(self, stream: str, window_bytes: int, document: dict[str, Any]) -> None:
+        self._link.open_stream(name=stream, window_bytes=window_bytes)
+        text = json.dumps(document).encode() + b"\0"
+        self._link.write(name=stream, parts=[text], wait_response=False)
+
+    def _send_board(self, stream: str) -> None:
+        document = {
+            "_cams": {name: name not in self._settings.absent for name in CAMERAS},
+            "_available_streams": list(WIRE_STREAMS),
+            "eeprom": self._memory.document,
+            "_version": FIRMWARE_VERSION,
+            "_dev_version": FIRMWARE_VERSION,
+            "_mx_id": self._settings.mx_id,
+        }
+        self._send_document(stream, CONFIG_D2H_WINDOW, document)
+
+    def _read_config(self, stream: str) -> None:
+        packet = self._link.read(name=stream, timeout_s=_SESSION_TIMEOUT_S)
+        text = bytes(packet.buffer).split(b"\0", 1)[0]
+        try:
+            config = json.loads(text)
+        except ValueError as cause:
+            self._state.log(f"config_h2d is not JSON: {cause}")
+            return
+        first = self._config or config
+        if config is not first and not first["app"]["enable_reconfig"]:
+            self._state.log("app.enable_reconfig is false: a second configuration is ignored")
+            return
+        for text_line in self._memory.apply(config):
+            self._state.log(text_line)
+        if self._config is None:
+            self._config = config
+            self._check_exclusion(config)
+
+    def _check_exclusion(self, config: dict[str, Any]) -> None:
+        names = {row["name"] for row in config["_pipeline"]["_streams"]}
+        depth = "depth" in names or config["ai"]["calc_dist_to_bb"]
+        self._disparity_valid = not (self._settings.strict and depth)
+        if "disparity" in names and not self._disparity_valid:
+            self._state.log("depth and disparity exclude each other: disparity is not valid")
+
+    def _read_blob(self, stream: str) -> None:
+        packet = self._link.read(name=stream, timeout_s=None)
+        first_offset = 0
+        if self._stages:  # behind the first stage, whichever layout that one gets
+            first_offset = max(DETECTIONS_BYTES, self._stages[-1].bytes_end)
+        self._stages.append(read_stage(bytes(packet.buffer), first_offset=first_offset))
+
+    def _send_tensors(self, stream: str) -> None:
+        if not self._stages or self._config is None:
+            self._state.log("outBlob was opened before inBlob was written")
+            return
+        mapping = self._mapping(self._config) if len(self._stages) == 1 else None
+        document = out_blob(self._stages[-1], self._config, mapping)
+        self._send_document(stream, OUT_BLOB_WINDOW, document)
+
+    def _serve_commands(self, stream: str) -> None:
+        def loop() -> None:
+            try:
+                while True:
+                    packet = self._link.read(name=stream, timeout_s=None)
+                    command = bytes(packet.buffer)
+                    if command == RESET:
+                        self._reboot()
+                        return
+                    self._state.execute(command)
+            except LinkError as cause:
+                _log.debug("commands end: %s", cause)
+
+        if self._command_thread is None:
+            self._command_thread = threading.Thread(target=loop, name="commands", daemon=True)
+            self._command_thread.start()
+
+    def _reboot(self) -> None:
+        """Let the host go, then leave.
+
+        Threads of the official host leave only with a packet, or with a broken link, which it
+        survives less well the more of them meet it. What it does next is close and reset.
+        """
+        _log.info("reset by command")
+        self._is_leaving = True
+        end_s = time.monotonic() + _REBOOT_S
+        if self._production is not None:
+            self._production.stop()
+        time.sleep(_FLAG_S)
+        while self._production is not None and self._link.is_up and time.monotonic() < end_s:
+            self._production.say_goodbye()
+            time.sleep(_GOODBYE_S)
+        self._link.close()
+
+    # -- data streams
+
+    def _open_data(self, stream: str) -> None:
+        if stream not in WIRE_STREAMS or self._config is None:
+            self._state.log(f"stream {stream!r} was opened and stays silent")
+            return
+        if self._production is None:
+            self._production = self._start_production(self._config)
+        window_bytes = STREAMS[stream].window_bytes * _PACKETS_IN_FLIGHT
+        self._link.open_stream(name=stream, window_bytes=window_bytes)
+        self._production.open(stream)
+
+    def _close_data(self, stream: str) -> None:
+        if self._production is not None:
+            self._production.close(stream)
+        # A host that leaves does not take what is still on its way: no use waiting for that.
+        if self._link.has_stream(name=stream) and not self._is_leaving:
+            self._link.close_stream(name=stream)
+
+    # -- configuration, as the device reads it
+
+    def _board(self, config: dict[str, Any]) -> tuple[float, float, float]:
+        """(left fov in degrees, rgb fov, baseline in metres): the EEPROM's, unless overridden."""
+        board, eeprom = config["board"], self._eeprom
+        if eeprom["version"] >= 1 and not board["override-eeprom"]:
+            board = {**board, **eeprom}
+        return board["left_fov_deg"], board["rgb_fov_deg"], board["left_to_right_distance_m"]
+
+    def _mono_size(self, config: dict[str, Any]) -> tuple[int, int]:
+        mono = config["camera"]["mono"]
+        return mono["resolution_w"], mono["resolution_h"]
+
+    def _mapping(self, config: dict[str, Any]) -> dict[str, int]:
+        left_fov, rgb_fov, _ = self._board(config)
+        return nn_to_depth(
+            self._mono_size(config),
+            full_view=not config["ai"]["keep_aspect_ratio"],
+            mono_input=config["ai"]["camera_input"] != "rgb",
+            left_fov=left_fov,
+            rgb_fov=rgb_fov,
+        )
+
+    def _view(self, config: dict[str, Any]) -> View:
+        rgb_height = config["camera"]["rgb"]["resolution_h"]
+        stage = self._stages[0].input_chw if self._stages else _SIZE_WITHOUT_NETWORK
+        return View(
+            mono_size=self._mono_size(config),
+            rgb_size=(_RGB_WIDTHS[rgb_height], rgb_height),
+            preview_size=(stage[2], stage[1]),
+            keep_aspect_ratio=config["ai"]["keep_aspect_ratio"],
+            nn_camera=NN_CAMERAS[config["ai"]["camera_input"]][0],
+            mirror_rectified=config["depth"]["warp_rectify"]["mirror_frame"],
+            center_crop=bool(
+                config["board"]["stereo_center_crop"] or self._eeprom.get("stereo_center_crop")
+            ),
+        )
+
+    def _second_source(self, view: View, camera: str) -> Source:
+        """The same scene for the other camera of a pair, which looks from where it is."""
+        source = make_source(self._settings.scene, self._eeprom)
+        source.configure(replace(view, nn_camera=camera))
+        return source
+
+    def _start_production(self, config: dict[str, Any]) -> Production:
+        view = self._view(config)
+        ai = config["ai"]
+        cameras = NN_CAMERAS[ai["camera_input"]]
+        sources = [self._source, *(self._second_source(view, name) for name in cameras[1:])]
+        self._source.configure(view)
+        left_fov_deg, _, baseline_m = self._board(config)
+        settings = PaintSettings(
+            mono_size=view.mono_size,
+            rgb_size=view.rgb_size,
+            rgb_fps=config["camera"]["rgb"]["fps"],
+            nn_cameras=cameras,
+            calc_dist_to_bb=ai["calc_dist_to_bb"],
+            padding_factor=config["depth"]["padding_factor"],
+            depth_limit_mm=config["depth"]["depth_limit_mm"],
+            disparity_valid=self._disparity_valid,
+            nn_to_depth=self._mapping(config),
+            left_fov_deg=left_fov_deg,
+            baseline_m=baseline_m,
+            video_config=config.get("video_config"),
+        )
+        network = Network(self._stages, ai["NN_config"]) if self._stages else None
+        tracker = Tracker(config["ot"]["max_tracklets"], config["ot"]["confidence_threshold"])
+        painters = Painters(sources, settings, network, tracker, self._state)
+        painters.warm_up(row["name"] for row in config["_pipeline"]["_streams"])
+        max_fps = {row["name"]: row.get("max_fps", 0.0) for row in config["_pipeline"]["_streams"]}
+        return Production(
+            self._link,
+            self._clock,
+            painters,
+            exposure_groups(config),
+            max_fps,
+            self._settings.fault,
+        )
+
+
+#: Stream the host has opened -> what the device does; any other name is a data stream.
+_ON_OPENED: dict[str, Callable[[Session, str], None]] = {
+    "config_d2h": Session._send_board,
+    "config_h2d": Session._read_config,
+    "host_capture": Session._serve_commands,
+    "inBlob": Session._read_blob,
+    "outBlob": Session._send_tensors,
+}

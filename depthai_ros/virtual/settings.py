@@ -1,0 +1,130 @@
+"""Reads the text that describes a virtual device.
+
+    SCENE[=PATH][?key=value&key=value]      e.g.  images=/data/aloe?eeprom=4&strict=0
+
+The same text stands behind `virtual:` in a device selector and behind `--device` of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ..decode import CAMERAS
+from ..errors import ConfigError
+from ..streams import WIRE_STREAMS
+
+#: Scene -> whether it needs a path behind "=".
+SCENES = {"synthetic": False, "pattern": False, "images": True, "video": True}
+
+#: Ways in which a packet can lie, for tests. Source: docs/virtual_device.md#faults
+FAULTS = ("frame_size", "no_trailer", "short", "shape", "mute", "unplug")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Spoils every `every`-th packet of `stream`; "mute" ends all sending, "unplug" hangs up."""
+
+    kind: str
+    stream: str
+    every: int
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualSettings:
+    """What a virtual device is like; defaults are those of a healthy, calibrated OAK-D."""
+
+    scene: str = "synthetic"  # source text for source.make_source
+    eeprom: int | None = None  # layout version, -1 = blank, None = what fits the scene
+    strict: bool = True  # depth and disparity exclude each other, as on silicon
+    mx_id: str = "14442C10D1VIRTUAL0"
+    drift_ppm: float = 0.0  # device clock against the host's
+    uptime_s: float = 10.0  # device clock when the session starts
+    fault: Fault | None = None
+    absent: tuple[str, ...] = ()  # cameras that are not connected
+
+
+def _flag(text: str) -> bool:
+    flags = {"0": False, "1": True, "false": False, "true": True}
+    if text.lower() not in flags:
+        raise ValueError("0 or 1")
+    return flags[text.lower()]
+
+
+def _eeprom_version(text: str) -> int:
+    versions = ("-1", "1", "2", "3", "4", "5")
+    if text not in versions:
+        raise ValueError(f"one of {', '.join(versions)}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+def _fault(text: str) -> Fault:
+    kind, _, rest = text.partition(":")
+    stream, _, every = rest.partition(":")
+    if kind not in FAULTS or stream not in WIRE_STREAMS or not every.isdigit() or int(every) < 1:
+        raise ValueError(f"KIND:STREAM:N with KIND one of {', '.join(FAULTS)} and N at least 1")
+    return Fault(kind, stream, int(every))
+
+
+def _cameras(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, text.split(",")))
+    if not set(names) <= set(CAMERAS):
+        raise ValueError(f"some of {', '.join(CAMERAS)}, separated by commas")
+    return names
+
+
+#: Key -> how to read its value; ValueError says what is allowed.
+_READERS: dict[str, Callable[[str], Any]] = {
+    "eeprom": _eeprom_version,
+    "strict": _flag,
+    "mx_id": str,
+    "drift_ppm": _number,
+    "uptime_s": _number,
+    "fault": _fault,
+    "absent": _cameras,
+}
+
+
+@dataclass(slots=True)
+class _Parsed:
+    scene: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_settings(text: str) -> VirtualSettings:
+    """Read the description of a virtual device, "" = all defaults.
+
+    Raises  ConfigError naming the key, its value and what is allowed
+    """
+    scene, _, query = text.partition("?")
+    parsed = _Parsed(_check_scene(scene))
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in _READERS:
+            raise ConfigError(
+                f"virtual device has no option {key!r}, known are {', '.join(_READERS)}"
+            )
+        try:
+            parsed.values[key] = _READERS[key](value)
+        except ValueError as cause:
+            raise ConfigError(f"virtual device: {key} is {value!r}, must be {cause}") from None
+    return VirtualSettings(scene=parsed.scene, **parsed.values)
+
+
+def _check_scene(text: str) -> str:
+    name, _, path = (text or "synthetic").partition("=")
+    if name not in SCENES:
+        raise ConfigError(f"virtual device has no scene {name!r}, known are {', '.join(SCENES)}")
+    if SCENES[name] and not path:
+        raise ConfigError(f"virtual device: scene {name!r} needs a path, as in {name}=PATH")
+    if path and not SCENES[name]:
+        raise ConfigError(f"virtual device: scene {name!r} takes no path, found {path!r}")
+    return f"{name}={path}" if path else name

@@ -1,0 +1,112 @@
+"""Follows detections from frame to frame, as the device's object tracker does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decode import MAX_TRACKLETS, TRACKLET, TRACKLET_STATUS
+
+NEW, TRACKED, LOST = (TRACKLET_STATUS.index(name) for name in ("NEW", "TRACKED", "LOST"))
+#: Least overlap of a detection with the last box of a track, intersection over union.
+MIN_OVERLAP = 0.3
+#: Frames that a track stays on the list without a detection.
+MAX_LOST_FRAMES = 30
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom, px
+
+
+@dataclass(slots=True)
+class _Track:
+    id: int
+    label: int
+    box: Box
+    status: int = NEW
+    lost_frames: int = 0
+
+    def follow(self, box: Box) -> None:
+        self.box, self.status, self.lost_frames = box, TRACKED, 0
+
+    def miss(self) -> None:
+        self.status = LOST
+        self.lost_frames += 1
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return shared / (areas - shared)
+
+
+class Tracker:
+    """Tracks by overlap; identities count up from 0 and are not used again."""
+
+    def __init__(self, max_tracklets: int, confidence_threshold: float) -> None:
+        self._max_tracklets = min(max_tracklets, MAX_TRACKLETS)
+        self._confidence_threshold = confidence_threshold
+        self._tracks: list[_Track] = []
+        self._next_id = 0
+
+    def update(self, detections: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+        """Take the detections of one frame and return what is followed.
+
+        Shape   (n,) DETECTION -> (m,) TRACKLET, m <= max_tracklets, oldest first
+        Units   `size` is (width, height) of the NN input, px; boxes come out in its pixels
+        """
+        confident = detections[detections["confidence"] >= self._confidence_threshold]
+        best_first = confident[np.argsort(-confident["confidence"], kind="stable")]
+        found = [(int(row["label"]), _pixels(row, size)) for row in best_first]
+        taken = self._match(found)
+        fresh = [item for index, item in enumerate(found) if index not in taken]
+        self._tracks = [t for t in self._tracks if t.lost_frames <= MAX_LOST_FRAMES]
+        for label, box in fresh[: max(0, self._max_tracklets - len(self._tracks))]:
+            self._tracks.append(_Track(self._next_id, label, box))
+            self._next_id += 1
+        return self._rows(size)
+
+    def _match(self, found: list[tuple[int, Box]]) -> set[int]:
+        """Move tracks to the detections that overlap them most; indices of those detections."""
+        pairs = [
+            (overlap(track.box, box), number, index)
+            for number, track in enumerate(self._tracks)
+            for index, (label, box) in enumerate(found)
+            if label == track.label
+        ]
+        followed: set[int] = set()
+        taken: set[int] = set()
+        for shared, number, index in sorted(pairs, key=lambda pair: -pair[0]):
+            if shared >= MIN_OVERLAP and number not in followed and index not in taken:
+                self._tracks[number].follow(found[index][1])
+                followed.add(number)
+                taken.add(index)
+        for number, track in enumerate(self._tracks):
+            if number not in followed:
+                track.miss()
+        return taken
+
+    def _rows(self, size: tuple[int, int]) -> NDArray[Any]:
+        rows = np.zeros(len(self._tracks), TRACKLET)
+        for row, track in zip(rows, self._tracks, strict=True):
+            left, top, right, bottom = map(round, track.box)
+            row["left"], row["top"] = max(0, left), max(0, top)
+            row["right"], row["bottom"] = min(size[0], right), min(size[1], bottom)
+            row["id"], row["label"], row["status"] = track.id, track.label, track.status
+        return rows
+
+
+def _pixels(row: NDArray[Any], size: tuple[int, int]) -> Box:
+    width, height = size
+    return (
+        float(row["x_min"]) * width,
+        float(row["y_min"]) * height,
+        float(row["x_max"]) * width,
+        float(row["y_max"]) * height,
+    )
