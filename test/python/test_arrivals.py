@@ -1,0 +1,85 @@
+"""Rate, drops and latency of made-up arrivals."""
+
+from __future__ import annotations
+
+import pytest
+
+from depthai_ros.arrivals import Arrival, Figures, Meter, percentile
+
+MS = 1_000_000
+
+
+def _arrivals(
+    stamps_ms: list[float], latency_ms: float = 5.0, size_bytes: int = 1000
+) -> list[Arrival]:
+    return [
+        Arrival(int(stamp * MS) + 10**18, int((stamp + latency_ms) * MS) + 10**18, size_bytes)
+        for stamp in stamps_ms
+    ]
+
+
+def _figures(arrivals: list[Arrival], expected_fps: float | None, duration_s: float) -> Figures:
+    meter = Meter(expected_fps=expected_fps)
+    meter.add(arrivals)
+    return meter.figures(duration_s)
+
+
+@pytest.mark.parametrize(
+    ("stamps_ms", "expected_fps", "drops"),
+    [
+        pytest.param([0, 100, 200, 300], 10.0, 0, id="every period"),
+        pytest.param([0, 100, 400, 500], 10.0, 2, id="two missing at once"),
+        pytest.param([0, 200, 400], 10.0, 2, id="every second one missing"),
+        pytest.param([0, 104, 197, 301], 10.0, 0, id="jitter is not a loss"),
+        pytest.param([0, 100, 100, 200], 10.0, 0, id="two with one stamp"),
+        pytest.param([0, 66.7, 100, 166.7, 200], 20.0, 0, id="30 Hz thinned out to 20 Hz"),
+        pytest.param([0], 10.0, 0, id="one alone"),
+        pytest.param([], 10.0, 0, id="none"),
+        pytest.param([0, 500], None, None, id="no rate to expect"),
+    ],
+)
+def test_gaps_between_stamps_are_drops(
+    stamps_ms: list[float], expected_fps: float | None, drops: int | None
+) -> None:
+    assert _figures(_arrivals(stamps_ms), expected_fps, 1.0).drops == drops
+
+
+def test_late_arrival_is_latency_not_a_drop() -> None:
+    early, late = _arrivals([0, 100]), _arrivals([200, 300], latency_ms=450.0)
+    figures = _figures(early + late, 10.0, 1.0)
+    assert figures.drops == 0
+    assert figures.latency_mean_ms == pytest.approx((5 + 5 + 450 + 450) / 4)
+    assert figures.latency_p99_ms == pytest.approx(450)
+
+
+def test_rates_count_what_arrived_over_the_whole_duration() -> None:
+    figures = _figures(_arrivals([0, 50, 100, 150], size_bytes=500_000), 20.0, 0.5)
+    assert (figures.count, figures.fps, figures.mb_s) == (4, 8.0, 4.0)
+
+
+def test_messages_without_a_stamp_have_neither_latency_nor_drops() -> None:
+    meter = Meter(expected_fps=10.0, stamped=False)
+    meter.add([Arrival(0, 10**18, 100)] * 3)
+    figures = meter.figures(1.0)
+    assert (figures.count, figures.drops, figures.latency_mean_ms) == (3, None, None)
+    assert figures.summary("a/msg/B")["latency_ms"] == {"mean": None, "p99": None}
+
+
+def test_summary_has_exactly_the_documented_keys() -> None:
+    summary = _figures(_arrivals([0, 100]), 10.0, 1.0).summary("sensor_msgs/msg/Image")
+    assert summary == {
+        "type": "sensor_msgs/msg/Image",
+        "count": 2,
+        "fps": 2.0,
+        "expected_fps": 10.0,
+        "drops": 0,
+        "latency_ms": {"mean": 5.0, "p99": 5.0},
+        "mb_s": 0.002,
+    }
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(100, 0.99, 98), (101, 0.99, 99), (2, 0.5, 0), (1, 0.99, 0)]
+)
+def test_percentile_is_the_nearest_rank(count: int, share: float, expected: float) -> None:
+    assert percentile([float(value) for value in range(count)], share) == expected

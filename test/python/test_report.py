@@ -1,0 +1,73 @@
+"""What the monitor's table and verdict say."""
+
+from __future__ import annotations
+
+import pytest
+
+from depthai_ros.arrivals import Figures
+from depthai_ros.report import Row, table, verdict
+
+GOOD = Figures(300, 30.0, 30.0, 0, 3.21, 9.87, 27.6)
+SLOW = Figures(250, 25.0, 30.0, 0, 3.0, 9.0, 20.0)
+LOSSY = Figures(298, 29.8, 30.0, 2, 3.0, 9.0, 27.0)
+LOSSIER = Figures(291, 29.1, 30.0, 9, 3.0, 9.0, 27.0)
+ONCE = Figures(1, 0.1, None, None, None, None, 0.0)
+
+
+def _row(name: str, figures: Figures) -> Row:
+    return Row(name, "sensor_msgs/msg/Image", True, figures)
+
+
+ALL_WELL = "all 1 with a rate at 95% of it or more"
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "expected"),
+    [
+        ([("/a", GOOD), ("/b", ONCE)], 0, ["2 topics in 10.0 s", ALL_WELL, "no drops"]),
+        (
+            [("/a", GOOD), ("/b", SLOW)],
+            0,
+            [
+                "2 topics in 10.0 s",
+                "below 95% of the expected rate: /b (25.0/30)",
+                "no drops",
+            ],
+        ),
+        (
+            [("/a", LOSSY), ("/b", GOOD), ("/c", LOSSIER), ("/d", LOSSY), ("/e", LOSSY)],
+            0,
+            [
+                "5 topics in 10.0 s",
+                "all 5 with a rate at 95% of it or more",
+                "drops: /c (9), /a (2), /d (2) and 1 more",
+            ],
+        ),
+        ([("/a", LOSSY)], 0, ["1 topics in 10.0 s", ALL_WELL, "drops: /a (2)"]),
+        (
+            [("/a", GOOD)],
+            4,
+            [
+                "1 topics in 10.0 s",
+                ALL_WELL,
+                "no drops",
+                "4 frames were lost before the node could publish them",
+            ],
+        ),
+    ],
+)
+def test_verdict_names_what_fell_short(
+    rows: list[tuple[str, Figures]], lost: int, expected: list[str]
+) -> None:
+    assert verdict([_row(*row) for row in rows], 10.0, lost).split("; ") == expected
+
+
+def test_table_lines_up_and_shows_what_is_not_known_as_a_dash() -> None:
+    title, good, once = table([_row("/oak/left/image_raw", GOOD), _row("/oak/info", ONCE)])
+    assert len(title) == len(good) == len(once)
+    assert good.split()[1:] == ["sensor_msgs/Image", "30.00", "30.00", "27.60", "0", "3.2", "9.9"]
+    assert once.split()[1:] == ["sensor_msgs/Image", "0.10", "-", "0.00", "-", "-", "-"]
+
+
+def test_table_without_topics_is_its_titles() -> None:
+    assert len(table([])) == 1

@@ -1,0 +1,54 @@
+"""One ROS context for this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from node_parts import ROOT, Listener, NodeProcess, StartNode
+from recording_parts import Recording, record
+
+from depthai_ros import _core
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_context() -> Iterator[None]:
+    """Initialise rclpy as whoever takes pictures does; nodes started by tests inherit it."""
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        os.environ[name] = str(ROOT / "config" / "fastdds.xml")
+    _core.keep_large_buffers()
+    rclpy.init()
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNode]:
+    """start_node(parameters, *words, params_file=...): a node that does not outlive the test."""
+    nodes: list[NodeProcess] = []
+
+    def start(*arguments: Any, **options: Any) -> NodeProcess:
+        nodes.append(NodeProcess(tmp_path_factory.mktemp("node"), *arguments, **options))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        node.kill()
+        print(node.output)  # pytest shows it if the test failed
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A listener to the node "oak"."""
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """What the demonstration publishes."""
+    return record(tmp_path_factory.mktemp("demonstration"))

@@ -1,0 +1,102 @@
+"""Rigs and packets for tests that need no device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
+
+from depthai_ros import _core
+from depthai_ros.calibration import Calibration, load
+from depthai_ros.cdr import Serialized
+from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, validate
+from depthai_ros.decode import CAMERAS, FRAME_FORMATS, FrameMetadata
+from depthai_ros.diagnostics import Health, make_meters
+from depthai_ros.messages import BUILDERS, OBSERVERS, Builder
+from depthai_ros.pictures import Picture
+from depthai_ros.rig import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.streams import STREAMS, Topic
+from depthai_ros.virtual.eeprom import eeprom_document
+
+TOPICS = {topic.name: topic for row in STREAMS.values() for topic in row.topics}
+STAMP_NS = 1_700_000_123_987_654_321
+PREVIEW_SIZE = (300, 200)
+LABELS = ("background", "aeroplane", "bicycle")
+SMALL: dict[str, Any] = {"camera.mono.resolution_h": 400}
+
+
+def make_calibration(settings: Settings, eeprom: int = 5) -> Calibration:
+    return load(eeprom_document(eeprom), settings)
+
+
+def make_test_rig(
+    values: dict[str, Any] | None = None,
+    *,
+    eeprom: int = 5,
+    nn_to_depth: dict[str, int] | None = None,
+) -> Rig:
+    settings = validate({**SMALL, **(values or {})})
+    health = Health("oak", settings)
+    health.meters = make_meters(settings, started_ns=0)
+    network = NetworkConfig("detection", labels=LABELS, confidence_threshold=0.25)
+    sizes = Sizes(mono_size(settings), rgb_size(settings), PREVIEW_SIZE, nn_to_depth or {})
+    calibration = make_calibration(settings, eeprom)
+    frames = frame_ids("oak")
+    return make_rig(settings, calibration, network, sizes, frames, health, "/oak/nn/label_info")
+
+
+def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameMetadata:
+    row = STREAMS[stream]
+    name = camera or (row.camera if row.camera in CAMERAS else "rgb")
+    return FrameMetadata(
+        format=FRAME_FORMATS[row.format_code],
+        height=1,
+        width=data_bytes,
+        stride=data_bytes,
+        bytes_per_pixel=1,
+        category=0,
+        camera=CAMERAS.index(name),
+        sequence=7,
+        timestamp_ns=1_016_666_667,
+        frame_size=data_bytes,
+    )
+
+
+def make_picture(
+    rig: Rig, stream: str, content: NDArray[Any] | bytes, *, camera: str = ""
+) -> Picture:
+    """What the packet loop makes of a packet with this content."""
+    data = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
+    payload = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    metadata = make_metadata(stream, len(payload), camera)
+    buffer = _core.Buffer(size=len(payload) + 56)
+    packet = np.frombuffer(memoryview(buffer), np.uint8)
+    packet[: len(payload)] = payload
+    packet[len(payload) :] = np.frombuffer(metadata.pack(), np.uint8)
+    return Picture(
+        stream=STREAMS[stream],
+        data=packet[: len(payload)],
+        buffer=buffer,
+        metadata=metadata,
+        stamp_ns=STAMP_NS,
+        received_ns=5_000_000_000,
+        settings=rig.pictures,
+    )
+
+
+def build_message(rig: Rig, topic_name: str, picture: Picture) -> Any:
+    """What subscribers of a topic get for this packet."""
+    topic: Topic = TOPICS[topic_name]
+    builder = BUILDERS[topic.message]
+    assert isinstance(builder, Builder)
+    if picture.stream.layout in OBSERVERS:
+        OBSERVERS[picture.stream.layout](rig, picture)
+    message = builder.build(rig, topic, picture)
+    if not isinstance(message, Serialized):
+        return message
+    raw = _core.serialized(
+        buffer=message.buffer, size=message.size, prefix=message.prefix, suffix=message.suffix
+    )
+    return deserialize_message(raw, builder.message_type)

@@ -1,0 +1,100 @@
+"""Publishers are those the settings ask for, in the order and quality that readers need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+
+from depthai_ros.config import validate
+from depthai_ros.publishing import Outlets
+from depthai_ros.streams import STREAMS
+
+RELIABLE = ReliabilityPolicy.RELIABLE
+VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
+NETWORK = {"ai.blob_file": "any.blob"}
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    node = rclpy.create_node("outlets")
+    yield node
+    node.destroy_node()
+
+
+def make_outlets(node: Node, values: dict[str, Any]) -> Outlets:
+    return Outlets(node, validate(values), decoded=True)
+
+
+#: streams asked for, further settings, wire stream, what its packets become, in order
+FEEDS: list[tuple[list[str], dict[str, Any], str, list[str]]] = [
+    (["depth"], {}, "depth", ["depth"]),
+    (["depth", "disparity"], {}, "depth", ["disparity", "depth"]),
+    (
+        ["depth", "disparity", "disparity_color"],
+        {},
+        "depth",
+        ["disparity", "disparity_color", "depth"],
+    ),
+    (["disparity"], {"ai.calc_dist_to_bb": True, **NETWORK}, "depth", ["disparity"]),
+    (["disparity", "disparity_color"], {}, "disparity", ["disparity_color", "disparity"]),
+    (["disparity_color"], {}, "disparity", ["disparity_color"]),
+    (["left"], {}, "left", ["left"]),
+    (["left"], {}, "right", []),
+]
+
+
+@pytest.mark.parametrize("case", FEEDS, ids=lambda case: f"{case[2]} for {', '.join(case[0])}")
+def test_packets_become_what_is_derived_from_them_before_they_are_changed(
+    case: Any, node: Node
+) -> None:
+    streams, further, wire, expected = case
+    outlets = make_outlets(node, {"stream_list": streams, **further})
+    assert outlets.fed_by(wire) == expected
+
+
+#: topic: depth, durability
+PROFILES = {
+    "left/image_raw": (7, VOLATILE),
+    "depth/image": (7, VOLATILE),
+    "disparity": (7, VOLATILE),
+    "rgb/image_raw/compressed": (10, VOLATILE),
+    "nn/detections": (10, VOLATILE),
+    "tracklets": (10, VOLATILE),
+    "nn/label_info": (1, LATCHED),
+    "device/status": (1, LATCHED),
+    "rgb/still/image_raw/compressed": (1, LATCHED),
+}
+
+
+def test_publishers_are_reliable_and_as_deep_as_asked(node: Node) -> None:
+    wanted = {"stream_list": list(STREAMS), "publish.depth_float": True, "publish.queue_depth": 7}
+    outlets = make_outlets(node, {**wanted, **NETWORK})
+    for topic, (depth, durability) in PROFILES.items():
+        publisher = outlets.publisher(topic)
+        assert publisher is not None
+        profile = publisher.qos_profile
+        found = (profile.depth, profile.durability, profile.reliability)
+        assert found == (depth, durability, RELIABLE), topic
+
+
+def test_optional_topics_are_there_only_if_asked_for(node: Node) -> None:
+    outlets = make_outlets(node, {"stream_list": ["depth", "metaout"], **NETWORK})
+    assert outlets.publisher("depth/image_raw") is not None
+    assert outlets.publisher("depth/image") is None
+    assert outlets.publisher("nn/detections") is not None
+    assert outlets.publisher("nn/spatial_detections") is None
+
+
+def test_destroyed_outlets_leave_no_publisher(node: Node) -> None:
+    before = {publisher.topic_name for publisher in node.publishers}
+    outlets = make_outlets(node, {"stream_list": ["left", "rectified_left", "depth"]})
+    made = {publisher.topic_name for publisher in node.publishers} - before
+    names = ("left/image_raw", "left/image_rect", "left/camera_info")
+    assert made == {f"/outlets/{name}" for name in (*names, "depth/image_raw", "depth/camera_info")}
+    outlets.destroy()
+    assert {publisher.topic_name for publisher in node.publishers} == before
