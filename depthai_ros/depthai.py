@@ -1,0 +1,198 @@
+"""The Gen1 DepthAI API: `from depthai_ros import depthai`.
+
+Programs that say `import depthai` run unchanged with `python -m depthai_ros.depthai PROGRAM`. The
+module functions act on one device of the process; `Device` objects stand for themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from . import __version__ as _own_version
+from .gen1_control import AutofocusMode, CameraControl
+from .gen1_device import Device, open_session
+from .gen1_entries import TensorEntry, TensorEntryContainer
+from .gen1_packets import DataPacket, DataPacketList, FrameMetadata, ObjectTracker, Tracklet
+from .gen1_pipeline import CNNPipeline, Pipeline
+from .gen1_results import Detection, Detections, NNetPacket, NNetPacketList
+from .gen1_session import Session
+from .gen1_tensors import TensorInfo
+
+__all__ = [
+    "init_device",
+    "create_pipeline",
+    "deinit_device",
+    "get_available_steams",
+    "get_available_streams",
+    "get_nn_to_depth_bbox_mapping",
+    "request_jpeg",
+    "request_af_trigger",
+    "request_af_mode",
+    "send_DisparityConfidenceThreshold",
+    "send_disparity_confidence_threshold",
+    "reboot_device",
+    "download_blob",
+    "Device",
+    "CNNPipeline",
+    "Pipeline",
+    "NNetPacket",
+    "NNetPacketList",
+    "DataPacket",
+    "DataPacketList",
+    "FrameMetadata",
+    "ObjectTracker",
+    "Tracklet",
+    "TensorInfo",
+    "Detections",
+    "Detection",
+    "TensorEntryContainer",
+    "TensorEntry",
+    "CameraControl",
+    "AutofocusMode",
+]
+
+_log = logging.getLogger("depthai")
+
+#: What programs compare; an ending of +dev tells them that this is no release of the vendor's.
+__version__ = "1.0.0.0+dev"
+#: Where the first releases had the commit they were built from.
+__dev_version__ = _own_version
+
+#: The device of the module functions.
+_device: Device | None = None
+
+
+def init_device(
+    cmd_file: str | os.PathLike[str] = "./depthai.cmd",
+    usb_device: str = "",
+    *,
+    cmd_file_path: str | os.PathLike[str] | None = None,
+) -> bool:
+    """Open the device that the functions of this module act on; False if that is not possible.
+
+    `cmd_file` (or `cmd_file_path`) is the firmware for a board on USB; a path without a file will
+    do as well, then DEPTHAI_FIRMWARE counts. `usb_device` is as for `Device`. False as well if
+    there is a device already; it stays open.
+    """
+    global _device
+    file = cmd_file if cmd_file_path is None else cmd_file_path
+    if not isinstance(file, (str, os.PathLike)) or not isinstance(usb_device, str):
+        raise TypeError(f"init_device({file!r}, {usb_device!r}): both must be texts")
+    if _device is not None:
+        _log.warning("init_device: the device is already initialised")
+        return False
+    session = open_session(usb_device, file)
+    if session is None:
+        return False
+    _device = _hold(session)
+    return True
+
+
+def _hold(session: Session) -> Device:
+    device = Device.__new__(Device)
+    device._session = session
+    return device
+
+
+def create_pipeline(config: dict[str, Any] = {}) -> CNNPipeline | None:  # noqa: B006
+    """`Device.create_pipeline` of the module's device; None before `init_device`."""
+    if not isinstance(config, dict):
+        raise TypeError(f"config is {config!r}, must be a dict")
+    if _device is None:
+        _log.error("create_pipeline: call init_device first")
+        return None
+    return _device.create_pipeline(config)
+
+
+def deinit_device() -> bool:
+    """Reset and close the module's device, if there is one; always True."""
+    global _device
+    device, _device = _device, None
+    if device is not None:
+        device._close()
+    return True
+
+
+def get_available_streams() -> list[str]:
+    """Streams that the device offers; [] before `init_device`."""
+    return _device.get_available_streams() if _device else []
+
+
+def get_available_steams() -> list[str]:
+    """The same under the name that it had first."""
+    return get_available_streams()
+
+
+def get_nn_to_depth_bbox_mapping() -> dict[str, int]:
+    """`Device.get_nn_to_depth_bbox_mapping` of the module's device."""
+    return (_device or _NOBODY).get_nn_to_depth_bbox_mapping()
+
+
+def request_jpeg() -> None:
+    """Have one picture taken for `jpegout`."""
+    (_device or _NOBODY).request_jpeg()
+
+
+def request_af_trigger() -> None:
+    """Focus once."""
+    (_device or _NOBODY).request_af_trigger()
+
+
+def request_af_mode(mode: AutofocusMode) -> None:
+    """Choose how the camera focuses."""
+    (_device or _NOBODY).request_af_mode(mode)
+
+
+def send_disparity_confidence_threshold(confidence: int) -> None:
+    """0..255; pixels of lower certainty become invalid."""
+    (_device or _NOBODY).send_disparity_confidence_threshold(confidence)
+
+
+def send_DisparityConfidenceThreshold(confidence: int) -> None:
+    """The same under the name that it had first."""
+    send_disparity_confidence_threshold(confidence)
+
+
+def reboot_device(device_id: int = 0) -> None:
+    """Reset the device; there is only number 0."""
+    print(f"resetting device {device_id}")
+    deinit_device()
+    print("done")
+
+
+def download_blob(
+    model_name: str,
+    nr_shaves: int,
+    nr_cmx_slices: int,
+    nr_NCEs: int,
+    output_folder_path: str,
+    /,
+) -> int:
+    """Fetched a compiled network from the vendor's server, which is gone: always 1, a failure."""
+    _log.error("download_blob: the server for %s is gone", model_name)
+    return 1
+
+
+#: Stands in for the module's device before there is one.
+_NOBODY = Device.__new__(Device)
+_NOBODY._session = None
+
+for _public in [globals()[name] for name in __all__]:
+    if isinstance(_public, type):
+        _public.__module__ = "depthai"
+for _public in (
+    CameraControl.CamId,
+    CameraControl.Command,
+    TensorInfo.Dimension,
+    TensorInfo.DataType,
+):
+    _public.__module__ = "depthai"
+del _public
+
+if __name__ == "__main__":
+    from .run_script import main
+
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Calibration matrices as Gen1 programs get them: single precision, from the EEPROM only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+#: Layouts of the EEPROM from which on it holds intrinsics, and rectifying rotations.
+_INTRINSICS_LAYOUT, _ROTATIONS_LAYOUT = 4, 5
+#: Lines of the mono picture -> (scale, lines cut away above).
+#: Source: docs/wire_format.md#calibration
+_ADAPTION = {800: (1.0, 0.0), 720: (1.0, 40.0), 400: (0.5, 0.0)}
+_FULL_LINES = 800
+
+
+class Gen1Calibration:
+    """What the getters of a device return; `lines` is the height of the mono pictures.
+
+    Always derived from what is stored. Absent or singular matrices are empty lists.
+    """
+
+    def __init__(self, eeprom: Mapping[str, Any], lines: int = _FULL_LINES) -> None:
+        self._eeprom = eeprom
+        self._version = int(eeprom.get("version", -1))
+        self._scale, self._cut = _ADAPTION[lines]
+
+    @property
+    def is_loaded(self) -> bool:
+        """True if an intrinsic matrix came from the EEPROM."""
+        stored = (self._stored("calib_M1_L"), self._stored("calib_M2_R"))
+        return self._version >= _INTRINSICS_LAYOUT and any(matrix.size for matrix in stored)
+
+    def left_intrinsic(self) -> list[list[float]]:
+        """3x3, pixels."""
+        return _rows(self._checked()._intrinsic("calib_M1_L"))
+
+    def right_intrinsic(self) -> list[list[float]]:
+        """3x3, pixels."""
+        return _rows(self._checked()._intrinsic("calib_M2_R"))
+
+    def left_homography(self) -> list[list[float]]:
+        """3x3, left picture -> rectified left picture."""
+        return _rows(self._checked()._homography("calib_H1_L", "calib_R1_L", "calib_M1_L"))
+
+    def right_homography(self) -> list[list[float]]:
+        """3x3, right picture -> rectified right picture; old layouts: their only matrix."""
+        if self._version < _INTRINSICS_LAYOUT:
+            return _rows(self._stored("calib_old_H"))
+        return _rows(self._homography("calib_H2_R", "calib_R2_R", "calib_M2_R"))
+
+    def rotation(self) -> list[list[float]]:
+        """3x3, right camera with respect to the left."""
+        return _rows(self._checked()._stored("calib_R"))
+
+    def translation_cm(self) -> list[float]:
+        """Right camera with respect to the left."""
+        translation: list[float] = self._checked()._stored("calib_T", (3,)).tolist()
+        return translation
+
+    def _checked(self) -> Gen1Calibration:
+        if self._version < _INTRINSICS_LAYOUT:
+            raise RuntimeError(
+                f"the EEPROM's calibration has layout {self._version}, this needs "
+                f"{_INTRINSICS_LAYOUT} or later: calibrate the device anew"
+            )
+        return self
+
+    def _stored(self, key: str, shape: tuple[int, ...] = (3, 3)) -> Matrix:
+        values = np.asarray(self._eeprom.get(key, []), np.float32)
+        return values.reshape(shape) if values.size == np.prod(shape) else values[:0].reshape(0)
+
+    def _intrinsic(self, key: str) -> Matrix:
+        matrix = self._stored(key).copy()
+        if matrix.size and self._version >= _ROTATIONS_LAYOUT:
+            matrix[:2] *= np.float32(self._scale)
+            matrix[1, 2] -= np.float32(self._cut)
+        return matrix
+
+    def _homography(self, stored_key: str, rotation_key: str, intrinsic_key: str) -> Matrix:
+        if self._version < _ROTATIONS_LAYOUT:
+            return _inverse(self._stored(stored_key))
+        rotation, inverse = self._stored(rotation_key), _inverse(self._intrinsic(intrinsic_key))
+        rectified = self._intrinsic("calib_M2_R")
+        if not (rotation.size and inverse.size and rectified.size):
+            return rotation[:0]
+        return np.asarray(rectified @ rotation @ inverse, np.float32)
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    """Inverse, empty if there is none."""
+    if not matrix.size:
+        return matrix
+    try:
+        return np.asarray(np.linalg.inv(matrix), np.float32)
+    except np.linalg.LinAlgError:
+        return matrix[:0].reshape(0)
+
+
+def _rows(matrix: Matrix) -> list[list[float]]:
+    rows: list[list[float]] = matrix.tolist()
+    return rows

@@ -1,0 +1,109 @@
+"""What the classes of the Gen1 API have in common: closed objects, and the old enumerations.
+
+Nothing here is public by itself; `depthai.py` has the names that programs use.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+
+def describe(value: object) -> str:
+    """A value and its type, for messages."""
+    return f"{value!r} ({type(value).__name__})"
+
+
+def unsigned(name: str, value: Any) -> int:
+    """An integer that is not negative, as an index or a count. Raises TypeError."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise TypeError(f"{name} is {describe(value)}, must be an integer that is not negative")
+    return number
+
+
+class Opaque:
+    """Made by the module only: takes no attributes, cannot be pickled, equals only itself."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, *_arguments: Any, **_keywords: Any) -> None:
+        raise TypeError(f"depthai.{type(self).__qualname__}: No constructor defined!")
+
+    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
+        raise TypeError(f"cannot pickle depthai.{type(self).__qualname__} objects")
+
+
+def read_only(read: Callable[[Any], Any], doc: str) -> Any:
+    """An attribute that cannot be assigned."""
+    return property(read, doc=doc)
+
+
+_Kind = TypeVar("_Kind", bound="Enumeration")
+
+
+class Enumeration:
+    """An enumeration as Gen1 had it: named constants of one class, equal only to their like.
+
+    `Class.NAME`, `Class(number)`, `Class.__members__`, `int(member)`, `member.name`. Members can be
+    pickled; the class itself is not iterable.
+    """
+
+    __slots__ = ("_number",)
+    __members__: ClassVar[dict[str, Any]] = {}
+    _number: int
+
+    def __init_subclass__(cls, members: Mapping[str, int]) -> None:
+        cls.__members__ = {}
+        for name, number in members.items():
+            member = object.__new__(cls)
+            member._number = number
+            cls.__members__[name] = member
+            setattr(cls, name, member)
+        _KINDS[cls.__qualname__] = cls
+
+    def __new__(cls: type[_Kind], value: Any) -> _Kind:
+        number = operator.index(value)
+        for member in cls.__members__.values():
+            if member._number == number:
+                return member  # type: ignore[no-any-return]
+        unnamed = object.__new__(cls)
+        unnamed._number = number
+        return unnamed
+
+    @property
+    def name(self) -> str:
+        """Name of the constant; of several with one number, the first."""
+        names = (name for name, member in self.__members__.items() if member == self)
+        return next(names, "???")
+
+    def __int__(self) -> int:
+        return self._number
+
+    __index__ = __int__
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Enumeration) and type(other) is type(self) and int(other) == int(self)
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self).__qualname__, self._number)
+
+
+#: Qualified name -> enumeration, for pickles: they must not depend on what `depthai` means there.
+_KINDS: dict[str, type[Enumeration]] = {}
+
+
+def _restore(kind: str, number: int) -> Enumeration:
+    return _KINDS[kind](number)

@@ -1,0 +1,69 @@
+"""The installation test: what it shows, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+HAS_WINDOWS = not re.search(r"GUI: +NONE", cv2.getBuildInformation())
+COMMAND = [sys.executable, "-m", "depthai_ros.installation_test"]
+
+
+def run(*words: object, selector: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEPTHAI_DEVICE": selector}
+    command = [*COMMAND, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def test_picture_with_named_boxes_is_saved_without_a_screen(tmp_path: Path) -> None:
+    done = run("--headless", "--duration", "1", "--save", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    assert "--device usb" in done.stdout
+    assert "person" in done.stdout
+    picture = cv2.imread(str(tmp_path / "out.png"))
+    assert picture.shape == (600, 600, 3)
+    assert np.ptp(picture) > 100
+
+
+def test_one_object_is_framed_where_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    done = run("--headless", "--duration", "0.5", "--save", target, selector="virtual:pattern")
+    assert done.returncode == 0, done.stderr
+    picture = cv2.imread(str(target)).astype(int)
+    # The pattern's person stands at 0.25..0.5, 0.125..0.75: a frame of one colour all around.
+    sides = [picture[75:450, 150], picture[75:450, 300], picture[450, 150:300]]
+    ink = picture[450, 225]
+    for side in sides:
+        assert (abs(side - ink).max(axis=-1) < 3).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--device", "usb"], 2, "--blob FILE"),
+        (["--device", "unix:/nobody/here", "--headless"], 1, "could not be started"),
+        (["--device", "virtual", "--headless", "--config", "/dev/null"], 1, ""),
+        (["--headless", "--duration", "0.1", "--save", "/no/folder/out.png"], 1, "cannot write"),
+        (["--nonsense"], 2, "usage"),
+    ],
+)
+def test_what_cannot_be_done_is_told_with_a_status(
+    words: list[str], status: int, said: str
+) -> None:
+    done = run(*words)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.skipif(HAS_WINDOWS, reason="this OpenCV has windows")
+def test_opencv_without_windows_is_told_with_the_way_out() -> None:
+    done = run("--duration", "0.1")
+    assert done.returncode == 1
+    assert "--headless" in done.stderr
