@@ -1,0 +1,122 @@
+"""Does with the driver what it is told, one JSON line per action and per answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depthai_ros import config
+from depthai_ros.device import Device
+from depthai_ros.errors import DepthaiError
+from depthai_ros.pipeline import Frame, Pipeline
+
+LIMIT_S = 20.0
+
+
+class Warnings(logging.Handler):
+    """Keeps what was warned of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+WARNINGS = Warnings()
+
+
+class Program:
+    """One device at a time."""
+
+    device: Device | None = None
+    pipeline: Pipeline | None = None
+
+    def open(self, selector: str, firmware: str, timeout_s: float = 3.0) -> dict[str, Any]:
+        self.device = Device.open(selector, firmware=firmware, timeout_s=timeout_s)
+        return {
+            "mx_id": self.device.mx_id,
+            "usb_speed": self.device.usb_speed,
+            "usb_path": self.device.usb_path,
+            "warnings": WARNINGS.texts,
+        }
+
+    def start(self, streams: list[str], **options: Any) -> dict[str, Any]:
+        assert self.device
+        settings = config.defaults().replace({"stream_list": streams, **options})
+        self.pipeline = self.device.start_pipeline(settings)
+        return {}
+
+    def frames(self, count: int) -> dict[str, Any]:
+        """Collect so many frames; how many of each stream, and how many were wrong."""
+        assert self.pipeline
+        counts: dict[str, int] = {}
+        wrong = 0
+        end_s = time.monotonic() + LIMIT_S
+        while sum(counts.values()) < count and time.monotonic() < end_s:
+            self.pipeline.wait(0.5)
+            for frame in self.pipeline.frames():
+                counts[frame.stream] = counts.get(frame.stream, 0) + 1
+                wrong += not is_as_painted(self.pipeline, frame)
+        return {"counts": counts, "wrong": wrong, "rejected": self.pipeline.rejected()}
+
+    def cut(self) -> dict[str, Any]:
+        """Close the link under a running pipeline."""
+        assert self.device
+        self.device._link.close()
+        return {}
+
+    def close(self) -> dict[str, Any]:
+        if self.device:
+            self.device.close()
+        self.device = self.pipeline = None
+        return {}
+
+    def resources(self) -> dict[str, Any]:
+        return {
+            "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+            "threads": len(list(Path("/proc/self/task").iterdir())),
+            "python_threads": threading.active_count(),
+        }
+
+
+def is_as_painted(pipeline: Pipeline, frame: Frame) -> bool:
+    """True if every byte is what the pattern scene's formula gives for this frame."""
+    assert frame.metadata
+    width, height = pipeline.rgb_size if frame.stream == "color" else pipeline.mono_size
+    y, x = np.mgrid[0:height, 0:width].astype(np.uint8)
+    step = 3 * frame.metadata.sequence + (64 if frame.stream == "right" else 0)
+    luma = x + 2 * y + np.uint8(step % 256)
+    pixels = frame.data[: luma.size].reshape(luma.shape)
+    return bool(np.array_equal(pixels, luma)) and bool((frame.data[luma.size :] == 128).all())
+
+
+def main() -> None:
+    logging.getLogger().addHandler(WARNINGS)
+    program = Program()
+    for line in sys.stdin:
+        action, arguments = json.loads(line)
+        start_s = time.monotonic()
+        try:
+            answer = getattr(program, action)(**arguments)
+        except DepthaiError as error:
+            answer = {
+                "error": type(error).__name__,
+                "reason": getattr(error, "reason", ""),
+                "text": str(error),
+            }
+        answer["seconds"] = time.monotonic() - start_s
+        print(json.dumps(answer), flush=True)
+    program.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""The official Gen1 host drives the virtual device: it is the judge of how real that is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from usb_parts import HERE, ROOT, Bench, Rig
+
+from depthai_ros import firmware
+
+WHEEL = "depthai==1.0.0.0"
+FRAMES = int(os.environ.get("DEPTHAI_ROS_OFFICIAL_FRAMES", "20"))
+SESSIONS = int(os.environ.get("DEPTHAI_ROS_OFFICIAL_SESSIONS", "2"))
+LIMIT_S = 60.0
+
+MODELS = ROOT / "config/models"
+NETWORK = {
+    "blob_file": str(MODELS / "virtual_ssd.blob"),
+    "blob_file_config": str(MODELS / "mobilenet_ssd.json"),
+}
+CAMERAS = {
+    "rgb": {"resolution_h": 1080, "fps": 10.0},
+    "mono": {"resolution_h": 720, "fps": 10.0},
+}
+STREAMS = [
+    "left",
+    "right",
+    "rectified_left",
+    "rectified_right",
+    "depth",
+    "color",
+    "metaout",
+    "previewout",
+    "object_tracker",
+    "video",
+]
+#: Variables with which this environment would reach into the other Python.
+OURS = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONPATH", "VIRTUAL_ENV")
+
+
+def old_pythons() -> list[str]:
+    """Interpreters that the wheel supports."""
+    found = [shutil.which(f"python3.{minor}") for minor in (8, 9)]
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found += [str(p) for p in sorted(versions.glob("3.[89].*/bin/python"), reverse=True)]
+    return [path for path in found if path]
+
+
+def clean_environment(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in OURS}
+
+
+def works(python: Path | str, program: str) -> bool:
+    command = [str(python), "-c", program]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = clean_environment(dict(os.environ))
+    return subprocess.run(command, env=environment, check=False, **quiet).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def official_python() -> str:
+    """A Python with the official wheel, made once per checkout. Nothing of it is ever shipped."""
+    folder = ROOT / "build/official-host"
+    python = folder / "bin/python"
+    if works(python, "import depthai, numpy") if python.exists() else False:
+        return str(python)
+    old = next((path for path in old_pythons() if works(path, "import ensurepip, venv")), None)
+    if old is None:
+        pytest.skip("NOT RUN: no Python 3.8 or 3.9 for the official wheel")
+    shutil.rmtree(folder, ignore_errors=True)
+    environment = clean_environment(dict(os.environ))
+    subprocess.run([old, "-m", "venv", str(folder)], check=True, env=environment)
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*install, WHEEL, "numpy"], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        shutil.rmtree(folder)
+        pytest.skip(f"NOT RUN: pip cannot get {WHEEL}: {done.stderr[-300:]}")
+    return str(python)
+
+
+class Host:
+    """The official host in a process of its own, on a rig."""
+
+    def __init__(self, python: str, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self._python = python
+        self._folder = folder
+        self.said = ""
+
+    def run(self, **task: Any) -> dict[str, Any]:
+        """One session. Fails if it crashes or hangs."""
+        question, answer = self._folder / "task.json", self._folder / "answer.json"
+        question.write_text(json.dumps(task))
+        process = subprocess.Popen(
+            [self._python, str(HERE / "official_program.py"), str(answer), str(question)],
+            env=clean_environment(self.rig.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        timer = threading.Timer(LIMIT_S, process.kill)
+        timer.start()
+        output, _ = process.communicate()
+        timer.cancel()
+        self.said = output.decode(errors="replace")
+        assert process.returncode == 0, f"{process.returncode}: {self.said[-3000:]}"
+        told: dict[str, Any] = json.loads(answer.read_text())
+        assert told["ended"]
+        return told
+
+
+@pytest.fixture
+def host(official_python: str, bench: Bench, tmp_path: Path) -> Host:
+    return Host(official_python, bench.rig({}), tmp_path)
+
+
+def config(streams: list[str], **groups: Any) -> dict[str, Any]:
+    return {"streams": streams, "camera": CAMERAS, "ai": NETWORK, **groups}
+
+
+def sha1(pixels: Any) -> str:
+    return hashlib.sha1(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def ramp(width: int, height: int, step: int) -> Any:
+    """What the pattern scene paints."""
+    y, x = np.mgrid[0:height, 0:width]
+    return ((x + 2 * y + step) % 256).astype(np.uint8)
+
+
+def expected_picture(stream: str, sequence: int) -> Any:
+    step = 3 * sequence
+    if stream == "color":
+        return np.vstack([ramp(1920, 1080, step), np.full((540, 1920), 128, np.uint8)])
+    if stream == "previewout":
+        return np.stack([ramp(300, 300, step + 64 * channel) for channel in range(3)])
+    return ramp(1280, 720, step + (64 if stream.endswith("right") else 0))
+
+
+PAINTED = ["left", "right", "rectified_left", "rectified_right", "color", "previewout"]
+
+
+@pytest.mark.parametrize("session", range(SESSIONS))
+def test_every_stream_arrives_at_the_official_host(host: Host, session: int) -> None:
+    wanted = dict.fromkeys(STREAMS, FRAMES) | {"jpegout": 1, "meta_d2h": 2}
+    streams = [*STREAMS, "jpegout", "meta_d2h"]
+    told = host.run(
+        config=config(streams, ai={**NETWORK, "calc_dist_to_bb": True}),
+        wanted=wanted,
+        commands=True,
+    )
+    assert {name: count for name, count in told["count"].items() if count < wanted[name]} == {}
+    for stream in PAINTED:
+        for packet in told["packets"][stream]:
+            sequence = packet["metadata"]["sequence"]
+            assert packet["sha1"] == sha1(expected_picture(stream, sequence)), stream
+    for stream in STREAMS:
+        sequences = told["sequences"][stream]
+        assert sequences == sorted(set(sequences)), stream
+        print(stream, "lost", sequences[-1] - sequences[0] + 1 - len(sequences))
+    depth = told["packets"]["depth"][0]
+    assert (depth["shape"], depth["dtype"]) == ([720, 1280], "uint16")
+    assert told["packets"]["metaout"][0]["detections"][0]["label"] == 15
+    assert told["packets"]["object_tracker"][0]["tracklets"][0][1] == 15
+    logs = "".join(packet["text"] for packet in told["packets"]["meta_d2h"])
+    assert "disparity confidence threshold 180" in logs
+    assert "camera control 3A 3 0 120" in logs
+    assert "Failed" not in host.said  # it ends without one refused transfer
+
+
+def test_official_host_reads_who_the_device_is(host: Host) -> None:
+    """And goes again without a pipeline: another way to reset."""
+    told = host.run()["device"]
+    assert told["mx_id"] == "14442C10C14790D000"
+    assert told["is_usb3"] is True
+    assert told["is_eeprom_loaded"] is True
+    assert told["cameras"] == [True, True, True]
+    assert "previewout" in told["streams"]
+    assert told["right_intrinsic"][2] == [0, 0, 1]
+    assert abs(told["translation"][0]) == pytest.approx(7.5, abs=0.01)
+    host.rig.wait_for("1.3 rom", count=2)
+
+
+@pytest.mark.parametrize("usb2", [False, True])
+def test_extracted_firmware_is_what_the_official_host_sends(
+    official_python: str, bench: Bench, tmp_path: Path, usb2: bool
+) -> None:
+    sent = tmp_path / "sent.cmd"
+    Host(official_python, bench.rig({"image": sent}), tmp_path).run(usb2=usb2)
+    (extension,) = Path(official_python).parents[1].glob("lib/python3.*/site-packages/depthai.*.so")
+    assert firmware.extract(extension, usb2=usb2) == sent.read_bytes()
+
+
+def test_official_host_on_usb_2(official_python: str, bench: Bench, tmp_path: Path) -> None:
+    host = Host(official_python, bench.rig({"speed": "high"}), tmp_path)
+    told = host.run(usb2=True, config=config(["left"]), wanted={"left": 3})
+    assert told["device"]["is_usb3"] is False
+    assert told["count"]["left"] >= 3
+
+
+@pytest.mark.parametrize("version", [-1, 5])
+def test_official_host_accepts_the_memory_of_every_version(
+    official_python: str, bench: Bench, tmp_path: Path, version: int
+) -> None:
+    far_end = bench.far_end(f"pattern?eeprom={version}")
+    host = Host(official_python, bench.rig({"socket": far_end.socket}), tmp_path)
+    told = host.run(no_matrices=version < 4, config=config(["left"]), wanted={"left": 1})
+    assert told["device"]["is_eeprom_loaded"] is (version >= 4)
+
+
+def test_official_host_makes_colours_of_the_disparity(host: Host) -> None:
+    streams = {"disparity_color": 3, "left": 1}
+    told = host.run(config=config(list(streams)), wanted=streams)
+    assert told["packets"]["disparity_color"][0]["shape"] == [720, 1280, 3]
+
+
+def test_official_host_writes_the_memory(host: Host) -> None:
+    board = {
+        "clear-eeprom": False,
+        "store-to-eeprom": True,
+        "override-eeprom": False,
+        "swap-left-and-right-cameras": True,
+        "left_fov_deg": 71.86,
+        "rgb_fov_deg": 68.7938,
+        "left_to_right_distance_m": 0.075,
+        "left_to_rgb_distance_m": 0.0375,
+        "name": "TEST",
+        "stereo_center_crop": True,
+        "revision": "R0",
+    }
+    data = {"calib_data": [0.5] * 111, "mesh_left": [0.0], "mesh_right": [0.0]}
+    told = host.run(
+        config=config(["left", "meta_d2h"]),
+        eeprom={"board": board, "_board": data},
+        wanted={"left": 5, "meta_d2h": 3},
+    )
+    assert "EEPROM write OK" in "".join(p["text"] for p in told["packets"]["meta_d2h"])
+
+
+def test_official_hosts_watchdog_brings_a_silent_device_back(host: Host) -> None:
+    """It resets, boots and configures anew when nothing comes for 5 to 10 s."""
+
+    def fall_silent() -> None:
+        host.rig.wait_for("1.3 booted")
+        threading.Event().wait(1.5)
+        host.rig.tell("1.3 hang")
+
+    saboteur = threading.Thread(target=fall_silent)
+    saboteur.start()
+    told = host.run(config=config(["left"]), wanted={"left": 60})
+    saboteur.join()
+    host.rig.wait_for("1.3 booted", count=2)
+    assert told["device_changed"]
+    assert told["count"]["left"] >= 60
