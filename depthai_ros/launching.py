@@ -1,0 +1,246 @@
+"""What the launch files share: declared arguments, the environment of pictures, starting programs.
+
+The only module that imports `launch`; nothing but launch files imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    GroupAction,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from .config import resolve_path
+from .errors import ConfigError
+from .launch_arguments import LAUNCH_FILES, SHARE, is_true, unknown
+from .launch_plan import full_name, read_yaml, renamed_rviz
+from .limits import Value
+
+#: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
+_OLDER_DISTROS = ("humble", "iron", "jazzy")
+_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_SHARED_MEMORY = Path("/dev/shm")
+#: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
+_SEGMENTS = 3
+
+Start = Callable[[LaunchContext, Mapping[str, str]], list[Any]]
+
+
+def described(file: str, start: Start) -> LaunchDescription:
+    """The description of one of our launch files.
+
+    `start` gets the arguments as texts, when the file runs, and returns what to start.
+    """
+    name, arguments = Path(file).name, LAUNCH_FILES[Path(file).name]
+    declared = [
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            description=argument.meaning,
+            choices=sorted({argument.default, *argument.choices}) if argument.choices else None,
+        )
+        for argument in arguments
+    ]
+
+    def run(context: LaunchContext) -> list[Any]:
+        if _is_what_the_user_started(file, name):
+            given = [word.partition(":=")[0] for word in context.argv if ":=" in word]
+            if wrong := unknown(given, arguments):
+                raise ConfigError(wrong)
+        values = {
+            argument.name: LaunchConfiguration(argument.name).perform(context)
+            for argument in arguments
+        }
+        return start(context, values)
+
+    return LaunchDescription([*declared, OpaqueFunction(function=run)])
+
+
+def _is_what_the_user_started(file: str, name: str) -> bool:
+    """True if `ros2 launch` was called with this very file; one that includes it has own words."""
+    for package, word in pairwise(sys.argv):
+        if Path(word).name == name and (package == "depthai_ros" or Path(word).exists()):
+            return package == "depthai_ros" or Path(word).samefile(file)
+    return False
+
+
+def namespace_of(context: LaunchContext) -> str:
+    """The namespace that this file is included in."""
+    return str(context.launch_configurations.get("ros_namespace", ""))
+
+
+def node_of(context: LaunchContext, values: Mapping[str, str]) -> str:
+    """Full name of the camera node that name and namespace mean here."""
+    return full_name(f"{namespace_of(context)}/{values['namespace']}", values["name"])
+
+
+def parameters(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Values in types that no YAML reader changes: "1.3" stays a text."""
+    typed: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, tuple):
+            typed[key] = ParameterValue(list(value) or [""], value_type=list[str])
+        else:
+            typed[key] = ParameterValue(value, value_type=type(value))
+    return typed
+
+
+def sim_time(values: Mapping[str, str]) -> dict[str, Any]:
+    """The parameter use_sim_time, if it was given."""
+    given = values.get("use_sim_time", "")
+    return parameters({"use_sim_time": is_true(given)}) if given else {}
+
+
+def need(package: str, purpose: str) -> None:
+    """See that a package is there.
+
+    Raises  ConfigError that says what for, and how to do without
+    """
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        distro = os.environ.get("ROS_DISTRO", "ROS_DISTRO")
+        raise ConfigError(
+            f"{purpose} needs the package {package}, which is not installed here "
+            f"(apt install ros-{distro}-{package.replace('_', '-')})"
+        ) from None
+
+
+def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
+    """Another of our launch files, with exactly these arguments and no others of ours."""
+    path = resolve_path(f"{SHARE}/launch/{name}")
+    given = {argument.name: argument.default for argument in LAUNCH_FILES[name]} | dict(arguments)
+    source = PythonLaunchDescriptionSource(str(path))
+    included = IncludeLaunchDescription(source, launch_arguments=list(given.items()))
+    return GroupAction([included], scoped=True)
+
+
+def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
+    """Those arguments that another launch file has, too."""
+    names = {argument.name for argument in LAUNCH_FILES[file]}
+    return {name: text for name, text in values.items() if name in names}
+
+
+# -- programs
+
+
+def picture_environment(profile: str) -> dict[str, str]:
+    """Environment variables for a process that publishes or subscribes to pictures.
+
+    Raises  ConfigError
+    """
+    named = any(os.environ.get(name) for name in _PROFILE_VARIABLES)
+    if profile == "none" or (named and not profile):
+        return {}
+    path = resolve_path(profile or f"{SHARE}/config/fastdds.xml").absolute()
+    if not path.is_file():
+        raise ConfigError(f"argument fastdds_profile: there is no file {path}")
+    if not profile and not _segments_fit(path.read_text(encoding="utf-8")):
+        return {}
+    older = os.environ.get("ROS_DISTRO") in _OLDER_DISTROS
+    return {_PROFILE_VARIABLES[older]: str(path)}
+
+
+def _segments_fit(profile: str) -> bool:
+    segment = re.search(r"<segment_size>(\d+)</segment_size>", profile)
+    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
+    return segment is None or free >= _SEGMENTS * int(segment[1])
+
+
+def robot_state_publisher(
+    namespace: str, xacro_file: str, words: Mapping[str, str], values: Mapping[str, str]
+) -> Node:
+    """robot_state_publisher for one of our xacro files.
+
+    Raises  ConfigError
+    """
+    need("robot_state_publisher", "tf_source urdf (calibration does without)")
+    description = parameters({"robot_description": urdf(xacro_file, words)})
+    return Node(
+        package="robot_state_publisher",
+        executable="robot_state_publisher",
+        namespace=namespace,
+        parameters=[{**description, **sim_time(values)}],
+        output=values["output"],
+    )
+
+
+def urdf(xacro_file: str, words: Mapping[str, str]) -> str:
+    """A URDF from one of our xacro files.
+
+    Raises  ConfigError
+    """
+    try:
+        import xacro  # found where it is wanted only
+    except ImportError:
+        need("xacro", "tf_source urdf (calibration does without)")
+        raise
+    path = resolve_path(f"{SHARE}/urdf/{xacro_file}")
+    return str(xacro.process_file(str(path), mappings=dict(words)).toxml())
+
+
+def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
+    """rviz2 with one of our configurations, made to fit this camera.
+
+    Raises  ConfigError
+    """
+    need("rviz2", "rviz")
+    text = values["rviz_config"]
+    own = resolve_path(f"{SHARE}/config/rviz") / f"{text}.rviz"
+    path = own if own.is_file() else resolve_path(text)
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
+        raise ConfigError(f"argument rviz_config: {text!r} is not one of {names}, nor a file")
+    if own.is_file() and text != "multi_camera":
+        document = renamed_rviz(read_yaml(path), node, prefix)
+        with tempfile.NamedTemporaryFile("w", suffix=f"-{text}.rviz", delete=False) as copy:
+            yaml.safe_dump(document, copy, sort_keys=False)
+        path = Path(copy.name)
+    return [
+        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {path}"),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            name=f"rviz_{node.strip('/').replace('/', '_') or 'cameras'}",
+            arguments=["-d", str(path)],
+            parameters=[sim_time(values)] if sim_time(values) else None,
+            output=values.get("output", "screen"),
+            additional_env=picture_environment(values.get("fastdds_profile", "")),
+        ),
+    ]
+
+
+def bag(verb: str, words: Sequence[str], environment: Mapping[str, str]) -> Any:
+    """`ros2 bag VERB`.
+
+    Raises  ConfigError
+    """
+    need("ros2bag", f"ros2 bag {verb}")
+    need("rosbag2_storage_mcap", f"ros2 bag {verb} with mcap")
+    return ExecuteProcess(
+        cmd=["ros2", "bag", verb, *words],
+        name=f"ros2_bag_{verb}",
+        output="screen",
+        additional_env=dict(environment),
+    )

@@ -1,0 +1,38 @@
+"""Starts several cameras:  ros2 launch depthai_ros multi_camera.launch.py cameras:=my_cameras.yaml
+
+config/multi_camera.yaml is an example of the list. What is given on the command line counts for
+every camera that the list does not say it of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+
+from depthai_ros import launching
+from depthai_ros.config import resolve_path
+from depthai_ros.launch_arguments import LAUNCH_FILES, is_true
+from depthai_ros.launch_plan import cameras
+
+_FILE = "camera.launch.py"
+
+
+def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
+    """camera.launch.py for each, and rviz2 once."""
+    defaults = {argument.name: argument.default for argument in LAUNCH_FILES[_FILE]}
+    given = launching.chosen(values, _FILE)
+    common = {name: text for name, text in given.items() if text != defaults[name]}
+    common["use_rviz"] = "false"
+    common.pop("rviz_config", None)
+    listed = cameras(resolve_path(values["cameras"]), common)
+    actions = [launching.part(_FILE, words) for words in listed]
+    if is_true(values["use_rviz"]):
+        actions += launching.rviz("", "", values)
+    return actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return launching.described(__file__, start)

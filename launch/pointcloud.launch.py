@@ -1,0 +1,95 @@
+"""Makes a point cloud from the depth of a camera:  ros2 launch depthai_ros pointcloud.launch.py
+
+Topic `points`, next to the camera's other topics, in the frame of the right camera (with
+pointcloud.color rgb in that of the rgb camera).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+from launch_ros.actions import ComposableNodeContainer, LoadComposableNodes
+from launch_ros.descriptions import ComposableNode
+
+from depthai_ros import launching
+from depthai_ros.launch_arguments import is_true
+from depthai_ros.launch_plan import full_name
+
+#: pointcloud.color -> components of depth_image_proc: name, class, its topic -> the camera's.
+#: Source: depth_image_proc/doc/components.rst
+COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
+    "none": (
+        (
+            "point_cloud",
+            "depth_image_proc::PointCloudXyzNode",
+            {"image_rect": "depth/image_raw", "camera_info": "depth/camera_info"},
+        ),
+    ),
+    "grey": (
+        (
+            "point_cloud",
+            "depth_image_proc::PointCloudXyziNode",
+            {
+                "depth/image_rect": "depth/image_raw",
+                "intensity/image_rect": "right/image_rect",
+                "intensity/camera_info": "depth/camera_info",
+            },
+        ),
+    ),
+    "rgb": (
+        (
+            "register_depth",
+            "depth_image_proc::RegisterNode",
+            {"depth/image_rect": "depth/image_raw"},
+        ),
+        (
+            "point_cloud",
+            "depth_image_proc::PointCloudXyzrgbNode",
+            {"rgb/image_rect_color": "rgb/image_raw"},
+        ),
+    ),
+}
+
+
+def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
+    """The components, in a container of their own or in one that runs already."""
+    launching.need("depth_image_proc", "a point cloud")
+    namespace = "/".join(filter(None, (values["namespace"], values["name"])))
+    sim_time = launching.sim_time(values)
+    nodes = [
+        ComposableNode(
+            package="depth_image_proc",
+            plugin=plugin,
+            name=name,
+            namespace=namespace,
+            remappings=list(topics.items()),
+            parameters=[sim_time] if sim_time else None,
+        )
+        for name, plugin, topics in COMPONENTS[values["pointcloud.color"]]
+    ]
+    container = values["container_name"] or f"{values['name']}_container"
+    if is_true(values["use_composition"]):
+        if not container.startswith("/"):
+            container = full_name(
+                f"{launching.namespace_of(context)}/{values['namespace']}", container
+            )
+        return [LoadComposableNodes(target_container=container, composable_node_descriptions=nodes)]
+    launching.need("rclcpp_components", "a point cloud")
+    return [
+        ComposableNodeContainer(
+            package="rclcpp_components",
+            executable="component_container",
+            name=container,
+            namespace=values["namespace"],
+            composable_node_descriptions=nodes,
+            output=values["output"],
+            additional_env=launching.picture_environment(values["fastdds_profile"]),
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return launching.described(__file__, start)

@@ -1,0 +1,41 @@
+"""Plays a recording with its own clock:  ros2 launch depthai_ros replay.launch.py bag:=FOLDER
+
+Nodes that look at it need use_sim_time; rviz2 and the point cloud of this file have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+
+from depthai_ros import launching
+from depthai_ros.errors import ConfigError
+from depthai_ros.launch_arguments import is_true, number
+
+
+def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
+    """ros2 bag play, and what shows it."""
+    if not values["bag"]:
+        raise ConfigError("argument bag: which recording? The folder that record.launch.py wrote")
+    rate = number(values, "rate")
+    if rate <= 0:
+        raise ConfigError(f"argument rate: {values['rate']!r} must be above 0")
+    words = [values["bag"], "--clock", "--rate", f"{rate:g}"]
+    if is_true(values["loop"]):
+        words.append("--loop")
+    actions = [launching.bag("play", words, launching.picture_environment(""))]
+    for wanted, file in (
+        ("pointcloud.enable", "pointcloud.launch.py"),
+        ("use_rviz", "rviz.launch.py"),
+    ):
+        if is_true(values[wanted]):
+            shared = {**launching.chosen(values, file), "use_sim_time": "true"}
+            actions.append(launching.part(file, shared))
+    return actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return launching.described(__file__, start)

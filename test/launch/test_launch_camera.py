@@ -1,0 +1,159 @@
+"""camera.launch.py: the node it starts, and which of file, argument and default counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from launch_parts import ROOT, Observer, StandIns, StartLaunch
+
+#: A camera that costs little: five small pictures a second.
+SMALL = (
+    "device:=virtual",
+    "stream_list:=left",
+    "camera.mono.fps:=5",
+    "camera.mono.resolution_h:=400",
+)
+CALIBRATED = (*SMALL, "tf_source:=calibration")
+
+
+def write_parameters(folder: Path, text: str) -> str:
+    path = folder / "own.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n{text}")
+    return f"params_file:={path}"
+
+
+def test_camera_publishes_and_ends_cleanly(start_launch: StartLaunch, observer: Observer) -> None:
+    from sensor_msgs.msg import Image
+
+    launched = start_launch("camera.launch.py", *CALIBRATED)
+    image = observer.first(Image, "/oak/left/image_raw")
+    assert (image.width, image.height, image.encoding) == (640, 400, "mono8")
+    assert image.header.frame_id == "oak_left_camera_optical_frame"
+    assert launched.stop() == 0
+    assert "process has finished cleanly" in launched.output
+
+
+def test_argument_counts_only_if_it_was_given(
+    start_launch: StartLaunch, observer: Observer, tmp_path: Path
+) -> None:
+    file = write_parameters(
+        tmp_path,
+        "    device: {id: virtual}\n    stream_list: [right]\n"
+        "    camera: {mono: {fps: 4.0, resolution_h: 400}}\n    tf: {source: calibration}\n",
+    )
+    start_launch("camera.launch.py", file, "camera.mono.fps:=5")
+    keys = ("device.id", "stream_list", "camera.mono.fps", "tf.source", "board_config.name")
+    values = observer.parameters("/oak", *keys)
+    assert values == ["virtual", ["right"], 5.0, "calibration", "BW1098OBC"]
+
+
+def test_board_counts_less_than_the_file_unless_it_was_given(
+    start_launch: StartLaunch, observer: Observer, tmp_path: Path
+) -> None:
+    file = write_parameters(tmp_path, "    board_config: {left_to_right_distance_cm: 8.0}\n")
+    waiting = (*CALIBRATED, file, "autostart:=false")
+    start_launch("camera.launch.py", *waiting, "name:=first")
+    start_launch("camera.launch.py", *waiting, "name:=second", "camera_model:=BW1097")
+    key = "board_config.left_to_right_distance_cm"
+    assert observer.parameters("/first", key) == [8.0]
+    assert observer.parameters("/second", key) == [9.0]
+
+
+def test_texts_stay_texts(start_launch: StartLaunch, observer: Observer) -> None:
+    words = ("device:=1844301041", "board_config.revision:=1.0", "autostart:=false")
+    start_launch("camera.launch.py", *words, "tf_source:=none", "use_sim_time:=true")
+    values = observer.parameters("/oak", "device.id", "board_config.revision", "use_sim_time")
+    assert values == ["1844301041", "1.0", True]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["devise:=virtual"], "devise is not an argument, the nearest is device"),
+        (["camera.mono.fsp:=5"], "the nearest is camera.mono.fps"),
+        (["camera.mono.fps:=fast"], "argument camera.mono.fps: 'fast' is not a number"),
+        (["camera_model:=OAK-9"], "'OAK-9' is not one of BW1092, BW1097, BW1098OBC, OAK-D"),
+        (["tf_source:=none", "cam_pos_x:=1"], "cam_pos_x, cam_pos_y"),
+        (["tf_source:=both"], "tf_source"),
+        (["params_file:=/nowhere.yaml"], "/nowhere.yaml: No such file"),
+        (["params_file:=package://depthai_ros/LICENCE"], "package://depthai_ros/LICENCE"),
+    ],
+)
+def test_wrong_argument_is_told_before_anything_starts(
+    start_launch: StartLaunch, words: list[str], told: str
+) -> None:
+    launched = start_launch("camera.launch.py", *words)
+    assert launched.wait() != 0
+    assert told in launched.output
+    assert "process started" not in launched.output
+
+
+def test_missing_program_is_told_with_the_way_out(start_launch: StartLaunch) -> None:
+    bare = str(ROOT / "nothing")
+    launched = start_launch("camera.launch.py", *SMALL, "tf_source:=urdf", AMENT_PREFIX_PATH=bare)
+    assert launched.wait() != 0
+    assert "tf_source urdf (calibration does without)" in launched.output
+    assert "robot_state_publisher, which is not installed" in launched.output
+
+
+def test_urdf_is_the_only_one_that_publishes_frames(
+    start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
+) -> None:
+    pytest.importorskip("xacro")
+    stand_ins.install("robot_state_publisher")
+    pose = ("cam_pos_z:=0.5", "cam_yaw:=1.5", "parent_frame:=mast")
+    start_launch("camera.launch.py", *SMALL, "namespace:=robot", "name:=eye", *pose)
+    (call,) = stand_ins.wait_for("robot_state_publisher")
+    assert "__ns:=/robot/eye" in call["words"]
+    for part in (
+        '<link name="mast"/>',
+        '<child link="eye"/>',
+        'xyz="0 0 0.5"',
+        'rpy="0 0 1.5"',
+        "eye_right_camera_optical_frame",
+    ):
+        assert part.replace('"', '\\"') in call["files"][0] or part in call["files"][0], part
+    from sensor_msgs.msg import Image
+
+    image = observer.first(Image, "/robot/eye/left/image_raw")
+    assert image.header.frame_id == "eye_left_camera_optical_frame"
+    assert observer.parameters("/robot/eye", "tf.source") == ["urdf"]
+    assert "/tf_static" not in observer.topics("/robot/eye")
+
+
+def test_calibration_is_the_only_one_that_publishes_frames(
+    start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
+) -> None:
+    from tf2_msgs.msg import TFMessage
+
+    stand_ins.install("robot_state_publisher")
+    start_launch("camera.launch.py", *CALIBRATED, "parent_frame:=mast", "tf_prefix:=eye")
+    message = observer.first(TFMessage, "/tf_static", latched=True)
+    edges = {(each.header.frame_id, each.child_frame_id) for each in message.transforms}
+    assert ("mast", "eye") in edges
+    assert ("eye", "eye_left_camera_frame") in edges
+    assert len(observer.node.get_publishers_info_by_topic("/tf_static")) == 1
+    assert stand_ins.calls("robot_state_publisher") == []
+
+
+def test_calibrated_camera_can_be_mounted_at_a_distance(
+    start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
+) -> None:
+    stand_ins.install("tf2_ros")
+    start_launch("camera.launch.py", *CALIBRATED, "cam_pos_x:=0.2", "cam_pitch:=-0.1")
+    (call,) = stand_ins.wait_for("static_transform_publisher")
+    words = call["words"]
+    given = dict(zip(words[:16:2], words[1:16:2], strict=True))
+    assert given == {
+        "--x": "0.2", "--y": "0", "--z": "0", "--roll": "0", "--pitch": "-0.1", "--yaw": "0",
+        "--frame-id": "oak_parent_frame", "--child-frame-id": "oak",
+    }  # fmt: skip
+    assert observer.parameters("/oak", "tf.parent_frame") == [""]
+
+
+def test_node_that_ended_is_started_again_if_asked(start_launch: StartLaunch) -> None:
+    launched = start_launch(
+        "camera.launch.py", "device:=nothing", "tf_source:=none", "respawn:=true"
+    )
+    launched.wait_for_output("process started", count=2)

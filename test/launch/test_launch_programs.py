@@ -1,0 +1,174 @@
+"""Launch files that start programs of others: what those are told."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from launch_parts import ROOT, StandIns, StartLaunch
+
+from depthai_ros.launch_arguments import LAUNCH_FILES
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_launch_file_is_described_without_device_or_optional_packages(name: str) -> None:
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / name))
+    found = {each.name: each for each in description.get_launch_arguments()}
+    assert list(found) == [argument.name for argument in LAUNCH_FILES[name]]
+    for argument in LAUNCH_FILES[name]:
+        assert found[argument.name].description.startswith(argument.meaning)
+
+
+@pytest.mark.skipif(not shutil.which("ros2"), reason="ros2cli is not installed")
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_show_args_is_the_reference_page(name: str) -> None:
+    command = ["ros2", "launch", "depthai_ros", name, "--show-args"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for argument in LAUNCH_FILES[name]:
+        assert f"'{argument.name}':" in shown
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("rviz.launch.py", ("namespace:=robot", "name:=eye", "tf_prefix:=mast_eye")),
+        ("rviz.launch.py", ("namespace:=robot", "name:=eye", "rviz_config:=pointcloud")),
+        ("rviz.launch.py", ("rviz_config:=multi_camera",)),
+    ],
+)
+def test_rviz_gets_the_topics_of_this_camera(
+    start_launch: StartLaunch, stand_ins: StandIns, file: str, words: tuple[str, ...]
+) -> None:
+    stand_ins.install("rviz2")
+    start_launch(file, *words)
+    (call,) = stand_ins.wait_for("rviz2")
+    text = Path(call["words"][call["words"].index("-d") + 1]).read_text()
+    frame = yaml.safe_load(text)["Visualization Manager"]["Global Options"]["Fixed Frame"]
+    if "name:=eye" in words:
+        assert "/robot/eye/depth/image_raw" in text
+        assert "/oak/" not in text
+        assert frame == ("mast_eye" if "tf_prefix:=mast_eye" in words else "eye")
+    else:
+        assert "/front_side/front/left/image_raw" in text
+        assert frame == "base_link"
+
+
+def test_unknown_rviz_configuration_is_told(start_launch: StartLaunch, stand_ins: StandIns) -> None:
+    stand_ins.install("rviz2")
+    launched = start_launch("rviz.launch.py", "rviz_config:=cloud")
+    assert launched.wait() != 0
+    assert "'cloud' is not one of multi_camera, oak_d, pointcloud" in launched.output
+
+
+@pytest.mark.parametrize(
+    ("color", "plugins"),
+    [
+        ("none", {"depth_image_proc::PointCloudXyzNode"}),
+        ("grey", {"depth_image_proc::PointCloudXyziNode"}),
+        ("rgb", {"depth_image_proc::RegisterNode", "depth_image_proc::PointCloudXyzrgbNode"}),
+    ],
+)
+def test_point_cloud_components_stand_beside_the_camera(
+    start_launch: StartLaunch, stand_ins: StandIns, color: str, plugins: set[str]
+) -> None:
+    stand_ins.install("depth_image_proc", "rclcpp_components")
+    start_launch("pointcloud.launch.py", "namespace:=robot", f"pointcloud.color:={color}")
+    calls = stand_ins.wait_for("load_node", len(plugins))
+    assert {call["plugin"] for call in calls} == plugins
+    for call in calls:
+        assert call["namespace"] == "/robot/oak"
+        assert call["container"] == "/robot/oak_container"
+        assert not any(":=/" in rule for rule in call["remaps"])  # relative: they may be included
+
+
+def test_point_cloud_goes_into_a_running_container(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
+    stand_ins.install("depth_image_proc", "rclcpp_components")
+    start_launch("pointcloud.launch.py", "namespace:=robot", "container_name:=vision")
+    stand_ins.wait_for("load_node")
+    other = ("namespace:=robot", "name:=eye", "container_name:=vision", "use_composition:=true")
+    start_launch("pointcloud.launch.py", *other, "pointcloud.color:=rgb")
+    calls = stand_ins.wait_for("load_node", 2)
+    assert {call["container"] for call in calls} == {"/robot/vision"}
+
+
+def test_camera_brings_point_cloud_and_rviz_if_asked(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
+    stand_ins.install("depth_image_proc", "rclcpp_components", "rviz2")
+    words = ("name:=eye", "namespace:=robot", "device:=virtual", "autostart:=false")
+    beside = ("tf_source:=calibration", "pointcloud.enable:=true", "use_rviz:=true")
+    start_launch("camera.launch.py", *words, *beside, "pointcloud.color:=grey")
+    (load,) = stand_ins.wait_for("load_node")
+    assert (load["namespace"], load["plugin"].rpartition("::")[2]) == (
+        "/robot/eye",
+        "PointCloudXyziNode",
+    )
+    (call,) = stand_ins.wait_for("rviz2")
+    assert "/robot/eye/points" in Path(call["words"][call["words"].index("-d") + 1]).read_text()
+    assert "__ns:=/robot" not in call["words"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("bag:=out", "namespace:=robot"),
+            ["--output", "out", "--regex", r"^(/robot/oak/|/tf$|/tf_static$|/diagnostics$)"],
+        ),
+        (
+            ("topics:=left/image_raw, /odom",),
+            ["--topics", "/oak/left/image_raw", "/odom", "/tf", "/tf_static", "/diagnostics"],
+        ),
+    ],
+)
+def test_recorder_is_told_what_and_where(
+    start_launch: StartLaunch, stand_ins: StandIns, words: tuple[str, ...], told: list[str]
+) -> None:
+    stand_ins.install("ros2bag", "rosbag2_storage_mcap")
+    start_launch("record.launch.py", *words)
+    (call,) = stand_ins.wait_for("ros2")
+    assert call["words"] == ["bag", "record", "--storage", "mcap", *told]
+
+
+def test_player_brings_its_clock_and_rviz_uses_it(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
+    stand_ins.install("ros2bag", "rosbag2_storage_mcap", "rviz2")
+    start_launch("replay.launch.py", "bag:=taken", "rate:=0.5", "loop:=true", "use_rviz:=true")
+    (call,) = stand_ins.wait_for("ros2")
+    assert call["words"] == ["bag", "play", "taken", "--clock", "--rate", "0.5", "--loop"]
+    (viewer,) = stand_ins.wait_for("rviz2")
+    assert "use_sim_time: true" in viewer["files"][0]
+
+
+def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins: StandIns) -> None:
+    stand_ins.install("ros2bag", "rosbag2_storage_mcap")
+    launched = start_launch("replay.launch.py")
+    assert launched.wait() != 0
+    assert "argument bag: which recording?" in launched.output
+
+
+@pytest.mark.parametrize("profile", ["", "none"])
+def test_pictures_get_room_in_shared_memory_unless_refused(
+    start_launch: StartLaunch, stand_ins: StandIns, profile: str
+) -> None:
+    stand_ins.install("rviz2")
+    start_launch(
+        "rviz.launch.py",
+        f"fastdds_profile:={profile}",
+        ROS_DISTRO="kilted",
+        FASTDDS_DEFAULT_PROFILES_FILE="",
+    )
+    (call,) = stand_ins.wait_for("rviz2")
+    free = shutil.disk_usage("/dev/shm").free
+    if profile == "none" or free < 3 * 64 * 1024 * 1024:
+        assert call["profile"] == ""
+    else:
+        assert call["profile"].endswith("config/fastdds.xml")

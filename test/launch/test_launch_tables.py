@@ -1,0 +1,220 @@
+"""The argument tables, parameter files and rviz files agree with the tables of the node."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from depthai_ros.config import BY_KEY, OPTIONS
+from depthai_ros.errors import ConfigError
+from depthai_ros.launch_arguments import (
+    CAMERA,
+    LAUNCH_FILES,
+    Argument,
+    read,
+    unknown,
+)
+from depthai_ros.launch_plan import board_file, camera, cameras, parameters_in, renamed_rviz
+from depthai_ros.streams import STREAMS
+
+ROOT = Path(__file__).resolve().parents[2]
+RVIZ = sorted((ROOT / "config" / "rviz").glob("*.rviz"))
+
+
+def test_every_launch_file_has_its_arguments_and_every_table_its_file() -> None:
+    assert {path.name for path in (ROOT / "launch").iterdir() if path.suffix == ".py"} == set(
+        LAUNCH_FILES
+    )
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_argument_has_one_row_a_meaning_and_a_possible_default(name: str) -> None:
+    arguments = LAUNCH_FILES[name]
+    assert len({argument.name for argument in arguments}) == len(arguments)
+    for argument in arguments:
+        assert argument.meaning, argument
+        assert not argument.choices or argument.default in ("", *argument.choices)
+
+
+def test_every_parameter_of_the_node_can_be_given() -> None:
+    settable = {argument.option for argument in CAMERA} | {"tf.parent_frame"}  # parent_frame
+    assert settable == {"", *(option.key for option in OPTIONS)}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("camera.mono.fps", "5", 5.0),
+        ("camera.mono.resolution_h", "400", 400),
+        ("depth.lr_check", "True", True),
+        ("strict", "false", False),
+        ("stream_list", "left, right", ("left", "right")),
+        ("stream_list", "[left,right]", ("left", "right")),
+        ("device.id", "18443010", "18443010"),
+    ],
+)
+def test_text_is_read_as_the_type_of_its_parameter(key: str, text: str, value: object) -> None:
+    found = read(BY_KEY[key], text, key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("camera.mono.fps", "fast"), ("camera.mono.resolution_h", "4.5"), ("depth.lr_check", "yes")],
+)
+def test_text_of_another_type_is_refused(key: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"argument {key}: '{text}' is not"):
+        read(BY_KEY[key], text, key)
+
+
+def test_unknown_argument_gets_the_nearest_name() -> None:
+    assert "streamlist is not an argument, the nearest is stream_list" in unknown(
+        ["streamlist", "device"], CAMERA
+    )
+    assert unknown(["device", "depth.lr_check"], CAMERA) == ""
+    assert "every parameter" not in unknown(["x"], (Argument("bag", ""),))
+
+
+@pytest.mark.parametrize(
+    ("document", "value"),
+    [
+        ("/**: {ros__parameters: {tf: {prefix: a}}}", "a"),
+        ("/robot/oak: {ros__parameters: {tf: {prefix: a}}}", "a"),
+        ("/robot/oak: {ros__parameters: {tf.prefix: a}}", "a"),
+        ("robot: {oak: {ros__parameters: {tf: {prefix: a}}}}", "a"),
+        ("/*/oak: {ros__parameters: {tf: {prefix: a}}}", "a"),
+        ("/**/oak: {ros__parameters: {tf: {prefix: a}}}", "a"),
+        ("/oak: {ros__parameters: {tf: {prefix: a}}}", None),
+        ("/**/eye: {ros__parameters: {tf: {prefix: a}}}", None),
+        (
+            "{/**: {ros__parameters: {tf.prefix: b}}, /*/oak: {ros__parameters: {tf.prefix: a}}}",
+            "a",
+        ),
+    ],
+)
+def test_parameter_file_is_read_as_ros_reads_it(
+    tmp_path: Path, document: str, value: str | None
+) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(document)
+    assert parameters_in(path, "/robot/oak").get("tf.prefix") == value
+
+
+@pytest.mark.parametrize("text", ["device: virtual", "[1, 2]", "a: [", "just text"])
+def test_file_that_holds_no_parameters_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(str(path))):
+        camera({"params_file": str(path)})
+
+
+def test_last_of_several_files_wins(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        text = f"/**: {{ros__parameters: {{tf: {{prefix: {name}}}}}}}"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    both = f"{tmp_path}/first.yaml,{tmp_path}/second.yaml"
+    assert camera({"params_file": both}).prefix == "second"
+    assert camera({"params_file": both, "tf_prefix": "given"}).prefix == "given"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"tf_source": "none", "cam_yaw": "1"}, "somebody else publishes"),
+        ({"tf_source": "none", "parent_frame": "mast"}, "somebody else publishes"),
+        ({"publish_urdf": "false", "cam_pos_x": "0.1"}, "somebody else publishes"),
+        ({"cam_pos_x": "left"}, "argument cam_pos_x: 'left' is not a number"),
+        ({"camera_model": "./nowhere.yaml"}, "there is no file"),
+    ],
+)
+def test_mount_that_nobody_would_publish_is_told(values: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        camera(values)
+
+
+def test_frames_have_one_source_whatever_is_asked() -> None:
+    for source in ("urdf", "calibration", "none"):
+        asked = camera({"tf_source": source})
+        assert asked.options["tf.source"] == asked.tf_source == source
+    assert camera({}).tf_source == "urdf"
+    assert camera({}).parent_frame == "oak_parent_frame"
+    mounted = camera({"tf_source": "calibration", "parent_frame": "mast"})
+    assert mounted.options["tf.parent_frame"] == "mast"
+    distant = camera({"tf_source": "calibration", "parent_frame": "mast", "cam_pos_x": "1"})
+    assert (distant.options["tf.parent_frame"], distant.parent_frame) == ("", "mast")
+
+
+def test_boards_are_found_by_name_in_any_case() -> None:
+    assert board_file("oak-d").samefile(board_file("BW1098OBC"))
+    assert board_file("bw1097").name == "bw1097.yaml"
+
+
+def test_example_of_several_cameras_is_a_good_one() -> None:
+    listed = cameras(ROOT / "config" / "multi_camera.yaml", {"stream_list": "left"})
+    assert [each["name"] for each in listed] == ["front", "rear"]
+    assert [each["stream_list"] for each in listed] == ["left", "left"]
+    assert listed[1]["cam_pos_x"] == "-0.2"
+
+
+# -- rviz
+
+
+def displays(path: Path) -> list[dict[str, object]]:
+    document = yaml.safe_load(path.read_text())
+    return list(document["Visualization Manager"]["Displays"])
+
+
+def topics_in(document: object) -> list[str]:
+    if isinstance(document, dict):
+        return [topic for value in document.values() for topic in topics_in(value)]
+    if isinstance(document, list):
+        return [topic for value in document for topic in topics_in(value)]
+    is_topic = isinstance(document, str) and document.startswith("/")
+    return [str(document)] if is_topic else []
+
+
+@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
+def test_rviz_file_has_only_plugins_that_come_with_rviz(path: Path) -> None:
+    classes = re.findall(r"Class: (\S+)", path.read_text())
+    assert {name.partition("/")[0] for name in classes if name != "''"} <= {
+        "rviz_common",
+        "rviz_default_plugins",
+    }
+
+
+@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
+def test_rviz_file_shows_only_topics_that_there_are(path: Path) -> None:
+    offered = {topic.name for stream in STREAMS.values() for topic in stream.topics}
+    offered |= {"robot_description", "points"}  # of robot_state_publisher and depth_image_proc
+    nodes = (
+        ("/front_side/front/", "/rear_side/rear/") if path.stem == "multi_camera" else ("/oak/",)
+    )
+    found = topics_in(displays(path))
+    assert found
+    for topic in found:
+        assert any(topic.removeprefix(node) in offered for node in nodes), topic
+
+
+@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
+def test_rviz_file_asks_for_what_is_published(path: Path) -> None:
+    for row in displays(path):
+        for key in ("Topic", "Description Topic"):
+            if isinstance(profile := row.get(key), dict):
+                latched = profile["Value"].endswith("robot_description")
+                durability = "Transient Local" if latched else "Volatile"
+                found = (profile["Reliability Policy"], profile["Durability Policy"])
+                assert found == ("Reliable", durability), row["Name"]
+                assert profile["Depth"] <= 2
+
+
+def test_rviz_file_is_made_to_fit_another_camera() -> None:
+    (path,) = [path for path in RVIZ if path.stem == "oak_d"]
+    document = yaml.safe_load(path.read_text())
+    other = renamed_rviz(document, "/robot/eye", "mast_eye")
+    shown = other["Visualization Manager"]
+    assert shown["Global Options"]["Fixed Frame"] == "mast_eye"
+    assert all(topic.startswith("/robot/eye/") for topic in topics_in(shown["Displays"]))
