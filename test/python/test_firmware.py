@@ -1,0 +1,84 @@
+"""Taking firmware out of a library, and the patch that makes its variant."""
+
+from __future__ import annotations
+
+import bz2
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from depthai_ros import firmware, udev
+
+OLD = bytes(range(256)) * 8
+
+
+def sign_magnitude(value: int) -> bytes:
+    return struct.pack("<Q", abs(value) | (value < 0) << 63)
+
+
+def make_patch(
+    steps: list[tuple[int, int, int]], difference: bytes, extra: bytes, size: int
+) -> bytes:
+    control = bz2.compress(b"".join(sign_magnitude(n) for step in steps for n in step))
+    changes = bz2.compress(difference)
+    head = b"BSDIFF40" + b"".join(map(sign_magnitude, (len(control), len(changes), size)))
+    return head + control + changes + bz2.compress(extra)
+
+
+def test_patch_adds_inserts_and_seeks_backwards() -> None:
+    steps = [(4, 2, -4), (4, 0, 0)]
+    patch = make_patch(steps, bytes([1] * 4 + [255] * 4), b"ab", 10)
+    old = bytes([10, 20, 30, 40, 50])
+    assert firmware.apply_patch(old, patch) == bytes([11, 21, 31, 41]) + b"ab" + bytes(
+        [9, 19, 29, 39]
+    )
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        (b"BSDIFF41" + bytes(24), "begins with"),
+        (b"BSDIFF40" + sign_magnitude(5) * 3 + b"no bz2", "damaged"),
+        (make_patch([(9999, 0, 0)], bytes(9999), b"", 9999), "does not belong"),
+        (make_patch([(4, 0, 0)], bytes(4), b"", 5), "promises 5"),
+    ],
+)
+def test_patch_that_does_not_fit_is_refused(patch: bytes, words: str) -> None:
+    with pytest.raises(firmware.FirmwareError, match=words):
+        firmware.apply_patch(OLD, patch)
+
+
+def test_file_that_is_no_library_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.so"
+    wrong.write_bytes(b"hello" * 100)
+    assert firmware.main(["extract", str(wrong), "-o", str(tmp_path / "x.cmd")]) == 1
+    assert "not a 64-bit little-endian ELF file" in capsys.readouterr().err
+    assert not (tmp_path / "x.cmd").exists()
+
+
+def test_wheel_without_an_extension_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "some.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("some/data.txt", "nothing")
+    with pytest.raises(firmware.FirmwareError, match="0 extensions"):
+        firmware.extract(wheel)
+
+
+def test_library_without_firmware_is_refused() -> None:
+    from depthai_ros import _core
+
+    with pytest.raises(firmware.FirmwareError, match="no symbols tell where depthai_cmd"):
+        firmware.extract(Path(_core.__file__))
+
+
+def test_rule_is_installed_where_udev_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert udev.main(["--folder", str(tmp_path / "rules.d")]) == 0
+    text = (tmp_path / "rules.d/80-depthai.rules").read_text()
+    assert 'ATTRS{idVendor}=="03e7"' in text
+    assert "installed" in capsys.readouterr().out
