@@ -1,7 +1,7 @@
 #include "usb_boot.hpp"
 
 #include <algorithm>
-#include <cctype>
+#include <optional>
 #include <regex>
 #include <stdexcept>
 #include <utility>
@@ -25,7 +25,9 @@ constexpr auto kAccessLimit = 2s;  // udev may still be setting the permissions
 constexpr auto kMovedLimit = 2s;   // for the expected port, before another one is taken
 constexpr auto kResetLimit = 3s;   // the device's own watchdog acts after 1.5 s
 constexpr auto kDrainLimit = 1s;
+constexpr auto kClaimLimit = 500ms;
 constexpr auto kStep = 20ms;
+constexpr int kScans = 5;
 constexpr int kMaxResets = 8;  // boards that come back running by themselves are no use
 
 using Boards = std::vector<UsbBoard>;
@@ -55,6 +57,18 @@ Wanted parse(const std::string& text) {
                               "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3) or usb:MX_ID");
 }
 
+/// A device that leaves the bus in the middle of a scan can spoil it.
+Boards scan(const Pause& pause) {
+  for (int left = kScans; left > 1; --left) {
+    try {
+      return scan_usb();
+    } catch (const UsbError&) {
+      pause(kStep);
+    }
+  }
+  return scan_usb();
+}
+
 bool contains(const Boards& boards, const UsbBoard& board) {
   return std::any_of(boards.begin(), boards.end(),
                      [&](const UsbBoard& one) { return one.is(board); });
@@ -74,9 +88,13 @@ class Opener {
     find_end_ = Clock::now() + limit_;
     for (;;) {
       const UsbBoard rom = find_rom();
-      const Boards before = scan_usb();
-      const std::string transfer = boot(rom);
-      auto transport = open_booted(await_return(rom, before, transfer));
+      const Boards before = scan(pause_);
+      const auto transfer = boot(rom);
+      if (!transfer) {  // somebody else was quicker: perhaps there is another one
+        pause_(kStep);
+        continue;
+      }
+      auto transport = open_booted(await_return(rom, before, *transfer));
       if (wanted_.mx_id.empty() || transport->mx_id() == wanted_.mx_id) return transport;
       const UsbBoard other = transport->board();
       others_.push_back({rom.location(), transport->mx_id()});
@@ -86,6 +104,10 @@ class Opener {
   }
 
  private:
+  struct Seen {
+    UsbBoard board;
+    Clock::time_point since;
+  };
   struct Other {
     std::string location, mx_id;
   };
@@ -95,13 +117,15 @@ class Opener {
   /// A board that waits for firmware; boards with left-over firmware are made to.
   UsbBoard find_rom() {
     for (;;) {
-      Boards boards = scan_usb();
+      Boards boards = scan(pause_);
       for (const UsbBoard& board : boards) {
-        if (board.is_rom() && wanted_.is_at(board) && !is_other(board)) return board;
+        const bool is_free = !is_other(board) && !contains(busy_, board);
+        if (board.is_rom() && wanted_.is_at(board) && is_free) return board;
       }
       bool was_reset = false;
       for (const UsbBoard& board : boards) {
-        if (board.is_booted() && wanted_.is_at(board)) was_reset |= reset_left_over(board);
+        const bool is_old = board.is_booted() && has_been_there(board);
+        if (is_old && wanted_.is_at(board)) was_reset |= reset_left_over(board);
       }
       if (was_reset && ++resets_ <= kMaxResets) {
         find_end_ = std::max(find_end_, Clock::now() + kResetLimit);
@@ -110,6 +134,16 @@ class Opener {
       }
       pause_(5 * kStep);
     }
+  }
+
+  /// False for a moment: a program that has just booted it needs that to claim it.
+  bool has_been_there(const UsbBoard& board) {
+    for (const Seen& one : seen_) {
+      if (one.board.is(board)) return Clock::now() > one.since + kClaimLimit;
+    }
+    seen_.push_back({board, Clock::now()});
+    find_end_ = std::max(find_end_, Clock::now() + 2 * kClaimLimit);
+    return false;
   }
 
   bool is_other(const UsbBoard& board) const {
@@ -121,7 +155,7 @@ class Opener {
     if (boards.empty()) throw absent_error(selector_);
     std::vector<std::string> notes;
     for (const UsbBoard& board : boards) {
-      if (board.is_booted() && wanted_.is_at(board) && contains(busy_, board)) {
+      if (wanted_.is_at(board) && contains(busy_, board)) {
         throw busy_error(selector_, board);
       }
       std::string note = board.is_rom()      ? "not booted"
@@ -141,12 +175,7 @@ class Opener {
     if (device == nullptr) return false;  // it went just now
     const std::string serial = device->serial();
     if (!wanted_.mx_id.empty() && serial != wanted_.mx_id) return false;
-    try {
-      device->claim();
-    } catch (const UsbError& error) {
-      if (error.kind() == UsbError::Kind::busy) busy_.push_back(board);
-      return false;
-    }
+    if (!claim(*device, false)) return false;
     reset(board, std::move(device));
     was_running_ = true;
     return true;
@@ -164,7 +193,7 @@ class Opener {
     } catch (const UsbError&) {  // gone, or it does not answer and its watchdog will act
     }
     device.reset();
-    while (contains(scan_usb(), board)) {
+    while (contains(scan(pause_), board)) {
       if (Clock::now() > end) {
         throw BootError(selector_ + ": " + name_of(board) +
                             " runs firmware of an ended program "
@@ -217,21 +246,26 @@ class Opener {
     }
   }
 
-  void claim(UsbDevice& device, bool configure) {
+  /// False (and noted) if another program has the device.
+  bool claim(UsbDevice& device, bool configure) {
     try {
       if (configure) device.configure();
       device.claim();
+      return true;
     } catch (const UsbError& error) {
-      if (error.kind() == UsbError::Kind::busy) throw busy_error(selector_, device.board());
-      throw BootError(selector_ + ": " + error.what(), "");
+      if (error.kind() == UsbError::Kind::gone) return false;
+      if (error.kind() != UsbError::Kind::busy) {
+        throw BootError(selector_ + ": " + error.what(), "");
+      }
     }
+    busy_.push_back(device.board());
+    return false;
   }
 
-  /// Send the image; says how that went: the ROM does not.
-  std::string boot(const UsbBoard& rom) {
+  /// Send the image; says how that went: the ROM does not. Nothing if the board cannot be had.
+  std::optional<std::string> boot(const UsbBoard& rom) {
     const auto device = open(rom);
-    if (device == nullptr) throw BootError(selector_ + ": " + name_of(rom) + " went away", "");
-    claim(*device, true);
+    if (device == nullptr || !claim(*device, true)) return std::nullopt;
     const std::uint8_t endpoint = device->bulk_endpoint(false);
     if (endpoint == 0) {
       throw BootError(
@@ -275,7 +309,7 @@ class Opener {
   UsbBoard await_return(const UsbBoard& rom, const Boards& before, const std::string& transfer) {
     const auto start = Clock::now();
     for (;;) {
-      const Boards boards = scan_usb();
+      const Boards boards = scan(pause_);
       for (const UsbBoard& board : boards) {
         if (contains(before, board)) continue;
         const bool moved = before.size() == 1 && Clock::now() > start + kMovedLimit;
@@ -298,7 +332,7 @@ class Opener {
     if (device == nullptr) {
       throw BootError(selector_ + ": " + name_of(board) + " left the bus again", "not_returned");
     }
-    claim(*device, false);
+    if (!claim(*device, false)) throw busy_error(selector_, board);
     try {
       return std::make_unique<UsbTransport>(std::move(device), was_running_);
     } catch (const UsbError& error) {
@@ -313,6 +347,7 @@ class Opener {
   const Pause& pause_;
   Clock::time_point find_end_;
   std::vector<Other> others_;  // booted in search of an MX id
+  std::vector<Seen> seen_;     // booted by somebody
   Boards busy_;
   bool was_running_ = false;
   int resets_ = 0;
@@ -322,7 +357,11 @@ class Opener {
 
 std::unique_ptr<UsbTransport> open_usb(const std::string& selector, const Firmware& firmware,
                                        std::chrono::nanoseconds limit, const Pause& pause) {
-  return Opener(selector, firmware, limit, pause).run();
+  try {
+    return Opener(selector, firmware, limit, pause).run();
+  } catch (const UsbError& error) {
+    throw DeviceNotFoundError("usb:" + selector + ": " + error.what(), "");
+  }
 }
 
 }  // namespace depthai

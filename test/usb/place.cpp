@@ -28,6 +28,7 @@ void leave_bus(Place& place, State next) {
   if (place.board.booted()) place.board.faults.hang = false;  // a reboot helps
   place.due = Clock::now() + 20ms;
   for (auto& [key, client] : place.clients) {
+    client.claimed = false;
     for (auto* requests : {&client.in, &client.out}) {
       for (Request& request : *requests) finish(client, std::move(request), -ESHUTDOWN);
       requests->clear();

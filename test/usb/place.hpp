@@ -33,6 +33,15 @@ struct Request {
 struct Client {
   std::deque<Request> in, out, done;
   bool claimed = false;
+  Clock::time_point last_call{};
+};
+
+struct Place;
+
+/// One appearance of a board on the bus. Programs that opened it then never meet a later one.
+struct Appearance {
+  Place& place;
+  std::uint64_t number;
 };
 
 /// One board and where it is plugged in. `g_mutex` guards all of it.
@@ -43,11 +52,12 @@ struct Place {
   std::string return_port;  // where it appears once booted; "" = the same port
   std::map<UMockdevIoctlClient*, Client> clients;
   std::unique_ptr<SessionPipe> pipe;
-  std::string sys, node;    // "" = not in /sys
-  bool gone = false;        // off the bus, still to be taken from /sys
-  State next = State::rom;  // what it is when it comes back
-  Clock::time_point due{};  // when the next step of that is taken
-  std::uint64_t sent = 0;   // OUT transfers given to the pipe
+  std::deque<Appearance> appearances;  // the last one is the present one
+  std::string sys, node;               // "" = not in /sys
+  bool gone = false;                   // off the bus, still to be taken from /sys
+  State next = State::rom;             // what it is when it comes back
+  Clock::time_point due{};             // when the next step of that is taken
+  std::uint64_t sent = 0;              // OUT transfers given to the pipe
   std::uint64_t in_bytes = 0;
 };
 

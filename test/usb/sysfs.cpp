@@ -134,9 +134,11 @@ void plug(UMockdevTestbed* testbed, Place& place) {
     entry.node = node_of(bus, entry.number);
     place.sys = "/sys" + entry.path;
     place.node = entry.node;
+    place.appearances.push_back({place, place.appearances.size()});
   }
-  g_signal_connect(io, "handle-ioctl", G_CALLBACK(on_ioctl), &place);
-  g_signal_connect(io, "client-vanished", G_CALLBACK(on_vanished), &place);
+  Appearance& appearance = place.appearances.back();
+  g_signal_connect(io, "handle-ioctl", G_CALLBACK(on_ioctl), &appearance);
+  g_signal_connect(io, "client-vanished", G_CALLBACK(on_vanished), &appearance);
   GError* error = nullptr;
   // First of all: adding it sends "add", and libusb opens the node at once.
   check(umockdev_testbed_attach_ioctl(testbed, entry.node.c_str(), io, &error), error);

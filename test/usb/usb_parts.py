@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -67,7 +68,7 @@ class Rig:
         )
         self._lines: list[str] = []
         self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.folder = self.wait_for("ready").split()[1]
 
@@ -109,7 +110,7 @@ class Rig:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(10)
+        end_of(self._process)
         self._reader.join()
         self._process.stdout.close()
 
@@ -150,9 +151,19 @@ class Driver:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
-        status = self.process.wait(DEADLINE_S)
+        status = end_of(self.process)
         self.process.stdout.close()
         assert status in (0, -9), status
+
+
+def end_of(process: subprocess.Popen[str]) -> int:
+    """Exit status; whoever does not end is killed, and the test has failed."""
+    try:
+        return process.wait(DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 class Bench:
@@ -181,8 +192,9 @@ class Bench:
         return driver
 
     def close(self) -> None:
-        for one in reversed(self._open):
-            one.close()
+        with contextlib.ExitStack() as stack:  # all of them, whatever one of them says
+            for one in self._open:
+                stack.callback(one.close)
 
 
 def wait_until(condition: Any, what: str) -> None:

@@ -42,7 +42,6 @@ void come_back(UMockdevTestbed* testbed, Place& place) {
     place.in_bytes = place.sent = 0;
     place.gone = false;
     place.due = {};
-    place.clients.clear();
   }
   if (place.board.state == State::unplugged) return;
   if (place.board.booted() && !place.socket.empty()) {

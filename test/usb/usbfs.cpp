@@ -16,18 +16,29 @@
 namespace rig {
 namespace {
 
+/// The program was killed in the middle of a call.
+struct CallerDied {};
+
+/// Memory of the program that calls. Throws CallerDied.
+UMockdevIoctlData* resolve(UMockdevIoctlData* from, std::size_t offset, std::size_t size) {
+  UMockdevIoctlData* const data = umockdev_ioctl_data_resolve(from, offset, size, nullptr);
+  if (data == nullptr) throw CallerDied();
+  return data;
+}
+
 struct Call {
   Place& place;
   Client& client;
   UMockdevIoctlClient* caller;
   UMockdevIoctlData* argument;
+  bool gone;
 
   int end(int result, int error = 0) const {
     umockdev_ioctl_client_complete(caller, result, error);
     return 1;
   }
   std::uint32_t number() const {
-    UMockdevIoctlData* const data = umockdev_ioctl_data_resolve(argument, 0, 4, nullptr);
+    UMockdevIoctlData* const data = resolve(argument, 0, 4);
     std::uint32_t value = 0;
     std::memcpy(&value, data->data, 4);
     umockdev_ioctl_data_unref(data);
@@ -38,7 +49,7 @@ struct Call {
 int on_capabilities(const Call& call) {
   std::uint32_t value = USBDEVFS_CAP_ZERO_PACKET | USBDEVFS_CAP_NO_PACKET_SIZE_LIM |
                         USBDEVFS_CAP_BULK_SCATTER_GATHER | USBDEVFS_CAP_REAP_AFTER_DISCONNECT;
-  UMockdevIoctlData* const data = umockdev_ioctl_data_resolve(call.argument, 0, 4, nullptr);
+  UMockdevIoctlData* const data = resolve(call.argument, 0, 4);
   umockdev_ioctl_data_update(data, 0, reinterpret_cast<std::uint8_t*>(&value), 4);
   umockdev_ioctl_data_unref(data);
   return call.end(0);
@@ -46,7 +57,10 @@ int on_capabilities(const Call& call) {
 
 int on_claim(const Call& call) {
   for (const auto& [key, other] : call.place.clients) {
-    if (other.claimed && &other != &call.client) return call.end(-1, EBUSY);
+    // A program that was killed in the middle of a call is not reported: one that lives asks again
+    // and again what has come for it.
+    const bool is_alive = Clock::now() - other.last_call < std::chrono::seconds(1);
+    if (other.claimed && is_alive && &other != &call.client) return call.end(-1, EBUSY);
   }
   call.client.claimed = true;
   return call.end(0);
@@ -61,8 +75,8 @@ int on_plain(const Call& call) { return call.end(0); }
 int on_driver(const Call& call) { return call.end(-1, ENODATA); }
 
 void submit_control(const Call& call, Request request) {
-  UMockdevIoctlData* const buffer = umockdev_ioctl_data_resolve(
-      request.urb, offsetof(usbdevfs_urb, buffer), request.wanted, nullptr);
+  UMockdevIoctlData* const buffer =
+      resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.wanted);
   Bytes answer;
   const int status = call.place.board.control(buffer->data, answer);
   if (!answer.empty()) umockdev_ioctl_data_update(buffer, 8, answer.data(), int(answer.size()));
@@ -73,7 +87,7 @@ void submit_control(const Call& call, Request request) {
 
 int on_submit(const Call& call) {
   Request request;
-  request.urb = umockdev_ioctl_data_resolve(call.argument, 0, sizeof(usbdevfs_urb), nullptr);
+  request.urb = resolve(call.argument, 0, sizeof(usbdevfs_urb));
   const auto* const urb = reinterpret_cast<const usbdevfs_urb*>(request.urb->data);
   request.wanted = std::size_t(urb->buffer_length);
   if (urb->type == USBDEVFS_URB_TYPE_CONTROL) {
@@ -84,8 +98,7 @@ int on_submit(const Call& call) {
   } else {
     UMockdevIoctlData* buffer = nullptr;
     if (request.wanted > 0) {
-      buffer = umockdev_ioctl_data_resolve(request.urb, offsetof(usbdevfs_urb, buffer),
-                                           request.wanted, nullptr);
+      buffer = resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.wanted);
     }
     take_out(call.place, call.client, std::move(request), buffer ? buffer->data : nullptr);
     if (buffer != nullptr) umockdev_ioctl_data_unref(buffer);
@@ -111,12 +124,12 @@ int on_discard(const Call& call) {
 int on_reap(const Call& call) {
   serve_in(call.place, call.client);
   serve_out(call.place, call.client);
-  if (call.client.done.empty()) return call.end(-1, call.place.gone ? ENODEV : EAGAIN);
+  if (call.client.done.empty()) return call.end(-1, call.gone ? ENODEV : EAGAIN);
   Request request = std::move(call.client.done.front());
   call.client.done.pop_front();
   if (!request.bytes.empty()) {
-    UMockdevIoctlData* const buffer = umockdev_ioctl_data_resolve(
-        request.urb, offsetof(usbdevfs_urb, buffer), request.bytes.size(), nullptr);
+    UMockdevIoctlData* const buffer =
+        resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.bytes.size());
     umockdev_ioctl_data_update(buffer, 0, request.bytes.data(), int(request.bytes.size()));
     umockdev_ioctl_data_unref(buffer);
   }
@@ -125,8 +138,7 @@ int on_reap(const Call& call) {
                              reinterpret_cast<std::uint8_t*>(&request.status), 4);
   umockdev_ioctl_data_update(request.urb, offsetof(usbdevfs_urb, actual_length),
                              reinterpret_cast<std::uint8_t*>(&actual), 4);
-  UMockdevIoctlData* const where =
-      umockdev_ioctl_data_resolve(call.argument, 0, sizeof(void*), nullptr);
+  UMockdevIoctlData* const where = resolve(call.argument, 0, sizeof(void*));
   umockdev_ioctl_data_set_ptr(where, 0, request.urb);
   umockdev_ioctl_data_unref(where);
   umockdev_ioctl_data_unref(request.urb);
@@ -153,21 +165,31 @@ const std::map<gulong, int (*)(const Call&)> kCalls = {
 
 gboolean on_ioctl(UMockdevIoctlBase*, UMockdevIoctlClient* caller, gpointer data) {
   const std::lock_guard<std::mutex> lock(g_mutex);
-  Place& place = *static_cast<Place*>(data);
+  const Appearance& appearance = *static_cast<Appearance*>(data);
+  Place& place = appearance.place;
+  const bool gone = place.gone || appearance.number + 1 != place.appearances.size();
   const gulong request = umockdev_ioctl_client_get_request(caller);
-  const Call call{place, place.clients[caller], caller, umockdev_ioctl_client_get_arg(caller)};
+  // Held as long as we know it: the next program's must not get the same address.
+  if (place.clients.count(caller) == 0) g_object_ref(caller);
+  Client& client = place.clients[caller];
+  client.last_call = Clock::now();
+  const Call call{place, client, caller, umockdev_ioctl_client_get_arg(caller), gone};
   const bool ends = request == USBDEVFS_REAPURBNDELAY || request == USBDEVFS_REAPURB ||
                     request == USBDEVFS_DISCARDURB;
-  if (place.gone && !ends) return call.end(-1, ENODEV);
+  if (gone && !ends) return call.end(-1, ENODEV);
   const auto found = kCalls.find(request);
-  if (found != kCalls.end()) return found->second(call);
-  std::fprintf(stderr, "usb_rig: ioctl %lx is not known\n", request);
+  try {
+    if (found != kCalls.end()) return found->second(call);
+    std::fprintf(stderr, "usb_rig: ioctl %lx is not known\n", request);
+  } catch (const CallerDied&) {
+    client = {};
+  }
   return call.end(-1, ENOTTY);
 }
 
 void on_vanished(UMockdevIoctlBase*, UMockdevIoctlClient* caller, gpointer data) {
   const std::lock_guard<std::mutex> lock(g_mutex);
-  static_cast<Place*>(data)->clients.erase(caller);
+  if (static_cast<Appearance*>(data)->place.clients.erase(caller) > 0) g_object_unref(caller);
 }
 
 }  // namespace rig
