@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
 
 #: Domains whose ports lie below the ones that Linux hands out by itself.
 #: Source: DDS-RTPS 2.5, 9.6.2: port = 7400 + 250 * domain + ..., and ip_local_port_range.
@@ -25,28 +23,34 @@ if not HAS_ROS:
     collect_ignore = ["ros"]
 
 
-def _lock_domain() -> tuple[int, IO[str]]:
-    """A domain that no other test run on this machine uses, locked while the file is open."""
-    folder = Path(tempfile.gettempdir())
+def _hold_domain() -> tuple[int, socket.socket]:
+    """A domain that no other test run on this machine uses, held while the socket is open.
+
+    A name in the abstract namespace: it needs no file, belongs to no user, and the kernel frees it.
+    `tools/run` takes its domain from the same names.
+    """
     start = os.getpid() % len(DOMAINS)
     for domain in (*DOMAINS[start:], *DOMAINS[:start]):
+        held = socket.socket(socket.AF_UNIX)
         try:
-            lock = (folder / f"depthai_ros-domain-{domain}.lock").open("a")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # taken, or made by another user
+            held.bind(f"\0depthai_ros-domain-{domain}")
+        except OSError:
+            held.close()
             continue
-        return domain, lock
+        return domain, held
     raise RuntimeError("every ROS domain is taken by another test run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the domain before anything imports rclpy; child processes inherit it."""
-    domain, lock = _lock_domain()
-    config.add_cleanup(lock.close)
+    domain, held = _hold_domain()
+    config.add_cleanup(held.close)
+    logs = tempfile.mkdtemp(prefix="depthai_ros-log-")
+    config.add_cleanup(lambda: shutil.rmtree(logs, ignore_errors=True))
     os.environ.update(
         ROS_DOMAIN_ID=str(domain),
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        ROS_LOG_DIR=tempfile.mkdtemp(prefix="depthai_ros-log-"),
+        ROS_LOG_DIR=logs,
     )
     for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "RCUTILS_CONSOLE_OUTPUT_FORMAT"):
         os.environ.pop(name, None)
