@@ -29,6 +29,7 @@ from .streams import (
     HOST_CAPTURE_BYTES,
     HOST_CAPTURE_WINDOW,
     OUT_BLOB_WINDOW,
+    RESET_COMMAND,
     STREAMS,
 )
 from .virtual.settings import parse_settings
@@ -37,7 +38,6 @@ _log = logging.getLogger(__name__)
 
 #: Packets of one stream that wait for a slow consumer: a quarter of a second at 30 Hz.
 QUEUE_PER_STREAM = 8
-_RESET_COMMAND = b"\xad\xde\xad\xde"
 _VIRTUAL_EXIT_S = 5.0
 
 
@@ -376,7 +376,7 @@ class Device:
                 if self._link.has_stream(name="host_capture"):
                     self._link.write(
                         name="host_capture",
-                        parts=[_RESET_COMMAND],
+                        parts=[RESET_COMMAND],
                         timeout_s=1.0,
                         wait_response=False,
                     )

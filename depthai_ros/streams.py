@@ -235,4 +235,6 @@ CONFIG_H2D_BYTES = 1 << 20
 CONFIG_D2H_WINDOW = 102_400
 OUT_BLOB_WINDOW = 102_400
 HOST_CAPTURE_BYTES = 33
+#: The command that reboots the device. Source: docs/wire_format.md#commands
+RESET_COMMAND = b"\xad\xde\xad\xde"
 HOST_CAPTURE_WINDOW = 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable
 
@@ -10,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decode import CAMERAS
+from ..streams import HOST_CAPTURE_BYTES
 
-RESET = struct.pack("<I", 0xDEADDEAD)
-_CAPTURE_BYTES = 33
 #: Exposure time x ISO at which a picture has its natural brightness.
 _NATURAL_EXPOSURE = 10_000 * 400
 _START_CONFIDENCE = 200
@@ -62,7 +60,7 @@ class CameraState:
         elif len(command) == 1:
             self.disparity_confidence = command[0]
             self.log(f"disparity confidence threshold {command[0]}")
-        elif len(command) == _CAPTURE_BYTES and command[0] <= 3:
+        elif len(command) == HOST_CAPTURE_BYTES and command[0] <= 3:
             self._capture(command[0], command[1])
         else:
             self.log(f"ignored command of {len(command)} bytes: {command[:16].hex(' ')}")

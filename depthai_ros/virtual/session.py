@@ -18,8 +18,8 @@ from typing import Any
 from .. import _core
 from ..decode import CAMERAS, DETECTIONS_BYTES
 from ..errors import DepthaiError, LinkError
-from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, STREAMS, WIRE_STREAMS
-from .commands import RESET, CameraState
+from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS, WIRE_STREAMS
+from .commands import CameraState
 from .memory import Eeprom
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
 from .painters import Painters, PaintSettings
@@ -167,7 +167,7 @@ class Session:
                 while True:
                     packet = self._link.read(name=stream, timeout_s=None)
                     command = bytes(packet.buffer)
-                    if command == RESET:
+                    if command == RESET_COMMAND:
                         self._reboot()
                         return
                     self._state.execute(command)
