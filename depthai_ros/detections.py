@@ -27,6 +27,7 @@ from vision_msgs.msg import (
     Pose2D,
 )
 
+from .boxes import Box, overlap
 from .cdr import DisparityEnds
 from .msg import Tracklet, TrackletArray
 
@@ -36,8 +37,6 @@ DISPARITY_SIGMA_PX = 0.5
 _SAME_OBJECT_IOU = 0.3
 _DEPTH_VARIANCE = 14  # z, z in a row-major 6x6 covariance
 _UPRIGHT = Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +186,6 @@ def unmirrored_tracklets(rows: NDArray[Any], width: int) -> NDArray[Any]:
 def has_area(box: Box) -> bool:
     """True if the box covers something."""
     return box[2] > box[0] and box[3] > box[1]
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Area that two boxes share, as a part of the area that they cover together (IoU)."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return shared / (sum(areas) - shared)
 
 
 def _bounding_box(box: Box) -> BoundingBox2D:

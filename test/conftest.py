@@ -6,49 +6,27 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-
-#: Domains whose ports lie below the ones that Linux hands out by itself.
-#: Source: DDS-RTPS 2.5, 9.6.2: port = 7400 + 250 * domain + ..., and ip_local_port_range.
-DOMAINS = range(1, 102)
+from ros_domain import hold_domain
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 if not HAS_ROS:
     collect_ignore = ["ros"]
 
 
-def _hold_domain() -> tuple[int, socket.socket]:
-    """A domain that no other test run on this machine uses, held while the socket is open.
-
-    A name in the abstract namespace: it needs no file, belongs to no user, and the kernel frees it.
-    `tools/run` takes its domain from the same names.
-    """
-    start = os.getpid() % len(DOMAINS)
-    for domain in (*DOMAINS[start:], *DOMAINS[:start]):
-        held = socket.socket(socket.AF_UNIX)
-        try:
-            held.bind(f"\0depthai_ros-domain-{domain}")
-        except OSError:
-            held.close()
-            continue
-        return domain, held
-    raise RuntimeError("every ROS domain is taken by another test run")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Set the domain before anything imports rclpy; child processes inherit it."""
-    domain, held = _hold_domain()
+    domain, held = hold_domain()
     config.add_cleanup(held.close)
     logs = tempfile.mkdtemp(prefix="depthai_ros-log-")
     config.add_cleanup(lambda: shutil.rmtree(logs, ignore_errors=True))
     os.environ.update(
-        ROS_DOMAIN_ID=str(domain),
+        ROS_DOMAIN_ID=domain,
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
         ROS_LOG_DIR=logs,
     )

@@ -34,7 +34,7 @@ def table(text: str) -> dict[str, set[str]]:
 #: The modules, by what they are about; the first pattern that fits counts. A module that is in none
 #: fails: decide where it belongs.
 GROUPS = table("""
-    facts:    __init__ arrivals clock decode errors limits report streams
+    facts:    __init__ arrivals boxes clock decode errors limits report streams
     options:  config device_config gen1_config network_config options settings
     geometry: calibration calibration_file camera_model stereo_model
     scenes:   virtual.canvas virtual.detector virtual.eeprom virtual.optics virtual.pattern

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import Box, overlap
 from ..decode import MAX_TRACKLETS, TRACKLET, TRACKLET_STATUS
 
 NEW, TRACKED, LOST = (TRACKLET_STATUS.index(name) for name in ("NEW", "TRACKED", "LOST"))
@@ -15,8 +16,6 @@ NEW, TRACKED, LOST = (TRACKLET_STATUS.index(name) for name in ("NEW", "TRACKED",
 MIN_OVERLAP = 0.3
 #: Frames that a track stays on the list without a detection.
 MAX_LOST_FRAMES = 30
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom, px
 
 
 @dataclass(slots=True)
@@ -33,17 +32,6 @@ class _Track:
     def miss(self) -> None:
         self.status = LOST
         self.lost_frames += 1
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared)
 
 
 class Tracker:
