@@ -5,12 +5,15 @@ The only module that imports `launch`; nothing but launch files imports it.
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,6 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from .config import resolve_path
 from .errors import ConfigError
@@ -95,21 +97,42 @@ def node_of(context: LaunchContext, values: Mapping[str, str]) -> str:
     return full_name(f"{namespace_of(context)}/{values['namespace']}", values["name"])
 
 
-def parameters(values: Mapping[str, Value]) -> dict[str, Any]:
-    """Values in types that no YAML reader changes: "1.3" stays a text."""
-    typed: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, tuple):
-            typed[key] = ParameterValue(list(value) or [""], value_type=list[str])
-        else:
-            typed[key] = ParameterValue(value, value_type=type(value))
-    return typed
-
-
-def sim_time(values: Mapping[str, str]) -> dict[str, Any]:
+def sim_time(values: Mapping[str, str]) -> dict[str, bool]:
     """The parameter use_sim_time, if it was given."""
     given = values.get("use_sim_time", "")
-    return parameters({"use_sim_time": is_true(given)}) if given else {}
+    return {"use_sim_time": is_true(given)} if given else {}
+
+
+@cache
+def _own_folder() -> Path:
+    """Where files for the programs are written; it goes when the launch ends."""
+    folder = tempfile.mkdtemp(prefix="depthai_ros-launch-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def own_file(suffix: str, text: str) -> Path:
+    """A file that lives as long as the launch."""
+    number, path = tempfile.mkstemp(suffix=suffix, dir=_own_folder())
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Path(path)
+
+
+def parameter_files(values: Mapping[str, Value]) -> list[str]:
+    """A parameter file for one program; none if there is nothing to say.
+
+    launch_ros would write one, too, but leaves it behind. It is written as JSON, in which a text
+    is always quoted: "1.3" and "1e5" stay texts for every reader of YAML.
+    """
+    if not values:
+        return []
+    typed = {
+        key: list(value) or [""] if isinstance(value, tuple) else value
+        for key, value in values.items()
+    }
+    document = {"/**": {"ros__parameters": typed}}
+    return [str(own_file(".yaml", json.dumps(document, ensure_ascii=False)))]
 
 
 def need(package: str, purpose: str) -> None:
@@ -176,12 +199,12 @@ def robot_state_publisher(
     Raises  ConfigError
     """
     need("robot_state_publisher", "tf_source urdf (calibration does without)")
-    description = parameters({"robot_description": urdf(xacro_file, words)})
+    description = {"robot_description": urdf(xacro_file, words)}
     return Node(
         package="robot_state_publisher",
         executable="robot_state_publisher",
         namespace=namespace,
-        parameters=[{**description, **sim_time(values)}],
+        parameters=parameter_files({**description, **sim_time(values)}),
         output=values["output"],
     )
 
@@ -214,9 +237,7 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
         raise ConfigError(f"argument rviz_config: {text!r} is not one of {names}, nor a file")
     if own.is_file() and text != "multi_camera":
         document = renamed_rviz(read_yaml(path), node, prefix)
-        with tempfile.NamedTemporaryFile("w", suffix=f"-{text}.rviz", delete=False) as copy:
-            yaml.safe_dump(document, copy, sort_keys=False)
-        path = Path(copy.name)
+        path = own_file(f"-{text}.rviz", yaml.safe_dump(document, sort_keys=False))
     return [
         LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {path}"),
         Node(
@@ -224,7 +245,7 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
             executable="rviz2",
             name=f"rviz_{node.strip('/').replace('/', '_') or 'cameras'}",
             arguments=["-d", str(path)],
-            parameters=[sim_time(values)] if sim_time(values) else None,
+            parameters=parameter_files(sim_time(values)),
             output=values.get("output", "screen"),
             additional_env=picture_environment(values.get("fastdds_profile", "")),
         ),

@@ -36,13 +36,13 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 def node(asked: Camera, values: Mapping[str, str]) -> Node:
     """The camera node. Later parameters win."""
     level = values["log_level"]
-    options = {**launching.parameters(asked.options), **launching.sim_time(values)}
+    own = launching.parameter_files({**asked.options, **launching.sim_time(values)})
     return Node(
         package="depthai_ros",
         executable="camera_node",
         name=values["name"],
         namespace=values["namespace"],
-        parameters=[*map(str, asked.files), options],
+        parameters=[*map(str, asked.files), *own],
         ros_arguments=["--log-level", level] if level else [],
         output=values["output"],
         emulate_tty=True,

@@ -9,21 +9,33 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ros_domain import hold_domain
+
+#: First part of a log folder's name; the number of the process that made it follows.
+LOGS = "depthai_ros-log-"
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 if not HAS_ROS:
     collect_ignore = ["ros"]
 
 
+def _make_log_folder() -> str:
+    """A folder for what this run's nodes log; those of runs that were killed are taken away."""
+    for left in Path(tempfile.gettempdir()).glob(f"{LOGS}*"):
+        if not Path("/proc", left.name.removeprefix(LOGS).partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{LOGS}{os.getpid()}-")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Set the domain before anything imports rclpy; child processes inherit it."""
     domain, held = hold_domain()
     config.add_cleanup(held.close)
-    logs = tempfile.mkdtemp(prefix="depthai_ros-log-")
+    logs = _make_log_folder()
     config.add_cleanup(lambda: shutil.rmtree(logs, ignore_errors=True))
     os.environ.update(
         ROS_DOMAIN_ID=domain,

@@ -34,6 +34,22 @@ def test_camera_publishes_and_ends_cleanly(start_launch: StartLaunch, observer: 
     assert "process has finished cleanly" in launched.output
 
 
+def test_launch_leaves_no_file_behind(
+    start_launch: StartLaunch, stand_ins: StandIns, tmp_path: Path
+) -> None:
+    stand_ins.install("robot_state_publisher", "rviz2")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    words = (*SMALL, "autostart:=false", "tf_source:=urdf", "use_rviz:=true")
+    launched = start_launch("camera.launch.py", *words, TMPDIR=str(folder))
+    stand_ins.wait_for("robot_state_publisher")
+    stand_ins.wait_for("rviz2")
+    launched.wait_for_output("waiting to be configured")
+    assert list(folder.iterdir())
+    assert launched.stop() == 0
+    assert not list(folder.iterdir())
+
+
 def test_argument_counts_only_if_it_was_given(
     start_launch: StartLaunch, observer: Observer, tmp_path: Path
 ) -> None:
@@ -61,10 +77,10 @@ def test_board_counts_less_than_the_file_unless_it_was_given(
 
 
 def test_texts_stay_texts(start_launch: StartLaunch, observer: Observer) -> None:
-    words = ("device:=1844301041", "board_config.revision:=1.0", "autostart:=false")
+    words = ("device:=1844301041", "board_config.revision:=1e5", "autostart:=false")
     start_launch("camera.launch.py", *words, "tf_source:=none", "use_sim_time:=true")
     values = observer.parameters("/oak", "device.id", "board_config.revision", "use_sim_time")
-    assert values == ["1844301041", "1.0", True]
+    assert values == ["1844301041", "1e5", True]
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_player_brings_its_clock_and_rviz_uses_it(
     (call,) = stand_ins.wait_for("ros2")
     assert call["words"] == ["bag", "play", "taken", "--clock", "--rate", "0.5", "--loop"]
     (viewer,) = stand_ins.wait_for("rviz2")
-    assert "use_sim_time: true" in viewer["files"][0]
+    assert '"use_sim_time": true' in viewer["files"][0]
 
 
 def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins: StandIns) -> None:
