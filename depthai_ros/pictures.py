@@ -51,6 +51,7 @@ class StereoTables:
     """
 
     tables: Mapping[tuple[str, str], NDArray[Any]]
+    farthest_mm: int  # what is beyond counts as unknown
 
     @classmethod
     def make(cls, width: int, fov_deg: float, baseline_m: float, limit_m: float) -> StereoTables:
@@ -61,20 +62,20 @@ class StereoTables:
         depth_mm = disparity_to_depth_table(width, fov_deg, baseline_m)
         disparity = depth_to_disparity_table(width, fov_deg, baseline_m)
         every_mm = np.arange(DEPTH_UNKNOWN + 1, dtype=np.uint16)
+        farthest_mm = min(int(1000.0 * limit_m), DEPTH_UNKNOWN - 1)
         tables: dict[tuple[str, str], NDArray[Any]] = {("depth16", "mono8"): disparity}
         for layout, mm, px in (
             ("mono8", depth_mm, np.arange(256)),
             ("depth16", every_mm, disparity),
         ):
-            measured = (mm > 0) & (mm < DEPTH_UNKNOWN) & (mm <= 1000.0 * limit_m)
+            measured = (mm > 0) & (mm <= farthest_mm)
             if layout == "depth16":
-                tables[layout, "16UC1"] = np.where(measured, mm, 0).astype(np.uint16)
                 metres = np.where(measured, mm / 1000.0, np.nan)
                 tables[layout, "32FC1"] = metres.astype(np.float32)
             tables[layout, "disparity"] = np.where(measured & (px > 0), px, NO_DISPARITY).astype(
                 np.float32
             )
-        return cls(tables)
+        return cls(tables, farthest_mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +139,11 @@ class Picture:
         """
         return CONVERSIONS[self.stream.layout, encoding](self)
 
-    def looked_up(self, encoding: str, destination: Canvas | None = None) -> Canvas:
+    def looked_up(self, encoding: str) -> Canvas:
         """The pixels through the stereo table of this encoding."""
         source = self.upright.array
         table = self.settings.stereo.tables[self.stream.layout, encoding]
-        canvas = destination or Canvas.blank(source.shape, table.dtype)
+        canvas = Canvas.blank(source.shape, table.dtype)
         _core.map_table(source=source, table=table, destination=canvas.array)
         return canvas
 
@@ -157,7 +158,10 @@ def _through_table(encoding: str) -> Callable[[Picture], Canvas]:
 
 def _depth_in_place(picture: Picture) -> Canvas:
     """Unknown and too distant pixels to 0. Disparity must have been made before: it wants them."""
-    return picture.looked_up("16UC1", picture.upright)
+    depth = picture.upright
+    limit_mm = picture.settings.stereo.farthest_mm
+    _core.zero_above(source=depth.array, limit=limit_mm, destination=depth.array)
+    return depth
 
 
 def _colored(disparity: Canvas) -> Canvas:

@@ -5,6 +5,16 @@
 #include <stdexcept>
 #include <string>
 
+// A loop that this marks is compiled twice, the second time for processors with AVX2, and the one
+// that fits is chosen when the library is loaded. Elsewhere what the compiler may take for granted
+// (SSE2 alone cannot shuffle bytes; NEON can) has to do. The choice runs before a sanitizer does.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define DEPTHAI_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
+#else
+#define DEPTHAI_FOR_EACH_CPU
+#endif
+
 namespace depthai {
 namespace {
 
@@ -44,27 +54,66 @@ constexpr MapRow kMaps[] = {
 
 // ---- mirror ----------------------------------------------------------------------------------
 
+/// One pixel of a size that is no integer's.
 template <std::size_t kBytes>
-void mirror_pixels(const std::uint8_t* from, std::uint8_t* destination, std::size_t rows,
-                   std::size_t columns) {
-  for (std::size_t row = 0; row < rows; ++row) {
-    std::uint8_t* to = destination + (row + 1) * columns * kBytes;
-    for (std::size_t column = 0; column < columns; ++column) {
-      to -= kBytes;
-      std::memcpy(to, from, kBytes);  // a constant size: one or two moves
-      from += kBytes;
-    }
+struct Pixel {
+  std::uint8_t bytes[kBytes];
+};
+
+template <typename T>
+inline __attribute__((always_inline)) void mirror_rows(const std::uint8_t* source,
+                                                       std::uint8_t* destination, std::size_t rows,
+                                                       std::size_t columns) {
+  const T* __restrict from = reinterpret_cast<const T*>(source);
+  T* __restrict to = reinterpret_cast<T*>(destination);
+  for (std::size_t row = 0; row < rows; ++row, from += columns, to += columns) {
+    for (std::size_t column = 0; column < columns; ++column)
+      to[column] = from[columns - 1 - column];
   }
+}
+
+template <typename T>
+void mirror_pixels(const std::uint8_t* source, std::uint8_t* destination, std::size_t rows,
+                   std::size_t columns) {
+  mirror_rows<T>(source, destination, rows, columns);
+}
+
+// What cameras send mirrored; the others are there for completeness.
+DEPTHAI_FOR_EACH_CPU void mirror_bytes(const std::uint8_t* source, std::uint8_t* destination,
+                                       std::size_t rows, std::size_t columns) {
+  mirror_rows<std::uint8_t>(source, destination, rows, columns);
+}
+DEPTHAI_FOR_EACH_CPU void mirror_words(const std::uint8_t* source, std::uint8_t* destination,
+                                       std::size_t rows, std::size_t columns) {
+  mirror_rows<std::uint16_t>(source, destination, rows, columns);
 }
 
 using MirrorPixels = void (*)(const std::uint8_t*, std::uint8_t*, std::size_t, std::size_t);
 
 /// By channels - 1 and bytes per item: 1, 2, (none), 4.
 constexpr MirrorPixels kMirrors[3][4] = {
-    {&mirror_pixels<1>, &mirror_pixels<2>, nullptr, &mirror_pixels<4>},
-    {&mirror_pixels<2>, &mirror_pixels<4>, nullptr, &mirror_pixels<8>},
-    {&mirror_pixels<3>, &mirror_pixels<6>, nullptr, &mirror_pixels<12>},
+    {&mirror_bytes, &mirror_words, nullptr, &mirror_pixels<Pixel<4>>},
+    {&mirror_words, &mirror_pixels<Pixel<4>>, nullptr, &mirror_pixels<Pixel<8>>},
+    {&mirror_pixels<Pixel<3>>, &mirror_pixels<Pixel<6>>, nullptr, &mirror_pixels<Pixel<12>>},
 };
+
+// ---- interleave, zero_above ------------------------------------------------------------------
+
+DEPTHAI_FOR_EACH_CPU void interleave_planes(const std::uint8_t* __restrict first,
+                                            const std::uint8_t* __restrict second,
+                                            const std::uint8_t* __restrict third,
+                                            std::uint8_t* __restrict to, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    to[3 * i] = first[i];
+    to[3 * i + 1] = second[i];
+    to[3 * i + 2] = third[i];
+  }
+}
+
+DEPTHAI_FOR_EACH_CPU void keep_up_to(std::uint16_t limit, const std::uint16_t* from,
+                                     std::uint16_t* to, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = from[i] <= limit ? from[i] : std::uint16_t{0};
+}
 
 }  // namespace
 
@@ -92,15 +141,17 @@ void interleave(const Array& source, const Array& destination) {
           "interleave: must be (3, H, W) -> (H, W, 3) uint8");
   require(!overlap(source, destination), "interleave: source and destination must not overlap");
   const std::size_t count = planes[1] * planes[2];
-  const std::uint8_t* const first = source.data;
-  const std::uint8_t* const second = first + count;
-  const std::uint8_t* const third = second + count;
-  std::uint8_t* const to = destination.data;
-  for (std::size_t i = 0; i < count; ++i) {
-    to[3 * i] = first[i];
-    to[3 * i + 1] = second[i];
-    to[3 * i + 2] = third[i];
-  }
+  interleave_planes(source.data, source.data + count, source.data + 2 * count, destination.data,
+                    count);
+}
+
+void zero_above(const Array& source, const Array& destination, std::uint16_t limit) {
+  require(source.type == 'H' && destination.type == 'H' && source.count() == destination.count(),
+          "zero_above: must be uint16, both with the same number of elements");
+  require(source.data == destination.data || !overlap(source, destination),
+          "zero_above: source and destination must be the same or not overlap");
+  keep_up_to(limit, reinterpret_cast<const std::uint16_t*>(source.data),
+             reinterpret_cast<std::uint16_t*>(destination.data), source.count());
 }
 
 void mirror(const Array& source, const Array& destination) {

@@ -28,6 +28,9 @@ void map_table(const Array& source, const Array& table, const Array& destination
 /// (3, H, W) -> (H, W, 3) uint8.
 void interleave(const Array& source, const Array& destination);
 
+/// Elements above the limit become 0: uint16, whatever the shapes. May work in place.
+void zero_above(const Array& source, const Array& destination, std::uint16_t limit);
+
 /// Reverse each row: (H, W) or (H, W, 1..3) uint8, uint16 or float32.
 void mirror(const Array& source, const Array& destination);
 

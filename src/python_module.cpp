@@ -399,8 +399,13 @@ PYBIND11_MODULE(_core, m) {
   const auto rows = [](Bytes source, Bytes destination) {
     run_kernel(&mirror, destination, source);
   };
+  const auto limited = [](Bytes source, std::uint16_t limit, Bytes destination) {
+    run_kernel([=](const Array& from, const Array& to) { zero_above(from, to, limit); },
+               destination, source);
+  };
   m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a);
   m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a);
+  m.def("zero_above", limited, py::kw_only(), "source"_a, "limit"_a, "destination"_a);
   m.def("mirror", rows, py::kw_only(), "source"_a, "destination"_a);
   m.def("colorize", color, py::kw_only(), "source"_a, "table"_a, "destination"_a);
 

@@ -44,6 +44,25 @@ def test_map_table_works_in_place_and_from_a_buffer() -> None:
     assert (depth == 7).all()
 
 
+@pytest.mark.parametrize("limit", [0, 1, 4000, 65534, 65535])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_zero_above_keeps_what_is_within_the_limit(shape: Any, limit: int) -> None:
+    source = random(shape, np.uint16)
+    source.flat[0] = limit
+    expected = np.where(source > limit, 0, source)
+    destination = np.empty_like(source)
+    _core.zero_above(source=source, limit=limit, destination=destination)
+    assert np.array_equal(destination, expected)
+    _core.zero_above(source=source, limit=limit, destination=source)
+    assert np.array_equal(source, expected)
+
+
+def test_zero_above_refuses_a_limit_that_no_pixel_can_have() -> None:
+    for limit in (-1, 65536):
+        with pytest.raises(TypeError):
+            _core.zero_above(source=u8(4), limit=limit, destination=u8(4))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_interleave_is_a_transposition(shape: tuple[int, int]) -> None:
     source = random((3, *shape), np.uint8)
@@ -109,6 +128,10 @@ BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
     ("map_table", u8(4), TABLE, read_only(u8(4))),
     ("map_table", u8(4), TABLE, bytes(4)),
     ("map_table", "text", TABLE, u8(4)),
+    ("zero_above", u8(8), None, u8(8)),
+    ("zero_above", u8(8).view("u2"), None, u8(6).view("u2")),
+    ("zero_above", u8(8).view("i2"), None, u8(8).view("i2")),
+    ("zero_above", SHARED[:500].view("u2"), None, SHARED[2:502].view("u2")),
     ("interleave", u8(4, 5, 6), None, u8(5, 6, 4)),
     ("interleave", u8(3, 5, 6), None, u8(6, 5, 3)),
     ("interleave", u8(90), None, u8(5, 6, 3)),
@@ -130,7 +153,9 @@ BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
 def test_kernel_refuses_arrays_of_another_shape_or_type(
     kernel: str, source: Any, table: Any, destination: Any
 ) -> None:
-    tables = {} if table is None else {"table": table}
+    tables: dict[str, Any] = {} if table is None else {"table": table}
+    if kernel == "zero_above":
+        tables = {"limit": 1}
     with pytest.raises((ValueError, TypeError, BufferError)):
         getattr(_core, kernel)(source=source, destination=destination, **tables)
 
