@@ -1,6 +1,7 @@
 #include "buffer.hpp"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <limits>
@@ -9,9 +10,12 @@
 namespace depthai {
 namespace {
 
-constexpr std::size_t kMaxFreeBytes = std::size_t{192} << 20;
+constexpr std::size_t kMaxFreeBytes = std::size_t{96} << 20;
 constexpr std::size_t kMaxFreeBlocks = 256;
 constexpr std::size_t kSmallestBlock = 1024;
+/// From here on blocks are mapped by themselves: only so do they really go back to the system,
+/// also where malloc was told to keep what it has.
+constexpr std::size_t kSmallestMapped = std::size_t{256} << 10;
 
 /// Round up to one of eight sizes per power of two, so that packets of nearly the same size (an
 /// encoded stream) find each other's blocks; at most an eighth is wasted.
@@ -23,14 +27,33 @@ std::size_t block_size(std::size_t size) {
   return (size + step - 1) / step * step;
 }
 
+BufferPool::Block allocate(std::size_t size) {
+  void* memory = nullptr;
+  if (size < kSmallestMapped) {
+    memory = std::aligned_alloc(BufferPool::kAlignment, size);
+  } else {
+    memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) memory = nullptr;
+  }
+  if (memory == nullptr) throw std::bad_alloc();
+  return {static_cast<std::uint8_t*>(memory), size};
+}
+
+void deallocate(const BufferPool::Block& block) {
+  if (block.size < kSmallestMapped) {
+    std::free(block.memory);
+  } else {
+    ::munmap(block.memory, block.size);
+  }
+}
+
 }  // namespace
 
-BufferPool::BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks)
-    : max_free_bytes_(max_free_bytes), max_free_blocks_(max_free_blocks) {}
+BufferPool::BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks,
+                       Clock::duration max_idle)
+    : max_free_bytes_(max_free_bytes), max_free_blocks_(max_free_blocks), max_idle_(max_idle) {}
 
-BufferPool::~BufferPool() {
-  for (const Block& block : free_) std::free(block.memory);
-}
+BufferPool::~BufferPool() { release(); }
 
 BufferPool& BufferPool::shared() {
   static BufferPool* const pool = [] {
@@ -51,32 +74,43 @@ BufferPool::Block BufferPool::take(std::size_t size) {
     ++statistics_.taken;
     // Newest first: its pages are the likeliest to be in a cache.
     for (auto found = free_.rbegin(); found != free_.rend(); ++found) {
-      if (found->size != wanted) continue;
-      const Block block = *found;
+      if (found->block.size != wanted) continue;
+      const Block block = found->block;
       free_.erase(std::next(found).base());
       statistics_.free_bytes -= block.size;
       ++statistics_.reused;
       return block;
     }
   }
-  auto* const memory = static_cast<std::uint8_t*>(std::aligned_alloc(kAlignment, wanted));
-  if (memory == nullptr) throw std::bad_alloc();
-  return {memory, wanted};
+  return allocate(wanted);
 }
 
 void BufferPool::give_back(Block block) noexcept {
-  std::deque<Block> surplus;
+  std::deque<Free> surplus;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    free_.push_back(block);
+    const Clock::time_point now = Clock::now();
+    free_.push_back({block, now});
     statistics_.free_bytes += block.size;
-    while (statistics_.free_bytes > max_free_bytes_ || free_.size() > max_free_blocks_) {
-      statistics_.free_bytes -= free_.front().size;
+    while (!free_.empty() &&
+           (statistics_.free_bytes > max_free_bytes_ || free_.size() > max_free_blocks_ ||
+            now - free_.front().since > max_idle_)) {
+      statistics_.free_bytes -= free_.front().block.size;
       surplus.push_back(free_.front());
       free_.pop_front();
     }
   }
-  for (const Block& old : surplus) std::free(old.memory);
+  for (const Free& old : surplus) deallocate(old.block);
+}
+
+void BufferPool::release() noexcept {
+  std::deque<Free> surplus;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    surplus.swap(free_);
+    statistics_.free_bytes = 0;
+  }
+  for (const Free& old : surplus) deallocate(old.block);
 }
 
 BufferPool::Statistics BufferPool::statistics() const {

@@ -1,6 +1,7 @@
 /// Memory for payloads, recycled.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -10,7 +11,9 @@
 namespace depthai {
 
 /// Keeps blocks of memory that were used once, so that a frame neither allocates nor faults pages
-/// in anew. Bounded: what was returned longest ago goes back to the system first. Thread-safe.
+/// in anew. Bounded: what was returned longest ago goes back to the system first, and so does what
+/// nobody has asked for since `max_idle`: after a burst the pool shrinks to what the streams use.
+/// Thread-safe.
 class BufferPool {
  public:
   struct Block {
@@ -23,9 +26,11 @@ class BufferPool {
     std::size_t free_blocks = 0;
     std::size_t free_bytes = 0;
   };
+  using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kAlignment = 64;
 
-  explicit BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks);
+  BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks,
+             Clock::duration max_idle = std::chrono::seconds(5));
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
@@ -33,6 +38,8 @@ class BufferPool {
   /// At least `size` bytes, contents undefined. Throws std::bad_alloc.
   Block take(std::size_t size);
   void give_back(Block block) noexcept;
+  /// Give all free blocks to the system: the streams have ended.
+  void release() noexcept;
   Statistics statistics() const;
 
   /// The one of this process. Lives for ever: buffers may outlive everything else. Works in a
@@ -40,10 +47,16 @@ class BufferPool {
   static BufferPool& shared();
 
  private:
+  struct Free {
+    Block block;
+    Clock::time_point since;
+  };
+
   const std::size_t max_free_bytes_;
   const std::size_t max_free_blocks_;
+  const Clock::duration max_idle_;
   mutable std::mutex mutex_;
-  std::deque<Block> free_;  // oldest first
+  std::deque<Free> free_;  // oldest first
   Statistics statistics_;
 };
 

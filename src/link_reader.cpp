@@ -30,6 +30,7 @@ void Link::run_reader() {
     end(Failure::of(error, other_end(role_)));
   }
   incoming_.reset();
+  BufferPool::shared().release();
 }
 
 std::uint8_t* Link::payload_memory(const xlink::Header& header) {

@@ -180,6 +180,26 @@ TEST(BufferPool, keeps_no_more_than_its_limits) {
   }
 }
 
+TEST(BufferPool, shrinks_to_what_is_used) {
+  BufferPool pool(100 << 20, 100, std::chrono::seconds(0));
+  std::vector<std::unique_ptr<Buffer>> burst;
+  for (int i = 0; i < 10; ++i) burst.push_back(std::make_unique<Buffer>(1 << 20, pool));
+  burst.clear();
+  EXPECT_EQ(pool.statistics().free_blocks, 1U);
+  Buffer(1 << 20, pool);
+  EXPECT_EQ(pool.statistics().reused, 1U);
+}
+
+TEST(BufferPool, gives_everything_back_when_told_to) {
+  BufferPool pool(100 << 20, 100);
+  for (const std::size_t size : {1'000U, 1'000'000U}) Buffer(size, pool);
+  EXPECT_EQ(pool.statistics().free_blocks, 2U);
+  pool.release();
+  EXPECT_EQ(pool.statistics().free_blocks, 0U);
+  EXPECT_EQ(pool.statistics().free_bytes, 0U);
+  EXPECT_EQ(Buffer(1'000'000, pool).data()[999'999], 0) << "new memory, from the system";
+}
+
 TEST(BufferPool, refuses_what_no_machine_has) {
   BufferPool pool(1, 1);
   EXPECT_THROW(pool.take(~std::size_t{0}), std::bad_alloc);
