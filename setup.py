@@ -56,6 +56,7 @@ setup(
     cmdclass={"build_ext": CMakeBuild},
     entry_points={
         "console_scripts": [
+            "depthai-doctor=depthai_ros.doctor:main",
             "depthai-firmware=depthai_ros.firmware:main",
             "depthai-run=depthai_ros.run_script:main",
             "depthai-test=depthai_ros.installation_test:main",

@@ -4,7 +4,7 @@ Errors are those of `depthai_ros.errors`. Every call that may wait releases the 
 its `timeout_s` (None = no limit) and ends at once when the link goes down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from numpy.typing import NDArray
@@ -50,13 +50,53 @@ class UsbTransport(Transport):
     def was_running(self) -> bool:
         """True if firmware that an ended program left running was reset first."""
 
-def open_usb(*, selector: str, firmware: bytes, timeout_s: float = 10.0) -> UsbTransport:
+def open_usb(
+    *,
+    selector: str,
+    firmware: bytes,
+    timeout_s: float = 10.0,
+    find_s: float | None = None,
+    who_has: Callable[[str], str] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> UsbTransport:
     """Find, boot and open a device.
 
-    `selector` is "" (any), a port path (1.3), BUS:PORT or an MX id; `timeout_s` is for
-    finding it, and again for its return after the boot.
-    Raises  DeviceNotFoundError, BootError, each with its `reason`; ValueError for a bad selector.
+    `selector` is "" (any), a port path (1.3), BUS:PORT or an MX id; `timeout_s` is for its
+    return after the boot, and for finding it unless there is a `find_s`. `who_has` is asked before a board at
+    BUS:PORT is booted or reset; it is left alone if somebody has it, "" = nobody. `should_stop`
+    is asked now and then.
+    Raises  DeviceNotFoundError, BootError, each with its `reason`; ValueError for a bad selector;
+            LinkError if it should stop
     """
+
+class UsbBoard:
+    """A device of our vendor on the bus, as one scan saw it."""
+
+    @property
+    def product(self) -> int:
+        """0x2485 waits for firmware, 0xf63b runs it."""
+    @property
+    def bus(self) -> int: ...
+    @property
+    def address(self) -> int:
+        """Another one each time it appears."""
+    @property
+    def port(self) -> str:
+        """Path from the root hub: 1.3"""
+    @property
+    def speed(self) -> str:
+        """LOW, FULL, HIGH, SUPER, SUPER_PLUS or UNKNOWN."""
+    @property
+    def location(self) -> str:
+        """BUS:PORT"""
+    @property
+    def node(self) -> str:
+        """/dev/bus/usb/001/004"""
+    @property
+    def is_booted(self) -> bool: ...
+
+def scan_usb() -> list[UsbBoard]:
+    """All devices of vendor 03e7. Raises DeviceNotFoundError if the bus cannot be read."""
 
 class Listener:
     """Waits for connections at `unix:/path` or `tcp:host:port` (port 0: any free one)."""
@@ -227,6 +267,9 @@ def map_table(*, source: _BytesLike, table: _BytesLike, destination: _BytesLike)
 
 def interleave(*, source: _BytesLike, destination: _BytesLike) -> None:
     """(C, H, W) uint8 planes -> (H, W, C) uint8, C = 3."""
+
+def zero_above(*, source: _BytesLike, limit: int, destination: _BytesLike) -> None:
+    """uint16 elements above the limit become 0. In place if source is destination."""
 
 def mirror(*, source: _BytesLike, destination: _BytesLike) -> None:
     """Reverse each row of (H, W) or (H, W, C) uint8, uint16 or float32, C <= 3; not in place."""

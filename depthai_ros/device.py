@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from . import _core, calibration_file
+from .claim import Claims
 from .config import NetworkConfig, Settings, device_config, read_blob, wire_streams
 from .decode import CAMERAS
-from .errors import ConfigError, DeviceNotFoundError, LinkError, ProtocolError
+from .errors import (
+    ConfigError,
+    DeviceNotFoundError,
+    LinkError,
+    LinkTimeoutError,
+    ProtocolError,
+)
+from .links import LINKS, Wishes
 from .pipeline import Layers, Pipeline
 from .streams import (
     CONFIG_D2H_WINDOW,
@@ -32,131 +35,61 @@ from .streams import (
     RESET_COMMAND,
     STREAMS,
 )
-from .virtual.settings import parse_settings
 
 _log = logging.getLogger(__name__)
 
 #: Packets of one stream that wait for a slow consumer: a quarter of a second at 30 Hz.
 QUEUE_PER_STREAM = 8
-_VIRTUAL_EXIT_S = 5.0
-
-
-class _VirtualProcess:
-    """A virtual device as a child process, alive as long as its socket."""
-
-    def __init__(self, text: str) -> None:
-        parse_settings(text)  # a wrong selector is told here, not by a dying child
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "depthai_ros.virtual", "--fd", str(theirs.fileno())]
-        with theirs:
-            # Its own session: Ctrl-C in the terminal is for the driver, which then resets it.
-            self._process = subprocess.Popen(
-                [*command, "--device", text],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env=_child_environment(),
-            )
-        self.transport = _core.Transport.from_fd(fd=ours.detach())
-
-    def wait(self) -> int:
-        """Exit status; a child that outlives its socket is ended."""
-        try:
-            return self._process.wait(_VIRTUAL_EXIT_S)
-        except subprocess.TimeoutExpired:
-            _log.warning("virtual device %d did not end by itself", self._process.pid)
-            self._process.kill()
-            return self._process.wait()
-
-
-def _child_environment() -> dict[str, str]:
-    """This environment, with this very package first on the child's path."""
-    package_root = str(Path(__file__).resolve().parents[1])
-    paths = [package_root, *(path for path in sys.path if path)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-
-
-@dataclass(slots=True)
-class _Connection:
-    transport: _core.Transport
-    process: _VirtualProcess | None = None
-    mx_id: str = ""
-    usb_speed: str = "UNKNOWN"
-    usb_path: str = ""
-
-
-def _connect_virtual(text: str, _timeout_s: float, _firmware: str) -> _Connection:
-    process = _VirtualProcess(text)
-    return _Connection(process.transport, process)
-
-
-def _connect_socket(scheme: str) -> Callable[[str, float, str], _Connection]:
-    def connect(rest: str, timeout_s: float, _firmware: str) -> _Connection:
-        address = f"{scheme}:{rest}"
-        return _Connection(_core.Transport.connect(address=address, timeout_s=timeout_s))
-
-    return connect
-
-
-def _read_firmware(path: str) -> bytes:
-    if not path:
-        raise ConfigError(
-            "device.firmware is empty: a board on USB has no firmware of its own, it gets it at "
-            "each start; `depthai-firmware extract` takes it out of the official wheel"
-        )
-    try:
-        image = Path(path).expanduser().read_bytes()
-    except OSError as cause:
-        raise ConfigError(f"device.firmware: cannot read {path}: {cause.strerror}") from cause
-    if not image:
-        raise ConfigError(f"device.firmware: {path} is empty")
-    return image
-
-
-def _connect_usb(text: str, timeout_s: float, firmware: str) -> _Connection:
-    image = _read_firmware(firmware)
-    try:
-        transport = _core.open_usb(selector=text, firmware=image, timeout_s=timeout_s)
-    except ValueError as cause:
-        raise ConfigError(str(cause)) from cause
-    if transport.was_running:
-        _log.warning("usb:%s ran firmware of an ended program and was reset", transport.location)
-    return _Connection(
-        transport,
-        mx_id=transport.mx_id,
-        usb_speed=transport.speed,
-        usb_path=transport.location,
-    )
-
-
-#: Selector scheme -> how to get a byte pipe to the device.
-LINKS: dict[str, Callable[[str, float, str], _Connection]] = {
-    "usb": _connect_usb,
-    "virtual": _connect_virtual,
-    "unix": _connect_socket("unix"),
-    "tcp": _connect_socket("tcp"),
-}
+#: A device takes a command at once; who sends it waits no longer than this.
+_COMMAND_S = 2.0
 
 
 class Device:
     """A booted device, connected."""
 
-    def __init__(self, selector: str, timeout_s: float, firmware: str = "") -> None:
+    def __init__(
+        self,
+        selector: str,
+        timeout_s: float,
+        find_s: float | None,
+        firmware: str,
+        usb2: bool,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
         self.selector = selector
-        self._firmware = firmware
         self._timeout_s = timeout_s
-        self._connect()
+        self._claims = Claims()
+        self._wishes = Wishes(timeout_s, find_s, firmware, usb2, should_stop, self._claims)
+        try:
+            self._connect()
+        except BaseException:
+            self._claims.release()
+            raise
+        self._wishes = replace(self._wishes, find_s=None)  # a reset board comes, but takes a while
 
     @classmethod
-    def open(cls, selector: str, *, firmware: str = "", timeout_s: float = 10.0) -> Device:
+    def open(
+        cls,
+        selector: str,
+        *,
+        firmware: str = "",
+        usb2: bool = False,
+        timeout_s: float = 10.0,
+        find_s: float | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Device:
         """Find, boot and connect to a device.
 
         `selector` is usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, unix:/path
-        or tcp:host:port; `firmware` is the path of the image for a board on USB.
-        Raises  ConfigError if the selector cannot be read; DeviceNotFoundError; LinkError;
-                BootError; ProtocolError if what it says of itself makes no sense
+        or tcp:host:port; `firmware` is the path of the image for a board on USB, or of the official
+        wheel, from which `usb2` takes the variant that stays at USB 2 speed. No other program can
+        take the device until it is closed. On USB it is looked for as long as `find_s` (None:
+        `timeout_s`), and `should_stop` may end that early.
+        Raises  ConfigError if the selector cannot be read; DeviceNotFoundError, with the reason
+                "busy" if another program has it; LinkError; BootError; ProtocolError if what it
+                says of itself makes no sense
         """
-        return cls(selector, timeout_s, firmware)
+        return cls(selector, timeout_s, find_s, firmware, usb2, should_stop)
 
     def _connect(self) -> None:
         scheme, _, rest = self.selector.partition(":")
@@ -164,7 +97,7 @@ class Device:
             raise ConfigError(
                 f"device selector is {self.selector!r}, must begin with one of {', '.join(LINKS)}"
             )
-        connection = LINKS[scheme](rest, self._timeout_s, self._firmware)
+        connection = LINKS[scheme](rest, self._wishes)
         self._process = connection.process
         self.mx_id = connection.mx_id
         self.usb_speed, self.usb_path = connection.usb_speed, connection.usb_path
@@ -249,10 +182,18 @@ class Device:
         layers = self._load_networks(blobs, document)
         queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=capacity_per_stream)
         for name in order:
-            window_bytes = STREAMS[name].window_bytes
-            self._link.open_stream(name=name, window_bytes=window_bytes, queue=queue)
+            self.open_data(name, queue)
         self._pipeline = Pipeline(self, queue, settings, network, order, layers)
         return self._pipeline
+
+    def open_data(self, stream: str, queue: _core.PacketQueue) -> None:
+        """Have the device send a stream, into a queue. Raises LinkError."""
+        window_bytes = STREAMS[stream].window_bytes
+        self._link.open_stream(name=stream, window_bytes=window_bytes, queue=queue)
+
+    def close_data(self, stream: str) -> None:
+        """Have the device send a stream no more, until it is opened again. Raises LinkError."""
+        self._link.close_stream(name=stream, timeout_s=self._timeout_s)
 
     def _opening_order(self, streams: Sequence[str]) -> tuple[str, ...]:
         """Both sides open the streams in the order in which the device names them."""
@@ -270,7 +211,7 @@ class Device:
         if len(text) >= CONFIG_H2D_BYTES:
             raise ConfigError(f"configuration has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
         if self._is_configured or not self._link.is_up:
-            self.close()
+            self.reset()
             self._connect()
         self._is_configured = True
         self._write_once("config_h2d", [text, bytes(CONFIG_H2D_BYTES - len(text))])
@@ -314,7 +255,11 @@ class Device:
     def _command(self, data: bytes) -> None:
         if not self._link.has_stream(name="host_capture"):
             raise LinkError(f"{self.selector}: no pipeline is running, commands have no effect")
-        self._link.write(name="host_capture", parts=[data])
+        if not self._link.write(name="host_capture", parts=[data], timeout_s=_COMMAND_S):
+            raise LinkTimeoutError(
+                f"{self.selector}: the device has not taken the command before this one for "
+                f"{_COMMAND_S:g} s"
+            )
 
     def _capture(self, command: int, argument: int = 0) -> None:
         self._command(bytes([command, argument]).ljust(HOST_CAPTURE_BYTES, b"\0"))
@@ -342,7 +287,7 @@ class Device:
     def control_camera(self, camera: int, command: int, arguments: str = "") -> None:
         """Send one camera control; numbers and arguments: docs/wire_format.md#commands."""
         words = f"3A {command} {camera}" + (f" {arguments}" if arguments else "")
-        text = words.encode("ascii") + b"\0"
+        text = words.encode() + b"\0"
         if len(text) > HOST_CAPTURE_WINDOW:
             raise ConfigError(
                 f"camera control has {len(text)} bytes, at most {HOST_CAPTURE_WINDOW}"
@@ -368,6 +313,11 @@ class Device:
 
     def close(self) -> None:
         """Reset the device and let go of it. May be called twice."""
+        self.reset()
+        self._claims.release()
+
+    def reset(self) -> None:
+        """Reset the device; it stays ours, and `start_pipeline()` connects anew."""
         pipeline, self._pipeline = self._pipeline, None  # it refers to its device: no circle
         if pipeline is not None:
             pipeline.stop()

@@ -10,7 +10,7 @@
 namespace depthai {
 namespace {
 
-constexpr std::size_t kMaxFreeBytes = std::size_t{96} << 20;
+constexpr std::size_t kMaxFreeBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxFreeBlocks = 256;
 constexpr std::size_t kSmallestBlock = 1024;
 /// From here on blocks are mapped by themselves: only so do they really go back to the system,

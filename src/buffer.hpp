@@ -30,7 +30,7 @@ class BufferPool {
   static constexpr std::size_t kAlignment = 64;
 
   BufferPool(std::size_t max_free_bytes, std::size_t max_free_blocks,
-             Clock::duration max_idle = std::chrono::seconds(5));
+             Clock::duration max_idle = std::chrono::seconds(2));
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();

@@ -121,6 +121,13 @@ DeviceNotFoundError busy_error(const std::string& selector, const UsbBoard& boar
       selector + ": " + name_of(board) + " is in use by " + user_of(board.node()), "busy");
 }
 
+DeviceNotFoundError claimed_error(const std::string& selector, const UsbBoard& board,
+                                  const std::string& owner) {
+  return DeviceNotFoundError(selector + ": " + name_of(board) + " is in use by " + owner +
+                                 "; end that program, or choose another device",
+                             "busy");
+}
+
 BootError not_returned_error(const std::string& selector, const UsbBoard& rom,
                              const std::vector<UsbBoard>& boards, const std::string& transfer) {
   std::string text = selector + ": " + name_of(rom) + " " + transfer +

@@ -22,6 +22,10 @@ DeviceNotFoundError access_error(const std::string& selector, const UsbBoard& bo
 /// Reason "busy": another program has it; says which, if /proc tells.
 DeviceNotFoundError busy_error(const std::string& selector, const UsbBoard& board);
 
+/// Reason "busy": another program has claimed it; `owner` says which.
+DeviceNotFoundError claimed_error(const std::string& selector, const UsbBoard& board,
+                                  const std::string& owner);
+
 /// Reason "not_returned": the firmware went in, and no booted device came.
 BootError not_returned_error(const std::string& selector, const UsbBoard& rom,
                              const std::vector<UsbBoard>& boards, const std::string& transfer);

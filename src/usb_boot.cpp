@@ -31,7 +31,7 @@ constexpr int kScans = 5;
 constexpr int kMaxResets = 8;  // boards that come back running by themselves are no use
 
 using Boards = std::vector<UsbBoard>;
-using Pause = std::function<void(std::chrono::milliseconds)>;
+using Pause = decltype(UsbCaller::pause);
 
 /// What the text behind "usb:" asks for; empty fields ask for nothing.
 struct Wanted {
@@ -76,16 +76,17 @@ bool contains(const Boards& boards, const UsbBoard& board) {
 
 class Opener {
  public:
-  Opener(const std::string& selector, const Firmware& firmware, std::chrono::nanoseconds limit,
-         const Pause& pause)
+  Opener(const std::string& selector, const Firmware& firmware, const UsbLimits& limits,
+         const UsbCaller& caller)
       : selector_(selector.empty() ? "usb" : "usb:" + selector),
         wanted_(parse(selector)),
         firmware_(firmware),
-        limit_(limit),
-        pause_(pause) {}
+        limits_(limits),
+        caller_(caller),
+        pause_(caller.pause) {}
 
   std::unique_ptr<UsbTransport> run() {
-    find_end_ = Clock::now() + limit_;
+    find_end_ = Clock::now() + limits_.find;
     for (;;) {
       const UsbBoard rom = find_rom();
       const Boards before = scan(pause_);
@@ -111,6 +112,9 @@ class Opener {
   struct Other {
     std::string location, mx_id;
   };
+  struct Claimed {
+    std::string location, by;
+  };
 
   // ---- finding
 
@@ -120,12 +124,12 @@ class Opener {
       Boards boards = scan(pause_);
       for (const UsbBoard& board : boards) {
         const bool is_free = !is_other(board) && !contains(busy_, board);
-        if (board.is_rom() && wanted_.is_at(board) && is_free) return board;
+        if (board.is_rom() && wanted_.is_at(board) && is_free && may_take(board)) return board;
       }
       bool was_reset = false;
       for (const UsbBoard& board : boards) {
         const bool is_old = board.is_booted() && has_been_there(board);
-        if (is_old && wanted_.is_at(board)) was_reset |= reset_left_over(board);
+        if (is_old && wanted_.is_at(board) && may_take(board)) was_reset |= reset_left_over(board);
       }
       if (was_reset && ++resets_ <= kMaxResets) {
         find_end_ = std::max(find_end_, Clock::now() + kResetLimit);
@@ -151,6 +155,13 @@ class Opener {
                        [&](const Other& one) { return one.location == board.location(); });
   }
 
+  /// False (and noted) if another program has claimed the board.
+  bool may_take(const UsbBoard& board) {
+    const std::string owner = caller_.who_has(board);
+    if (!owner.empty()) claimed_ = {board.location(), owner};
+    return owner.empty();
+  }
+
   [[noreturn]] void give_up(const Boards& boards) {
     if (boards.empty()) throw absent_error(selector_);
     std::vector<std::string> notes;
@@ -161,6 +172,9 @@ class Opener {
       std::string note = board.is_rom()      ? "not booted"
                          : board.is_booted() ? "running"
                                              : "not a board of this kind";
+      if (wanted_.is_at(board) && board.location() == claimed_.location) {
+        throw claimed_error(selector_, board, claimed_.by);
+      }
       for (const Other& one : others_) {
         if (one.location == board.location()) note += ", its MX id is " + one.mx_id;
       }
@@ -299,8 +313,8 @@ class Opener {
       if (firmware_.size % kRomPacketBytes == 0) device.send(endpoint, nullptr, 0, kChunkLimit);
     } catch (const UsbError& error) {
       // It leaves the bus as soon as it has what it needs; that it comes back is what counts.
-      const bool complete = sent == firmware_.size;
-      if (error.kind() != UsbError::Kind::gone && !complete) refuse(error.what());
+      const bool is_enough = sent == firmware_.size || error.kind() == UsbError::Kind::gone;
+      if (!is_enough && !has_left_the_bus(device.board())) refuse(error.what());
     }
     return sent;
   }
@@ -320,7 +334,7 @@ class Opener {
                           "rejected");
         }
       }
-      if (Clock::now() > start + limit_) {
+      if (Clock::now() > start + limits_.come_back) {
         throw not_returned_error(selector_, rom, boards, transfer);
       }
       pause_(kStep);
@@ -329,10 +343,12 @@ class Opener {
 
   std::unique_ptr<UsbTransport> open_booted(const UsbBoard& board) {
     auto device = open(board);
-    if (device == nullptr) {
-      throw BootError(selector_ + ": " + name_of(board) + " left the bus again", "not_returned");
+    if (device == nullptr || !claim(*device, false)) {
+      if (contains(busy_, board)) throw busy_error(selector_, board);
+      throw BootError(selector_ + ": " + name_of(board) +
+                          " left the bus again; try another port, a powered hub, a shorter cable",
+                      "not_returned");
     }
-    if (!claim(*device, false)) throw busy_error(selector_, board);
     try {
       return std::make_unique<UsbTransport>(std::move(device), was_running_);
     } catch (const UsbError& error) {
@@ -343,12 +359,14 @@ class Opener {
   const std::string selector_;
   const Wanted wanted_;
   const Firmware firmware_;
-  const std::chrono::nanoseconds limit_;
+  const UsbLimits limits_;
+  const UsbCaller& caller_;
   const Pause& pause_;
   Clock::time_point find_end_;
   std::vector<Other> others_;  // booted in search of an MX id
   std::vector<Seen> seen_;     // booted by somebody
   Boards busy_;
+  Claimed claimed_;  // the last one
   bool was_running_ = false;
   int resets_ = 0;
 };
@@ -356,9 +374,9 @@ class Opener {
 }  // namespace
 
 std::unique_ptr<UsbTransport> open_usb(const std::string& selector, const Firmware& firmware,
-                                       std::chrono::nanoseconds limit, const Pause& pause) {
+                                       const UsbLimits& limits, const UsbCaller& caller) {
   try {
-    return Opener(selector, firmware, limit, pause).run();
+    return Opener(selector, firmware, limits, caller).run();
   } catch (const UsbError& error) {
     throw DeviceNotFoundError("usb:" + selector + ": " + error.what(), "");
   }

@@ -126,6 +126,22 @@ std::vector<UsbBoard> scan_usb() {
   return boards;
 }
 
+// When a cable is pulled, the first that fails is a transfer; the hub tells a little later.
+bool has_left_the_bus(const UsbBoard& board) {
+  const auto end = std::chrono::steady_clock::now() + kGoneLimit;
+  for (;;) {
+    try {
+      const auto boards = scan_usb();
+      const auto is_it = [&](const UsbBoard& one) { return one.is(board); };
+      if (std::none_of(boards.begin(), boards.end(), is_it)) return true;
+    } catch (const UsbError&) {
+      return false;
+    }
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
 // ---- an open device --------------------------------------------------------------------------
 
 struct UsbDevice::Libusb {
@@ -181,11 +197,15 @@ std::uint8_t UsbDevice::bulk_endpoint(bool in) const {
   std::uint8_t found = 0;
   if (configuration->bNumInterfaces > 0 && configuration->interface[0].num_altsetting > 0) {
     const libusb_interface_descriptor& first = configuration->interface[0].altsetting[0];
-    for (int i = 0; i < first.bNumEndpoints && found == 0; ++i) {
+    // Descriptors that end early promise endpoints that nobody has allocated.
+    const int count = first.endpoint != nullptr ? first.bNumEndpoints : 0;
+    for (int i = 0; i < count && found == 0; ++i) {
       const libusb_endpoint_descriptor& endpoint = first.endpoint[i];
       const bool is_in = (endpoint.bEndpointAddress & LIBUSB_ENDPOINT_IN) != 0;
       const bool is_bulk = (endpoint.bmAttributes & 3) == LIBUSB_ENDPOINT_TRANSFER_TYPE_BULK;
-      if (is_bulk && is_in == in) found = endpoint.bEndpointAddress;
+      const bool is_sane =
+          endpoint.wMaxPacketSize > 0 && kPieceBytes % endpoint.wMaxPacketSize == 0;
+      if (is_bulk && is_sane && is_in == in) found = endpoint.bEndpointAddress;
     }
   }
   libusb_free_config_descriptor(configuration);
@@ -200,16 +220,6 @@ std::size_t UsbDevice::transfer(std::uint8_t endpoint, std::uint8_t* data, std::
   if (code == LIBUSB_ERROR_TIMEOUT && moved > 0) return static_cast<std::size_t>(moved);
   if (code < 0) raise("transfer with " + board_.node(), code);
   return static_cast<std::size_t>(moved);
-}
-
-std::size_t UsbDevice::send(std::uint8_t endpoint, const std::uint8_t* data, std::size_t size,
-                            std::chrono::milliseconds limit) {
-  return transfer(endpoint, const_cast<std::uint8_t*>(data), size, limit);
-}
-
-std::size_t UsbDevice::receive(std::uint8_t endpoint, std::uint8_t* data, std::size_t size,
-                               std::chrono::milliseconds limit) {
-  return transfer(endpoint, data, size, limit);
 }
 
 // ---- the byte pipe ---------------------------------------------------------------------------
@@ -231,8 +241,10 @@ struct UsbTransport::Lane {
   Lane(std::uint8_t the_endpoint, const char* the_verb) : endpoint(the_endpoint), verb(the_verb) {}
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
-  ~Lane() {
-    for (const Slot& slot : slots) libusb_free_transfer(slot.transfer);
+  ~Lane() { free_transfers(); }
+  /// Before their context ends: each refers to its device, and through that to the context.
+  void free_transfers() {
+    for (Slot& slot : slots) libusb_free_transfer(std::exchange(slot.transfer, nullptr));
   }
   bool is_full() const { return in_flight.size() == slots.size(); }
   Slot& free_slot() {
@@ -259,7 +271,7 @@ class UsbTransport::Use {
     std::unique_ptr<UsbDevice> device;  // closed without the mutex
     const std::lock_guard<std::mutex> lock(transport_.mutex_);
     --transport_.users_;
-    if (transport_.closed_ && transport_.users_ == 0) device = std::move(transport_.device_);
+    if (transport_.closed_ && transport_.users_ == 0) device = transport_.let_go();
   }
 
  private:
@@ -405,29 +417,13 @@ void UsbTransport::fail(const Lane& lane, int status, std::size_t done, std::siz
     if (closed_) throw LinkError(describe() + ": closed" + bytes);
   }
   const bool may_be_gone = status == LIBUSB_TRANSFER_ERROR || status == LIBUSB_TRANSFER_CANCELLED;
-  if (status == LIBUSB_TRANSFER_NO_DEVICE || (may_be_gone && has_left_the_bus())) {
+  if (status == LIBUSB_TRANSFER_NO_DEVICE || (may_be_gone && has_left_the_bus(board_))) {
     throw DeviceLostError(where + "the device left the bus" + bytes);
   }
   for (const Text& reason : kReasons) {
     if (reason.code == status) throw LinkError(where + reason.text + bytes);
   }
   throw LinkError(where + "transfer status " + std::to_string(status) + bytes);
-}
-
-// When a cable is pulled, the first that fails is a transfer; the hub tells a little later.
-bool UsbTransport::has_left_the_bus() const {
-  const auto end = std::chrono::steady_clock::now() + kGoneLimit;
-  for (;;) {
-    try {
-      const auto boards = scan_usb();
-      const auto is_it = [this](const UsbBoard& one) { return one.is(board_); };
-      if (std::none_of(boards.begin(), boards.end(), is_it)) return true;
-    } catch (const UsbError&) {
-      return false;
-    }
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(20ms);
-  }
 }
 
 // Whoever reads or writes gets his transfers back cancelled, and the last of them lets go of the
@@ -438,7 +434,13 @@ void UsbTransport::close() noexcept {
   closed_ = true;
   cancel(*in_);
   cancel(*out_);
-  if (users_ == 0) device = std::move(device_);
+  if (users_ == 0) device = let_go();
+}
+
+std::unique_ptr<UsbDevice> UsbTransport::let_go() noexcept {
+  in_->free_transfers();
+  out_->free_transfers();
+  return std::move(device_);
 }
 
 }  // namespace depthai

@@ -52,6 +52,10 @@ class UsbError : public Error {
 /// container) a context does not learn of devices that come later. Throws UsbError.
 std::vector<UsbBoard> scan_usb();
 
+/// True if the board is not on the bus any more. Takes up to 0.3 s to say no: a hub is slower to
+/// notice than a transfer that fails.
+bool has_left_the_bus(const UsbBoard& board);
+
 /// An open device. Blocking calls, one at a time.
 class UsbDevice {
  public:
@@ -69,14 +73,19 @@ class UsbDevice {
   void configure();
   /// Take interface 0 for this process alone. Throws UsbError.
   void claim();
-  /// The first bulk endpoint of interface 0 in that direction, 0 if there is none.
+  /// The first bulk endpoint of interface 0 in that direction, 0 if there is none with packets of
+  /// a size that USB knows.
   std::uint8_t bulk_endpoint(bool in) const;
 
   /// One bulk transfer. Returns the bytes that moved. Throws UsbError.
   std::size_t send(std::uint8_t endpoint, const std::uint8_t* data, std::size_t size,
-                   std::chrono::milliseconds limit);
+                   std::chrono::milliseconds limit) {
+    return transfer(endpoint, const_cast<std::uint8_t*>(data), size, limit);
+  }
   std::size_t receive(std::uint8_t endpoint, std::uint8_t* data, std::size_t size,
-                      std::chrono::milliseconds limit);
+                      std::chrono::milliseconds limit) {
+    return transfer(endpoint, data, size, limit);
+  }
 
  private:
   friend class UsbTransport;
@@ -118,7 +127,7 @@ class UsbTransport final : public Transport {
   void cancel(Lane& lane) noexcept;
   void abandon(Lane& lane) noexcept;
   [[noreturn]] void fail(const Lane& lane, int status, std::size_t done, std::size_t size);
-  bool has_left_the_bus() const;
+  std::unique_ptr<UsbDevice> let_go() noexcept;
 
   const UsbBoard board_;
   const bool was_running_;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,27 +42,54 @@ def test_package_is_in_the_resource_index(package: str) -> None:
     assert index.has_resource("packages", package)
     interfaces, _ = index.get_resource("rosidl_interfaces", package)
     if package == "depthai_ros":
-        for message in (ROOT / "msg").glob("*.msg"):
-            assert f"msg/{message.name}" in interfaces.split()
+        for interface in (*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")):
+            assert str(interface.relative_to(ROOT)) in interfaces.split()
 
 
 @pytest.mark.parametrize(
     "name",
     [
         "lib/depthai_ros/camera_node",
+        "lib/depthai_ros/draw_boxes.py",
         "share/depthai_ros/package.xml",
+        "share/depthai_ros/config/80-depthai.rules",
         "share/depthai_ros/config/default.yaml",
         "share/depthai_ros/launch/camera.launch.py",
         "share/depthai_ros/urdf/depthai_camera.urdf.xacro",
         "share/depthai_ros/config/boards/oak-d.yaml",
         "share/depthai_ros/config/rviz/oak_d.rviz",
         "share/depthai_ros/msg/Tracklet.msg",
+        "share/depthai_ros/srv/DeviceInfo.srv",
     ],
 )
 def test_file_is_where_ros_tools_look(name: str) -> None:
     path = PREFIX / name
     assert path.is_file()
     assert os.access(path, os.X_OK) or "/lib/" not in str(path)
+
+
+#: Command -> a word of its help.
+COMMANDS = {
+    "depthai-doctor": "--firmware",
+    "depthai-firmware": "extract",
+    "depthai-run": "--device",
+    "depthai-test": "usage",
+    "depthai-udev": "--folder",
+}
+
+
+@pytest.mark.parametrize("folder", ["bin", "lib/depthai_ros"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_is_where_shells_and_ros_tools_look(name: str, folder: str) -> None:
+    done = subprocess.run([PREFIX / folder / name, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert COMMANDS[name] in done.stdout
+
+
+def test_every_command_of_the_python_package_is_installed_for_ros_too() -> None:
+    assert set(re.findall(r'"(depthai-\w+)=', (ROOT / "setup.py").read_text("utf-8"))) == set(
+        COMMANDS
+    )
 
 
 def test_message_constants_are_the_numbers_of_the_device() -> None:

@@ -17,7 +17,8 @@ import pytest
 from raw_xlink import CLOSE, CREATE, PING, RESET, WRITE, RawEnd
 
 from depthai_ros import config
-from depthai_ros.device import Device, _child_environment
+from depthai_ros.device import Device
+from depthai_ros.links import child_environment
 from depthai_ros.streams import WIRE_STREAMS
 
 LEFT_PACKET_BYTES = 1280 * 720 + 56
@@ -30,7 +31,7 @@ def bare_host() -> Iterator[RawEnd]:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "depthai_ros.virtual", "--fd", str(theirs.fileno())]
     process = subprocess.Popen(
-        [*command, "--device", "pattern"], pass_fds=[theirs.fileno()], env=_child_environment()
+        [*command, "--device", "pattern"], pass_fds=[theirs.fileno()], env=child_environment()
     )
     theirs.close()
     with ours:

@@ -1,0 +1,142 @@
+"""What the streams need is planned as the device really sends it, and made to fit its link."""
+
+from __future__ import annotations
+
+import math
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from depthai_ros import bandwidth
+from depthai_ros.bandwidth import CAPACITY_MB_S, fitted, plan
+from depthai_ros.config import defaults, device_config
+from depthai_ros.device import Device
+from depthai_ros.errors import ConfigError
+from depthai_ros.settings import Settings
+from depthai_ros.streams import STREAMS
+
+
+def settings(*streams: str, **options: Any) -> Settings:
+    """Options with `__` for the dots."""
+    values = {key.replace("__", "."): value for key, value in options.items()}
+    return defaults().replace({"stream_list": list(streams), **values})
+
+
+#: settings, MB/s: the product of width, height, bytes per pixel and rate
+NEEDS: list[tuple[Settings, float]] = [
+    (settings("left"), 1280 * 720 * 30e-6),
+    (settings("left", "right", camera__mono__resolution_h=400), 2 * 640 * 400 * 30e-6),
+    (settings("depth", camera__mono__fps=15.0), 2 * 1280 * 720 * 15e-6),
+    (settings("depth", "disparity"), 2 * 1280 * 720 * 30e-6),  # one is made of the other here
+    (settings("disparity_color"), 1280 * 720 * 30e-6),
+    (settings("color"), 1.5 * 1920 * 1080 * 30e-6),
+    (settings("color", camera__rgb__resolution_h=2160), 6 * 1920 * 1080 * 30e-6),
+    (settings("video"), 8.5 / 8),
+    (settings("video", camera__rgb__fps=10.0), 8.5 / 8),  # cbr: the same bits for fewer frames
+    (settings("jpegout"), 0.0),  # on demand
+    (settings("left", stream__left__max_fps=10.0), 1280 * 720 * 10e-6),
+    (settings("left", stream__left__max_fps=20.0), 1280 * 720 * 30e-6),  # every or every other one
+    (settings("left", stream__left__max_fps=12.0), 1280 * 720 * 15e-6),
+    (settings("previewout"), 3 * 300 * 300 * 30e-6),
+    (settings("previewout", ai__camera_input="left_right"), 2 * 3 * 300 * 300 * 30e-6),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "mb_s"), NEEDS, ids=lambda row: str(row))
+@pytest.mark.complaint(4)
+def test_need_is_what_the_pictures_add_up_to(wanted: Settings, mb_s: float) -> None:
+    assert plan(wanted, "SUPER").planned_mb_s == pytest.approx(mb_s, rel=1e-6)
+
+
+def test_packets_have_the_planned_size_and_come_at_the_planned_rate() -> None:
+    """The plan against what the virtual device sends: bytes, and gaps in the frame counter."""
+    limits = {"left": 12.0, "right": 20.0, "depth": 7.0, "color": 0.0, "previewout": 9.0}
+    given = {f"stream__{name}__max_fps": limit for name, limit in limits.items()}
+    wanted = settings(*limits, camera__mono__resolution_h=400, **given)
+    planned = plan(wanted, "UNKNOWN")
+    device = Device.open("virtual:pattern")
+    try:
+        pipeline = device.start_pipeline(wanted)
+        seen: dict[str, list[int]] = {name: [] for name in limits}
+        end_s = time.monotonic() + 20.0
+        while min(map(len, seen.values())) < 4:
+            assert time.monotonic() < end_s, seen
+            pipeline.wait(0.5)
+            for frame in pipeline.frames():
+                assert frame.metadata is not None
+                size = planned.streams_mb_s[frame.stream] * 1e6 / planned.rates_hz[frame.stream]
+                assert frame.data.size == round(size), frame.stream
+                seen[frame.stream].append(frame.metadata.sequence)
+    finally:
+        device.close()
+    for stream, sequences in seen.items():
+        gaps = {late - early for early, late in pairwise(sequences)}
+        assert min(gaps) == round(30.0 / planned.rates_hz[stream]), stream
+
+
+def test_link_that_is_wide_enough_or_not_known_changes_nothing() -> None:
+    wanted = settings("left", "right", "depth", "color", usb__on_insufficient="fail")
+    for speed in ("SUPER", "SUPER_PLUS", "UNKNOWN", ""):
+        assert fitted(wanted, speed) == (wanted, "")
+    assert math.isnan(plan(wanted, "UNKNOWN").capacity_mb_s)
+    assert not plan(wanted, "UNKNOWN").is_too_much
+
+
+def test_every_speed_that_a_board_can_have_has_a_capacity() -> None:
+    assert list(CAPACITY_MB_S.values()) == sorted(CAPACITY_MB_S.values())
+    assert all(
+        layout in bandwidth._PACKET_BYTES for layout in {row.layout for row in STREAMS.values()}
+    )
+
+
+def test_narrow_link_is_told_with_what_each_stream_needs_and_what_to_do() -> None:
+    wanted = settings("left", "color")
+    same, words = fitted(wanted, "HIGH")
+    assert same is wanted
+    for word in (
+        "121.0 MB/s",
+        "color 93.3, left 27.6",
+        "speed HIGH carries about 38",
+        "USB 3 port",
+    ):
+        assert word in words
+    with pytest.raises(ConfigError, match=r"color 93.3, left 27.6.*stream.NAME.max_fps"):
+        fitted(settings("left", "color", usb__on_insufficient="fail"), "HIGH")
+
+
+#: What is to be squeezed through a HIGH link, and the rates that are left.
+SQUEEZED: list[tuple[Settings, dict[str, float]]] = [
+    (settings("color", "left"), {"color": 7.5, "left": 7.5}),
+    (settings("color", "left", "meta_d2h", "video"), {"color": 7.5, "left": 7.5}),
+    (settings("depth", "disparity", "color"), {"depth": 7.5, "disparity": 7.5, "color": 7.5}),
+    (settings("color", "left", stream__left__max_fps=10.0), {"color": 10.0, "left": 10 / 3}),
+    (settings("color", "left", camera__rgb__fps=10.0), {"color": 5.0, "left": 15.0}),
+    (
+        settings("color", "previewout", ai__camera_input="left_right"),
+        {"color": 10.0, "previewout": 10.0},
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "rates_hz"), SQUEEZED, ids=lambda row: str(row))
+def test_pictures_come_less_often_until_the_link_carries_them(
+    wanted: Settings, rates_hz: dict[str, float]
+) -> None:
+    changed, words = fitted(wanted.replace({"usb.on_insufficient": "reduce"}), "HIGH")
+    limits = {name: changed[f"stream.{name}.max_fps"] for name in rates_hz}
+    assert limits == pytest.approx(rates_hz)
+    assert plan(changed, "HIGH").planned_mb_s <= CAPACITY_MB_S["HIGH"]
+    assert fitted(changed, "HIGH") == (changed, "")
+    assert "lowered color to" in words
+    sent = {
+        row["name"]: row.get("max_fps") for row in device_config(changed)["_pipeline"]["_streams"]
+    }
+    assert sent["color"] == pytest.approx(rates_hz["color"])
+
+
+def test_what_cannot_be_reduced_is_refused() -> None:
+    fast = {"video_config__bitrate": 100_000_000, "usb__on_insufficient": "reduce"}
+    with pytest.raises(ConfigError, match="even without pictures"):
+        fitted(settings("video", "left", **fast), "FULL")

@@ -1,0 +1,196 @@
+"""depthai-doctor on made-up machines: folders with a /sys, a /dev and a /proc in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from depthai_ros import doctor
+from depthai_ros.usb_tree import UsbTree
+
+ROM = {"idProduct": "2485", "speed": "480", "busnum": "1", "devnum": "4"}
+BOOTED = {
+    "idProduct": "f63b",
+    "speed": "5000",
+    "busnum": "2",
+    "devnum": "5",
+    "serial": "14442C10C14790D000",
+}
+IMAGE_BYTES = 2 << 20
+
+
+class Machine:
+    """What the doctor looks at; healthy but for what is written into it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write("sys/module/usbcore/parameters/usbfs_memory_mb", "16")
+        self.write("etc/udev/rules.d/80-depthai.rules", 'ATTRS{idVendor}=="03e7"')
+        self.devices = root / "sys/bus/usb/devices"
+        self.devices.mkdir(parents=True)
+        (root / "dev/bus/usb").mkdir(parents=True)
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode() + b"\n")
+        return path
+
+    def plug(self, name: str, attributes: dict[str, str]) -> Path:
+        """A board; its node can be opened."""
+        for key, value in {"idVendor": "03e7", **attributes}.items():
+            self.write(f"sys/bus/usb/devices/{name}/{key}", value)
+        bus, number = int(attributes["busnum"]), int(attributes["devnum"])
+        return self.write(f"dev/bus/usb/{bus:03}/{number:03}", "")
+
+    def findings(self, firmware: str = "") -> list[doctor.Finding]:
+        return doctor.examine(UsbTree(self.root), firmware)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def levels(machine: Machine, firmware: str) -> dict[str, str]:
+    """The worst of what was found about each thing."""
+    order = ["ok", "hint", "bad"]
+    worst: dict[str, str] = {}
+    for finding in machine.findings(firmware):
+        worst[finding.about] = max(worst.get(finding.about, "ok"), finding.level, key=order.index)
+    return worst
+
+
+def test_healthy_machine_has_nothing_in_the_way(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.plug("1-1.3", ROM)
+    image = machine.write("image.cmd", bytes(IMAGE_BYTES))
+    assert set(levels(machine, str(image)).values()) == {"ok"}
+    assert doctor.main(["--root", str(machine.root), "--firmware", str(image)]) == 0
+    told = capsys.readouterr().out
+    assert "03e7:2485 at 1:1.3, 480 Mbit/s, waits for firmware" in told
+    assert told.endswith("nothing stands in the way\n")
+
+
+def no_rule(machine: Machine) -> None:
+    (machine.root / "etc/udev/rules.d/80-depthai.rules").unlink()
+
+
+def plug(name: str, attributes: dict[str, str]) -> Callable[[Machine], None]:
+    return lambda machine: machine.plug(name, attributes) and None
+
+
+def in_container(machine: Machine) -> None:
+    machine.write(".dockerenv", "")
+
+
+def without_nodes(machine: Machine) -> None:
+    (machine.root / "dev/bus/usb").rmdir()
+    in_container(machine)
+
+
+def without_sysfs(machine: Machine) -> None:
+    machine.devices.rmdir()
+
+
+def vanished_node(machine: Machine) -> None:
+    machine.plug("1-1.3", ROM).unlink()
+
+
+def two_boards_little_memory(machine: Machine) -> None:
+    machine.plug("1-1.3", ROM)
+    machine.plug("1-1.4", {**ROM, "devnum": "6"})
+    machine.write("sys/module/usbcore/parameters/usbfs_memory_mb", "8")
+
+
+def old_port(machine: Machine) -> None:
+    machine.plug("1-1.3", ROM)
+    machine.write("sys/bus/usb/devices/1-1.3/port/over_current_count", "2")
+
+
+def poor_hub(machine: Machine) -> None:
+    machine.plug("1-1.3", ROM)
+    machine.write("sys/bus/usb/devices/1-1/bmAttributes", "a0")
+    machine.write("sys/bus/usb/devices/1-1/bDeviceClass", "09")
+
+
+def held(machine: Machine) -> None:
+    node = machine.plug("2-1.3", BOOTED)
+    machine.write("proc/4242/comm", "camera_node")
+    (machine.root / "proc/4242/fd").mkdir()
+    (machine.root / "proc/4242/fd/7").symlink_to(node)
+
+
+#: What is wrong with a machine, what it is about, how bad it is, words of the finding.
+CASES: list[tuple[Callable[[Machine], None], str, str, tuple[str, ...]]] = [
+    (lambda machine: None, "boards", "bad", ("nothing of vendor 03e7", "cable")),
+    (without_sysfs, "USB", "bad", ("/sys/bus/usb/devices is not there",)),
+    (without_nodes, "USB", "bad", ("/dev/bus/usb is not there", "--device-cgroup-rule")),
+    (in_container, "container", "hint", ("this is one", "docker run")),
+    (no_rule, "udev rule", "hint", ("sudo depthai-udev",)),
+    (vanished_node, "permission", "bad", ("001/004", "plug the board in again")),
+    (held, "in use", "hint", ("process 4242 (camera_node)", "end that program")),
+    (plug("2-1.3", BOOTED), "in use", "hint", ("runs firmware", "resets such a board")),
+    (plug("1-1", {**ROM, "idProduct": "2150"}), "boards", "hint", ("03e7:2150", "not a product")),
+    (plug("1-1", {**BOOTED, "speed": "480"}), "speed", "hint", ("480 Mbit/s", "USB 3 cable")),
+    (plug("1-1", {**ROM, "speed": "12"}), "speed", "bad", ("12 Mbit/s", "another cable")),
+    (old_port, "speed", "hint", ("no USB 3 half", "another port")),
+    (old_port, "power", "hint", ("switched off 2 times", "5 V supply")),
+    (poor_hub, "power", "hint", ("hub 1-1 without a supply", "powered hub")),
+    (two_boards_little_memory, "kernel memory", "bad", ("is 8", "at least 16", "sudo tee")),
+]
+
+
+@pytest.mark.parametrize(("spoil", "about", "level", "words"), CASES)
+def test_finding_says_what_was_found_expected_and_to_be_done(
+    machine: Machine,
+    spoil: Callable[[Machine], None],
+    about: str,
+    level: str,
+    words: tuple[str, ...],
+) -> None:
+    spoil(machine)
+    wrong = [one for one in machine.findings() if one.about == about and one.level != "ok"]
+    assert [one.level for one in wrong] == [level]
+    text = "\n".join(wrong[0].lines())
+    for word in (*words, "expected: ", "do: "):
+        assert word in text
+    assert doctor.main(["--root", str(machine.root)]) == any(
+        one.level == "bad" for one in machine.findings()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot read"),
+        (b"", "is empty"),
+        (b"short", "5 bytes"),
+        (b"\x7fELF" + bytes(IMAGE_BYTES), "a library or program"),
+        (b"<!DOCTYPE html>" + bytes(IMAGE_BYTES), "a web page"),
+        (b"PK\x03\x04" + bytes(100), "104 bytes"),
+    ],
+)
+def test_file_that_cannot_be_firmware_is_bad(
+    machine: Machine, content: bytes | None, words: str
+) -> None:
+    path = machine.root / "image.cmd"
+    if content is not None:
+        path.write_bytes(content)
+    (finding,) = [one for one in machine.findings(str(path)) if one.about == "firmware"]
+    assert finding.level == "bad"
+    assert words in finding.found
+    assert "depthai-firmware extract" in finding.cure
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xff\xfe\0", b"-5", b"9" * 400, b"03e7\n\n"])
+@pytest.mark.parametrize("name", ["speed", "busnum", "devnum", "idProduct", "serial"])
+def test_attribute_that_makes_no_sense_does_not_end_the_examination(
+    machine: Machine, name: str, garbage: bytes
+) -> None:
+    machine.plug("1-1.3", BOOTED)
+    machine.write(f"sys/bus/usb/devices/1-1.3/{name}", garbage)
+    assert any(one.about == "boards" for one in machine.findings())
