@@ -16,7 +16,8 @@ from .settings import FAULTS, SCENES, VirtualSettings, parse_settings
 _EPILOG = f"""
 DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.
 keys: eeprom=-1|1..5  strict=0|1  mx_id=TEXT  drift_ppm=N  uptime_s=N
-      absent=CAMERA,CAMERA  fault=KIND:STREAM:N with KIND one of {", ".join(FAULTS)}
+      absent=CAMERA,CAMERA  usb_speed=SPEED  pace=camera|receiver
+      fault=KIND:STREAM:N with KIND one of {", ".join(FAULTS)}
 Connect to it with the device selector unix:/path or tcp:host:port.
 """
 

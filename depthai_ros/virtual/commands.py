@@ -17,7 +17,8 @@ _START_CONFIDENCE = 200
 _LOG_LIMIT = 100
 
 #: Camera control numbers that change something here. Source: docs/wire_format.md#commands
-MOVE_LENS, MANUAL_EXPOSURE, AUTO_EXPOSURE, EXPOSURE_COMPENSATION = 3, 5, 6, 10
+MOVE_LENS, MANUAL_EXPOSURE, AUTO_EXPOSURE, EXPOSURE_COMPENSATION, AE_LOCK = 3, 5, 6, 10, 12
+_COMPENSATION_LIMIT = 20
 
 
 class CameraState:
@@ -26,6 +27,9 @@ class CameraState:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tables: dict[str, NDArray[np.uint8]] = {}
+        self._manual_gains: dict[str, float] = {}
+        self._compensations: dict[str, int] = {}
+        self._locked: dict[str, int] = {}  # camera -> compensation that is held
         self._stills = 0
         self._logs: list[str] = []
         self.disparity_confidence = _START_CONFIDENCE
@@ -87,19 +91,36 @@ class CameraState:
             return
         self.log(f"camera control {text}")
 
-    def _set_gain(self, camera: str, gain: float) -> None:
+    def _expose(self, camera: str) -> None:
+        """Bring the brightness in line with what is known of the camera."""
+        compensation = self._locked.get(camera, self._compensations.get(camera, 0))
+        gain = self._manual_gains.get(camera, 2.0 ** (compensation / 2))
+        if gain == 1.0:
+            self._tables.pop(camera, None)
+            return
         levels = np.clip(np.arange(256) * gain, 0, 255)
         self._tables[camera] = levels.astype(np.uint8)
 
     def _manual_exposure(self, camera: str, arguments: list[int]) -> None:
         exposure_us, iso = arguments[:2]
-        self._set_gain(camera, exposure_us * iso / _NATURAL_EXPOSURE)
+        self._manual_gains[camera] = exposure_us * iso / _NATURAL_EXPOSURE
+        self._expose(camera)
 
     def _auto_exposure(self, camera: str, _arguments: list[int]) -> None:
-        self._tables.pop(camera, None)
+        self._manual_gains.pop(camera, None)
+        self._expose(camera)
 
     def _compensate(self, camera: str, arguments: list[int]) -> None:
-        self._set_gain(camera, 2.0 ** (arguments[0] / 2))
+        limit = _COMPENSATION_LIMIT
+        self._compensations[camera] = max(-limit, min(limit, arguments[0]))
+        self._expose(camera)
+
+    def _lock_exposure(self, camera: str, arguments: list[int]) -> None:
+        if not arguments[0]:
+            self._locked.pop(camera, None)
+        elif camera not in self._locked:
+            self._locked[camera] = self._compensations.get(camera, 0)
+        self._expose(camera)
 
     def _move_lens(self, _camera: str, arguments: list[int]) -> None:
         self.lens_position = arguments[0]
@@ -111,4 +132,5 @@ _CONTROLS: dict[int, Callable[[CameraState, str, list[int]], None]] = {
     MANUAL_EXPOSURE: CameraState._manual_exposure,
     AUTO_EXPOSURE: CameraState._auto_exposure,
     EXPOSURE_COMPENSATION: CameraState._compensate,
+    AE_LOCK: CameraState._lock_exposure,
 }

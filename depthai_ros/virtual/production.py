@@ -13,7 +13,7 @@ from typing import Any
 from .. import _core, decode
 from ..errors import LinkError
 from .painters import Exposure, Painters, Parts
-from .settings import Fault
+from .settings import VirtualSettings
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ RGB_LEAD = 5
 REPORT_HZ = 1.0
 #: How far painting may fall behind the sensors, as if frames waited in the device's buffers.
 BUFFERED_S = 0.25
+#: How often a wait for credit looks whether there is still somebody to wait for.
+_CREDIT_POLL_S = 0.1
 
 
 class DeviceClock:
@@ -65,14 +67,15 @@ class Production:
         painters: Painters,
         groups: Sequence[ExposureGroup],
         max_fps: Mapping[str, float],
-        fault: Fault | None,
+        settings: VirtualSettings,
     ) -> None:
         self._link = link
         self._clock = clock
         self._painters = painters
         self._groups = groups
         self._max_fps = max_fps
-        self._fault = fault
+        self._fault = settings.fault
+        self._waits = settings.pace == "receiver"
         self._open: frozenset[str] = frozenset()
         self._last_sent_ns: dict[str, int] = {}
         self._sent: Counter[str] = Counter()
@@ -124,7 +127,9 @@ class Production:
     def _skip_missed(self, group: ExposureGroup) -> None:
         """A sensor does not wait: exposures for which there was no buffer are gone."""
         behind_s = self._clock.now_s() - self._due_s(group)
-        if behind_s > BUFFERED_S:
+        if behind_s > BUFFERED_S and self._waits:
+            self._start_s += behind_s  # all of them were taken later
+        elif behind_s > BUFFERED_S:
             missed = int(behind_s * group.fps)
             group.count += missed
             group.late += missed
@@ -163,8 +168,15 @@ class Production:
         fault = self._fault
         if fault and fault.stream == stream and self._sent[stream] % fault.every == 0:
             parts = SPOILERS[fault.kind](self._link, parts)
+            if parts is None:
+                return
         # No credit means that the host is behind: a camera drops the frame, it does not wait.
-        self._link.write(name=stream, parts=parts, timeout_s=0.0, wait_response=False)
+        limit_s = _CREDIT_POLL_S if self._waits else 0.0
+        while not self._link.write(
+            name=stream, parts=parts, timeout_s=limit_s, wait_response=False
+        ):
+            if not self._waits or self._stopping.is_set() or stream not in self._open:
+                return
 
 
 def _lie_about_size(_link: _core.Link, parts: Parts) -> Parts:
@@ -189,12 +201,14 @@ def _unplug(link: _core.Link, _parts: Parts) -> Parts:
     raise LinkError("unplugged on demand")
 
 
-#: Fault -> what it does to the parts of a packet. Source: docs/virtual_device.md#faults
-SPOILERS: dict[str, Callable[[_core.Link, Parts], Parts]] = {
+#: Fault -> what it does to the parts of a packet; None: nothing is sent.
+#: Source: docs/virtual_device.md#faults
+SPOILERS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
     "frame_size": _lie_about_size,
     "no_trailer": lambda _link, parts: (parts[0],),
     "short": lambda _link, parts: (bytes(20),),
     "shape": _halve,
+    "drop": lambda _link, _parts: None,
     "mute": _mute,
     "unplug": _unplug,
 }

@@ -282,7 +282,8 @@ class Session:
         network = Network(self._stages, ai["NN_config"]) if self._stages else None
         tracker = Tracker(config["ot"]["max_tracklets"], config["ot"]["confidence_threshold"])
         painters = Painters(sources, settings, network, tracker, self._state)
-        painters.warm_up(row["name"] for row in config["_pipeline"]["_streams"])
+        names = [row["name"] for row in config["_pipeline"]["_streams"]]
+        painters.warm_up(name for name in names if name in STREAMS)  # others stay silent
         max_fps = {row["name"]: row.get("max_fps", 0.0) for row in config["_pipeline"]["_streams"]}
         return Production(
             self._link,
@@ -290,7 +291,7 @@ class Session:
             painters,
             exposure_groups(config),
             max_fps,
-            self._settings.fault,
+            self._settings,
         )
 
 

@@ -19,8 +19,13 @@ from ..streams import WIRE_STREAMS
 #: Scene -> whether it needs a path behind "=".
 SCENES = {"synthetic": False, "pattern": False, "images": True, "video": True}
 
+#: What a host may be told of the link: it sends no slower for that.
+USB_SPEEDS = ("FULL", "HIGH", "SUPER", "SUPER_PLUS")
+#: Who says when the next exposure is due.
+PACES = ("camera", "receiver")
+
 #: Ways in which a packet can lie, for tests. Source: docs/virtual_device.md#faults
-FAULTS = ("frame_size", "no_trailer", "short", "shape", "mute", "unplug")
+FAULTS = ("frame_size", "no_trailer", "short", "shape", "drop", "mute", "unplug")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class VirtualSettings:
     uptime_s: float = 10.0  # device clock when the session starts
     fault: Fault | None = None
     absent: tuple[str, ...] = ()  # cameras that are not connected
+    pace: str = "camera"  # or "receiver": exposures wait for whoever is slow, none is left out
+    usb_speed: str = "UNKNOWN"  # of the link that the host is to believe in
 
 
 def _flag(text: str) -> bool:
@@ -82,6 +89,18 @@ def _cameras(text: str) -> tuple[str, ...]:
     return names
 
 
+def _pace(text: str) -> str:
+    if text not in PACES:
+        raise ValueError(f"one of {', '.join(PACES)}")
+    return text
+
+
+def _speed(text: str) -> str:
+    if text not in USB_SPEEDS:
+        raise ValueError(f"one of {', '.join(USB_SPEEDS)}")
+    return text
+
+
 #: Key -> how to read its value; ValueError says what is allowed.
 _READERS: dict[str, Callable[[str], Any]] = {
     "eeprom": _eeprom_version,
@@ -91,6 +110,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "uptime_s": _number,
     "fault": _fault,
     "absent": _cameras,
+    "pace": _pace,
+    "usb_speed": _speed,
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -17,7 +19,7 @@ from depthai_ros.device import Device
 from depthai_ros.errors import DepthaiError
 from depthai_ros.pipeline import Frame, Pipeline
 
-LIMIT_S = 20.0
+LIMIT_S = 20.0 * float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
 
 
 class Warnings(logging.Handler):
@@ -74,6 +76,12 @@ class Program:
         self.device._link.close()
         return {}
 
+    def reset(self) -> dict[str, Any]:
+        """Reset the board and keep it."""
+        assert self.device
+        self.device.reset()
+        return {}
+
     def close(self) -> dict[str, Any]:
         if self.device:
             self.device.close()
@@ -88,13 +96,18 @@ class Program:
         }
 
 
+@functools.cache
+def _first_picture(width: int, height: int) -> np.ndarray:
+    y, x = np.mgrid[0:height, 0:width].astype(np.uint8)
+    return x + 2 * y
+
+
 def is_as_painted(pipeline: Pipeline, frame: Frame) -> bool:
     """True if every byte is what the pattern scene's formula gives for this frame."""
     assert frame.metadata
     width, height = pipeline.rgb_size if frame.stream == "color" else pipeline.mono_size
-    y, x = np.mgrid[0:height, 0:width].astype(np.uint8)
     step = 3 * frame.metadata.sequence + (64 if frame.stream == "right" else 0)
-    luma = x + 2 * y + np.uint8(step % 256)
+    luma = _first_picture(width, height) + np.uint8(step % 256)
     pixels = frame.data[: luma.size].reshape(luma.shape)
     return bool(np.array_equal(pixels, luma)) and bool((frame.data[luma.size :] == 128).all())
 

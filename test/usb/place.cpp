@@ -25,49 +25,33 @@ void leave_bus(Place& place, State next) {
   if (place.gone || place.board.state == State::unplugged) return;
   place.gone = true;
   place.next = next;
-  if (place.board.booted()) place.board.faults.hang = false;  // a reboot helps
+  if (place.board.booted()) set_board(place.board, "resume", "");  // a reboot helps
   place.due = Clock::now() + 20ms;
   for (auto& [key, client] : place.clients) {
     client.claimed = false;
     for (auto* requests : {&client.in, &client.out}) {
-      for (Request& request : *requests) finish(client, std::move(request), -ESHUTDOWN);
+      for (Request& request : *requests) {
+        request.actual = request.bytes.size();
+        finish(client, std::move(request), place.board.faults.late_news ? -EPROTO : -ESHUTDOWN);
+      }
       requests->clear();
     }
   }
   g_changed.notify_all();
 }
 
-namespace {
-
-/// One fault that is due for an IN transfer; 0 if there is none.
-int in_fault(Place& place) {
-  Faults& faults = place.board.faults;
-  if (std::exchange(faults.stall_in, false)) return -EPIPE;
-  if (std::exchange(faults.protocol_error, false)) return -EPROTO;
-  if (std::exchange(faults.babble, false)) return -EOVERFLOW;
-  return 0;
-}
-
-/// True if the board is pulled in the middle of what it sends.
-bool is_pulled(Place& place) {
-  std::int64_t& limit = place.board.faults.unplug_after_bytes;
-  if (limit < 0 || place.in_bytes < std::uint64_t(limit)) return false;
-  limit = -1;
-  return true;
-}
-
-}  // namespace
-
 void serve_in(Place& place, Client& client) {
   Board& board = place.board;
   while (!client.in.empty() && !board.faults.hang && !place.gone) {
     Request& request = client.in.front();
-    int status = board.outgoing.empty() ? 0 : in_fault(place);
+    int status = board.outgoing.empty() ? 0 : board.next_in_fault();
     if (status == 0) {
-      const std::size_t before = request.bytes.size();
       status = board.fill(request.bytes, request.wanted);
-      place.in_bytes += request.bytes.size() - before;
-      if (is_pulled(place)) return leave_bus(place, State::unplugged);
+      bool comes_back = false;
+      if (board.is_pulled(comes_back)) {
+        return leave_bus(place, comes_back ? State::rom : State::unplugged);
+      }
+      if (board.has_fallen_silent()) say(board.port + " silent");
       if (status == -EAGAIN) break;
     }
     request.actual = request.bytes.size();
@@ -92,26 +76,45 @@ namespace {
 /// Firmware: the last of it makes the ROM leave the bus.
 void take_image(Place& place, Client& client, Request request, const std::uint8_t* data) {
   Board& board = place.board;
+  if (board.faults.boot_unplug) {
+    client.out.push_back(std::move(request));
+    return leave_bus(place, State::unplugged);
+  }
   request.actual = request.wanted;
   const bool complete = board.take_firmware(data, request.wanted);
   finish(client, std::move(request), 0);
-  if (board.faults.boot_unplug) return leave_bus(place, State::unplugged);
   if (!complete) return;
   say(board.port + " firmware " + std::to_string(board.image_bytes) + " bytes");
   if (!place.image_file.empty()) {
     std::ofstream(place.image_file, std::ios::binary)
         .write(reinterpret_cast<const char*>(board.image.data()), long(board.image.size()));
   }
-  leave_bus(place, board.faults.no_return ? State::unplugged : State::booted);
+  leave_bus(place, board.faults.no_return ? State::unplugged
+                   : board.faults.rejects ? State::rom
+                                          : State::booted);
 }
 
 }  // namespace
 
 void take_out(Place& place, Client& client, Request request, const std::uint8_t* data) {
-  if (std::exchange(place.board.faults.stall_out, false)) {
+  Board& board = place.board;
+  if (board.faults.stall_out > 0) {
+    --board.faults.stall_out;
     return finish(client, std::move(request), -EPIPE);
   }
-  if (!place.board.booted()) return take_image(place, client, std::move(request), data);
+  if (board.faults.deaf) {
+    request.ticket = ~std::uint64_t{0};
+    return client.out.push_back(std::move(request));
+  }
+  if (!board.booted()) return take_image(place, client, std::move(request), data);
+  if (board.faults.unplug_at_reset && Board::is_reset(data, request.wanted)) {
+    client.out.push_back(std::move(request));
+    return leave_bus(place, State::unplugged);
+  }
+  if (board.flood_bytes > 0) {  // it takes everything and wants nothing
+    request.actual = request.wanted;
+    return finish(client, std::move(request), 0);
+  }
   if (place.pipe && place.pipe->connected()) {
     request.ticket = ++place.sent;
     place.pipe->send(Bytes(data, data + request.wanted));
@@ -120,6 +123,20 @@ void take_out(Place& place, Client& client, Request request, const std::uint8_t*
     request.ticket = ~std::uint64_t{0};  // firmware that listens to nobody
   }
   client.out.push_back(std::move(request));
+}
+
+bool cancel(Client& client, std::uint64_t key) {
+  for (auto* requests : {&client.in, &client.out}) {
+    for (auto one = requests->begin(); one != requests->end(); ++one) {
+      if (one->key != key) continue;
+      Request request = std::move(*one);
+      requests->erase(one);
+      request.actual = request.bytes.size();  // what has come is not lost
+      finish(client, std::move(request), -ENOENT);
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace rig

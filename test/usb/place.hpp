@@ -1,7 +1,6 @@
-/// Where a board is plugged in, who has it open, and what happens to it.
+/// Where a board is plugged in, who has it open, and what happens to it. Knows nothing of the bus
+/// that shows it.
 #pragma once
-
-#include <umockdev.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -21,7 +20,8 @@ using Clock = std::chrono::steady_clock;
 
 /// One request of a program. A bulk IN keeps what has come for it until the program reaps it.
 struct Request {
-  UMockdevIoctlData* urb = nullptr;
+  void* urb = nullptr;    // the bus knows what that is
+  std::uint64_t key = 0;  // by which the program takes it back
   Bytes bytes;
   std::size_t wanted = 0;
   int status = 0;
@@ -42,6 +42,8 @@ struct Place;
 struct Appearance {
   Place& place;
   std::uint64_t number;
+  std::string node;
+  Clock::time_point gone_since{};
 };
 
 /// One board and where it is plugged in. `g_mutex` guards all of it.
@@ -50,15 +52,14 @@ struct Place {
   std::string socket;       // where the device's part of the session is played; "" = nowhere
   std::string image_file;   // where to keep the firmware
   std::string return_port;  // where it appears once booted; "" = the same port
-  std::map<UMockdevIoctlClient*, Client> clients;
+  std::map<const void*, Client> clients;
   std::unique_ptr<SessionPipe> pipe;
   std::deque<Appearance> appearances;  // the last one is the present one
-  std::string sys, node;               // "" = not in /sys
-  bool gone = false;                   // off the bus, still to be taken from /sys
+  std::string sys, node;               // "" = not shown
+  bool gone = false;                   // off the bus, still shown
   State next = State::rom;             // what it is when it comes back
   Clock::time_point due{};             // when the next step of that is taken
   std::uint64_t sent = 0;              // OUT transfers given to the pipe
-  std::uint64_t in_bytes = 0;
 };
 
 extern std::mutex g_mutex;
@@ -78,5 +79,7 @@ void serve_in(Place& place, Client& client);
 void serve_out(Place& place, Client& client);
 /// Take one OUT transfer.
 void take_out(Place& place, Client& client, Request request, const std::uint8_t* data);
+/// Take a request back: it is done, with what has come for it. False if it is not waiting.
+bool cancel(Client& client, std::uint64_t key);
 
 }  // namespace rig

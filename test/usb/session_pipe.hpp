@@ -68,12 +68,11 @@ class SessionPipe {
     return size == 0 || ::recv(fd_, data, size, MSG_WAITALL) == ssize_t(size);
   }
 
-  bool queue(Bytes bytes) {
+  bool queue(Bytes bytes, bool is_header) {
     Lock lock(mutex_);
     changed_.wait(lock, [&] { return ending_ || board_.queued_bytes < kMaxQueued; });
     if (ending_) return false;
-    board_.queued_bytes += bytes.size();
-    board_.outgoing.push_back({std::move(bytes), 0});
+    is_header ? board_.queue_header(bytes) : board_.queue(std::move(bytes));
     changed_.notify_all();
     return true;
   }
@@ -84,11 +83,11 @@ class SessionPipe {
     std::uint32_t type = 0, size = 0;
     std::memcpy(&type, &header[4], 4);
     std::memcpy(&size, &header[76], 4);
-    if (!queue(std::move(header))) return false;
+    if (!queue(std::move(header), true)) return false;
     for (std::size_t left = type == 0 ? size : 0; left > 0;) {
       Bytes chunk(std::min(left, board_.chunk_bytes));
       left -= chunk.size();
-      if (!receive(chunk.data(), chunk.size()) || !queue(std::move(chunk))) return false;
+      if (!receive(chunk.data(), chunk.size()) || !queue(std::move(chunk), false)) return false;
     }
     return true;
   }

@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <csetjmp>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -20,20 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto kStillAnswering = 5s;  // after it has left the bus
+
 int g_next_number = 2;
-
-sigjmp_buf g_back;
-
-// umockdev gives up the whole process when a program stops listening at the moment in which it is
-// to be told of a device; ours come and go with each scan. Who has gone need not be told.
-template <typename Call>
-void tell_programs(Call call) {
-  if (sigsetjmp(g_back, 1) == 0) {
-    std::signal(SIGABRT, [](int) { siglongjmp(g_back, 1); });
-    call();
-  }
-  std::signal(SIGABRT, SIG_DFL);
-}
 
 void check(bool good, GError* error) {
   if (good) return;
@@ -63,11 +50,13 @@ struct Entry {
   int bus, number, speed;
   std::uint16_t vendor, product;
   Bytes descriptors;
+  std::string serial;
 };
 
 void add_entry(UMockdevTestbed* testbed, const Entry& entry) {
   std::ostringstream text;
   char vendor[8], product[8];
+  const std::string serial = entry.serial.empty() ? "" : "\\n\nA: serial=" + entry.serial;
   std::snprintf(vendor, sizeof vendor, "%04x", entry.vendor);
   std::snprintf(product, sizeof product, "%04x", entry.product);
   text << "P: " << entry.path << "\nN: " << entry.node.substr(5)
@@ -77,11 +66,11 @@ void add_entry(UMockdevTestbed* testbed, const Entry& entry) {
        << "\nA: busnum=" << entry.bus << "\\n\nA: devnum=" << entry.number
        << "\\n\nA: speed=" << entry.speed
        << "\\n\nA: bConfigurationValue=1\\n\nA: idVendor=" << vendor
-       << "\\n\nA: idProduct=" << product << "\\n\nH: descriptors=" << hex(entry.descriptors)
-       << "\n\n";
+       << "\\n\nA: idProduct=" << product << serial
+       << "\\n\nH: descriptors=" << hex(entry.descriptors) << "\n\n";
   const std::string all = text.str();
   GError* error = nullptr;
-  tell_programs([&] { umockdev_testbed_add_from_string(testbed, all.c_str(), &error); });
+  umockdev_testbed_add_from_string(testbed, all.c_str(), &error);
   check(error == nullptr, error);
 }
 
@@ -113,12 +102,11 @@ void add_hub(UMockdevTestbed* testbed, int bus, const std::string& path) {
                              9,    0,    0,    0,
                              7,    5,    0x81, 3,
                              4,    0,    12};
-  add_entry(testbed,
-            {path, node_of(bus, number), bus, number, super ? 5000 : 480, 0x1d6b, 2, descriptors});
+  add_entry(testbed, {path, node_of(bus, number), bus, number, super ? 5000 : 480, 0x1d6b, 2,
+                      descriptors, ""});
 }
 
-}  // namespace
-
+/// Root hubs and the hubs on the way to `port`, on the USB 2 and the USB 3 bus, once.
 void add_hubs(UMockdevTestbed* testbed, const std::string& port) {
   static std::map<std::string, bool> known;
   for (const int bus : {1, 2}) {
@@ -132,7 +120,15 @@ void add_hubs(UMockdevTestbed* testbed, const std::string& port) {
   }
 }
 
-void plug(UMockdevTestbed* testbed, Place& place) {
+}  // namespace
+
+Sysfs::Sysfs() : testbed_(umockdev_testbed_new()) {
+  for (auto& [port, place] : g_places) add_hubs(testbed_, port);
+}
+
+Sysfs::~Sysfs() { g_object_unref(testbed_); }
+
+void Sysfs::plug(Place& place) {
   Entry entry;
   UMockdevIoctlBase* const io = umockdev_ioctl_base_new();
   {
@@ -147,30 +143,47 @@ void plug(UMockdevTestbed* testbed, Place& place) {
              board.super() ? 5000 : 480,
              0x03e7,
              board.product(),
-             board.descriptors()};
+             board.descriptors(),
+             board.booted() ? board.serial : ""};
     entry.node = node_of(bus, entry.number);
     place.sys = "/sys" + entry.path;
     place.node = entry.node;
-    place.appearances.push_back({place, place.appearances.size()});
+    place.appearances.push_back({place, place.appearances.size(), entry.node});
   }
   Appearance& appearance = place.appearances.back();
   g_signal_connect(io, "handle-ioctl", G_CALLBACK(on_ioctl), &appearance);
   g_signal_connect(io, "client-vanished", G_CALLBACK(on_vanished), &appearance);
   GError* error = nullptr;
   // First of all: adding it sends "add", and libusb opens the node at once.
-  check(umockdev_testbed_attach_ioctl(testbed, entry.node.c_str(), io, &error), error);
-  add_entry(testbed, entry);
+  check(umockdev_testbed_attach_ioctl(testbed_, entry.node.c_str(), io, &error), error);
+  add_entry(testbed_, entry);
+  g_object_unref(io);
   if (place.board.faults.refuse_open) {
     ::chmod((std::string(std::getenv("UMOCKDEV_DIR")) + entry.node).c_str(), 0);
   }
 }
 
-void unplug(UMockdevTestbed* testbed, Place& place) {
-  tell_programs([&] { umockdev_testbed_uevent(testbed, place.sys.c_str(), "remove"); });
+void Sysfs::unplug(Place& place) {
+  umockdev_testbed_uevent(testbed_, place.sys.c_str(), "remove");
   std::this_thread::sleep_for(10ms);
-  umockdev_testbed_detach_ioctl(testbed, place.node.c_str(), nullptr);
-  umockdev_testbed_remove_device(testbed, place.sys.c_str());
+  umockdev_testbed_remove_device(testbed_, place.sys.c_str());
+  const std::lock_guard<std::mutex> lock(g_mutex);
   place.node.clear();
+  place.appearances.back().gone_since = Clock::now();
+}
+
+// A program that opens the node just now, or has it open, is answered ENODEV: if nobody listened,
+// umockdev's preload library would end that program.
+void Sysfs::tick() {
+  for (auto& [port, place] : g_places) {
+    for (Appearance& one : place->appearances) {
+      const bool is_over =
+          one.gone_since != Clock::time_point{} && Clock::now() - one.gone_since > kStillAnswering;
+      if (!is_over || one.node.empty()) continue;
+      umockdev_testbed_detach_ioctl(testbed_, one.node.c_str(), nullptr);
+      one.node.clear();
+    }
+  }
 }
 
 }  // namespace rig

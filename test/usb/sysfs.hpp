@@ -5,17 +5,21 @@
 
 #include <string>
 
-#include "place.hpp"
+#include "life.hpp"
 
 namespace rig {
 
-/// Root hubs and the hubs on the way to `port`, on the USB 2 and the USB 3 bus, once.
-void add_hubs(UMockdevTestbed* testbed, const std::string& port);
+class Sysfs final : public Front {
+ public:
+  /// With the hubs on the way to each of the places.
+  Sysfs();
+  ~Sysfs() override;
+  void plug(Place& place) override;
+  void unplug(Place& place) override;
+  void tick() override;
 
-/// Show the board as what it is now.
-void plug(UMockdevTestbed* testbed, Place& place);
-
-/// Take it away again.
-void unplug(UMockdevTestbed* testbed, Place& place);
+ private:
+  UMockdevTestbed* const testbed_;
+};
 
 }  // namespace rig

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +23,31 @@ ROOT = HERE.parents[1]
 #: Ours, and the one that shows a program the emulated bus.
 PRELOAD = "libone_at_a_time.so"
 UMOCKDEV_PRELOAD = "libumockdev-preload.so.0"
-DEADLINE_S = 20.0
+#: How much more time everything gets: in a guest without hardware virtualisation it needs it.
+SLOW = float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
+DEADLINE_S = 20.0 * SLOW
+#: Where boards are plugged in; a rig without hubs has root ports only.
+IN_GUEST = os.environ.get("DEPTHAI_ROS_USB_RIG") == "qemu"
+PORT, OTHER_PORT, THIRD_PORT = ("1", "2", "3") if IN_GUEST else ("1.3", "2.4", "4")
+_SCRATCH = "depthai_ros-usb-"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def scratch_folder() -> Path:
+    """A folder with a short path (sockets lie in it) that belongs to this process.
+
+    Those of test runs that were killed are removed.
+    """
+    for path in Path(tempfile.gettempdir()).glob(_SCRATCH + "*"):
+        owner = re.match(r"\d+", path.name.removeprefix(_SCRATCH))
+        if owner and not Path("/proc", owner[0]).exists():
+            shutil.rmtree(path, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+
+
+def ends_with_us() -> None:
+    """Between fork and exec: end when the test run is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def flags(what: str) -> list[str]:
@@ -36,14 +65,42 @@ def missing() -> str:
     return ""
 
 
+def compile_if_older(target: Path, sources: list[Path], *options: str) -> None:
+    """A program of the rig, from C++."""
+    newest = max(path.stat().st_mtime for path in HERE.rglob("*.[ch]pp"))
+    if target.exists() and target.stat().st_mtime >= newest:
+        return
+    strict = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+    words = ["c++", *strict, "-o", str(target), *map(str, sources), *options, "-pthread"]
+    subprocess.run(words, check=True)
+
+
+def built_rig() -> Path:
+    """The rig, built if it is older than its sources; beside it the preload library."""
+    folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / "usb_rig"
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "usb_rig"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        umockdev = [*flags("--cflags"), *flags("--libs")]
+        compile_if_older(program, sorted(HERE.glob("*.cpp")), *umockdev, "-ldl")
+        shared = ["-shared", "-fPIC", "-ldl"]
+        compile_if_older(folder / PRELOAD, [HERE / "preload/one_at_a_time.cpp"], *shared)
+    return program
+
+
 class FarEnd:
     """A virtual device's process, which serves one session after the other on a socket."""
 
     def __init__(self, text: str) -> None:
-        self.socket = Path(tempfile.mkdtemp(prefix="depthai_ros-usb-")) / "device"
+        self._folder = scratch_folder()
+        self.socket = self._folder / "device"
         words = [sys.executable, "-m", "depthai_ros.virtual", "--listen", f"unix:{self.socket}"]
         self._process = subprocess.Popen(
-            [*words, "--device", text], stdout=subprocess.PIPE, text=True
+            [*words, "--device", text],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=ends_with_us,
         )
         assert self._process.stdout
         assert "waits at" in self._process.stdout.readline()
@@ -53,6 +110,7 @@ class FarEnd:
         self._process.wait(10)
         assert self._process.stdout
         self._process.stdout.close()
+        shutil.rmtree(self._folder)
 
 
 class Rig:
@@ -63,8 +121,13 @@ class Rig:
         words = [str(program)]
         for board in boards:
             words += ["--board", ",".join(f"{key}={value}" for key, value in board.items())]
+        self._scratch = scratch_folder()  # umockdev's own folder lies in it
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(self._scratch)},
         )
         self._lines: list[str] = []
         self._news = threading.Condition()
@@ -83,7 +146,8 @@ class Rig:
     def environment(self) -> dict[str, str]:
         """For programs that shall see this bus instead of the machine's."""
         preload = f"{self._preload}:{UMOCKDEV_PRELOAD}"
-        return {**os.environ, "LD_PRELOAD": preload, "UMOCKDEV_DIR": self.folder}
+        claims = {"DEPTHAI_ROS_CLAIMS": str(self._scratch)}  # of this bus, not of the machine's
+        return {**os.environ, **claims, "LD_PRELOAD": preload, "UMOCKDEV_DIR": self.folder}
 
     def lines(self) -> list[str]:
         """What has happened so far."""
@@ -110,9 +174,13 @@ class Rig:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        end_of(self._process)
-        self._reader.join()
-        self._process.stdout.close()
+        try:
+            status = end_of(self._process)
+            self._reader.join()
+            self._process.stdout.close()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        assert status == 0, f"the rig ended with status {status}"
 
 
 class Driver:
@@ -183,7 +251,7 @@ class Bench:
 
     def rig(self, *boards: dict[str, Any]) -> Rig:
         """A bus; a board without anything said is at port 1.3, unbooted, and answers."""
-        plain = {"port": "1.3", "serial": "14442C10C14790D000", "socket": self._far_end.socket}
+        plain = {"port": PORT, "serial": "14442C10C14790D000", "socket": self._far_end.socket}
         self._open.append(rig := Rig(self._program, [{**plain, **board} for board in boards]))
         return rig
 

@@ -26,6 +26,10 @@ UMockdevIoctlData* resolve(UMockdevIoctlData* from, std::size_t offset, std::siz
   return data;
 }
 
+UMockdevIoctlData* urb_of(const Request& request) {
+  return static_cast<UMockdevIoctlData*>(request.urb);
+}
+
 struct Call {
   Place& place;
   Client& client;
@@ -76,7 +80,7 @@ int on_driver(const Call& call) { return call.end(-1, ENODATA); }
 
 void submit_control(const Call& call, Request request) {
   UMockdevIoctlData* const buffer =
-      resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.wanted);
+      resolve(urb_of(request), offsetof(usbdevfs_urb, buffer), request.wanted);
   Bytes answer;
   const int status = call.place.board.control(buffer->data, answer);
   if (!answer.empty()) umockdev_ioctl_data_update(buffer, 8, answer.data(), int(answer.size()));
@@ -87,8 +91,10 @@ void submit_control(const Call& call, Request request) {
 
 int on_submit(const Call& call) {
   Request request;
-  request.urb = resolve(call.argument, 0, sizeof(usbdevfs_urb));
-  const auto* const urb = reinterpret_cast<const usbdevfs_urb*>(request.urb->data);
+  UMockdevIoctlData* const memory = resolve(call.argument, 0, sizeof(usbdevfs_urb));
+  request.urb = memory;
+  request.key = memory->client_addr;
+  const auto* const urb = reinterpret_cast<const usbdevfs_urb*>(memory->data);
   request.wanted = std::size_t(urb->buffer_length);
   if (urb->type == USBDEVFS_URB_TYPE_CONTROL) {
     submit_control(call, std::move(request));
@@ -98,7 +104,7 @@ int on_submit(const Call& call) {
   } else {
     UMockdevIoctlData* buffer = nullptr;
     if (request.wanted > 0) {
-      buffer = resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.wanted);
+      buffer = resolve(memory, offsetof(usbdevfs_urb, buffer), request.wanted);
     }
     take_out(call.place, call.client, std::move(request), buffer ? buffer->data : nullptr);
     if (buffer != nullptr) umockdev_ioctl_data_unref(buffer);
@@ -108,17 +114,7 @@ int on_submit(const Call& call) {
 
 int on_discard(const Call& call) {
   const gulong wanted = *reinterpret_cast<const gulong*>(call.argument->data);
-  for (auto* requests : {&call.client.in, &call.client.out}) {
-    for (auto one = requests->begin(); one != requests->end(); ++one) {
-      if (one->urb->client_addr != wanted) continue;
-      Request request = std::move(*one);
-      requests->erase(one);
-      request.actual = request.bytes.size();  // what has come is not lost
-      finish(call.client, std::move(request), -ENOENT);
-      return call.end(0);
-    }
-  }
-  return call.end(-1, EINVAL);
+  return cancel(call.client, wanted) ? call.end(0) : call.end(-1, EINVAL);
 }
 
 int on_reap(const Call& call) {
@@ -127,21 +123,22 @@ int on_reap(const Call& call) {
   if (call.client.done.empty()) return call.end(-1, call.gone ? ENODEV : EAGAIN);
   Request request = std::move(call.client.done.front());
   call.client.done.pop_front();
+  UMockdevIoctlData* const urb = urb_of(request);
   if (!request.bytes.empty()) {
     UMockdevIoctlData* const buffer =
-        resolve(request.urb, offsetof(usbdevfs_urb, buffer), request.bytes.size());
+        resolve(urb, offsetof(usbdevfs_urb, buffer), request.bytes.size());
     umockdev_ioctl_data_update(buffer, 0, request.bytes.data(), int(request.bytes.size()));
     umockdev_ioctl_data_unref(buffer);
   }
   auto actual = std::uint32_t(request.actual);
-  umockdev_ioctl_data_update(request.urb, offsetof(usbdevfs_urb, status),
+  umockdev_ioctl_data_update(urb, offsetof(usbdevfs_urb, status),
                              reinterpret_cast<std::uint8_t*>(&request.status), 4);
-  umockdev_ioctl_data_update(request.urb, offsetof(usbdevfs_urb, actual_length),
+  umockdev_ioctl_data_update(urb, offsetof(usbdevfs_urb, actual_length),
                              reinterpret_cast<std::uint8_t*>(&actual), 4);
   UMockdevIoctlData* const where = resolve(call.argument, 0, sizeof(void*));
-  umockdev_ioctl_data_set_ptr(where, 0, request.urb);
+  umockdev_ioctl_data_set_ptr(where, 0, urb);
   umockdev_ioctl_data_unref(where);
-  umockdev_ioctl_data_unref(request.urb);
+  umockdev_ioctl_data_unref(urb);
   return call.end(0);
 }
 

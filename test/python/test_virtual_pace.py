@@ -1,0 +1,55 @@
+"""Who says when the virtual device takes its next exposure: its cameras, or whoever is slow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from depthai_ros import config
+from depthai_ros.device import Device
+from depthai_ros.errors import ConfigError
+from depthai_ros.virtual.settings import parse_settings
+
+LIMIT_S = 20.0
+#: Longer than the device's buffers hold.
+STARVED_S = 0.7
+
+
+def sequences(pace: str) -> list[int]:
+    """What arrives of one stream when the device's process is stopped for a while."""
+    device = Device.open(f"virtual:pattern?pace={pace}")
+    pipeline = device.start_pipeline(config.defaults().replace({"stream_list": ["left"]}))
+    assert device._process
+    number = device._process._process.pid
+    seen: list[int] = []
+    has_starved = False
+    end_s = time.monotonic() + LIMIT_S
+    while len(seen) < 30 and time.monotonic() < end_s:
+        if len(seen) >= 5 and not has_starved:
+            has_starved = True
+            os.kill(number, signal.SIGSTOP)
+            threading.Event().wait(STARVED_S)
+            os.kill(number, signal.SIGCONT)
+        pipeline.wait(0.2)
+        seen += [frame.metadata.sequence for frame in pipeline.frames() if frame.metadata]
+    device.close()
+    return seen
+
+
+def test_cameras_do_not_wait_and_the_receiver_is_waited_for() -> None:
+    missed = {
+        pace: seen[-1] - seen[0] + 1 - len(seen)
+        for pace in ("camera", "receiver")
+        if (seen := sequences(pace))
+    }
+    assert missed["receiver"] == 0
+    assert missed["camera"] > 0
+
+
+def test_wrong_pace_is_told() -> None:
+    with pytest.raises(ConfigError, match="one of camera, receiver"):
+        parse_settings("pattern?pace=slow")

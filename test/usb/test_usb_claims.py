@@ -1,0 +1,44 @@
+"""Programs that want boards of one bus do not take each other's."""
+
+from __future__ import annotations
+
+import pytest
+from usb_cases import TWO_BOARDS
+from usb_parts import Bench
+
+
+@pytest.mark.complaint(13)
+def test_any_board_is_one_that_nobody_has(bench: Bench) -> None:
+    """Two programs that want any board, and a third that comes too late."""
+    one, other = TWO_BOARDS
+    rig = bench.rig(one, {**other, "socket": bench.far_end("pattern").socket})
+    firmware = str(bench.firmware)
+    first, second, third = (bench.driver(rig) for _ in range(3))
+    places = {
+        driver.good("open", selector="usb", firmware=firmware)["usb_path"]
+        for driver in (first, second)
+    }
+    assert len(places) == 2
+    told = third.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
+    assert told["reason"] == "busy", told
+    for driver in (first, second):  # nobody was disturbed
+        driver.good("start", streams=["left"])
+        assert driver.good("frames", count=3)["wrong"] == 0
+
+
+def test_board_of_a_program_that_has_reset_it_is_not_taken(bench: Bench) -> None:
+    """Between two pipelines a board waits for firmware, as a free one does, and is none."""
+    rig = bench.rig({})
+    firmware = str(bench.firmware)
+    holder, other = bench.driver(rig), bench.driver(rig)
+    holder.good("open", selector="usb", firmware=firmware)
+    holder.good("start", streams=["left"])
+    holder.good("frames", count=2)
+    holder.good("reset")
+    told = other.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
+    assert told["reason"] == "busy", told
+    assert f"in use by process {holder.process.pid} (" in told["text"]
+    holder.good("start", streams=["left"])
+    assert holder.good("frames", count=3)["wrong"] == 0
+    holder.good("close")
+    other.good("open", selector="usb", firmware=firmware)

@@ -1,0 +1,146 @@
+"""The core alone on the USB bus, under the sanitizers: what it does with memory and threads."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from usb_parts import HERE, PORT, ROOT, SLOW, Bench, Rig, ends_with_us, scratch_folder
+
+#: How often a board is pulled and plugged in again in one test.
+CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100"))
+LIMIT_S = 240.0 * SLOW
+LEAKS_OF_LIBUSB = HERE / "core/leaks_of_libusb.txt"
+
+#: Name -> what the core is compiled with, the options it runs with, and how many bytes more may
+#: be in use after all cycles: some allocators keep a little for each thread that there was.
+SANITIZERS = {
+    "plain": ("", {}, 0),
+    "asan": (
+        "address,undefined",
+        {
+            # The preload libraries come first, as they must; and freed memory is not kept back.
+            "ASAN_OPTIONS": "verify_asan_link_order=0:quarantine_size_mb=1:detect_leaks=1",
+            "LSAN_OPTIONS": f"suppressions={LEAKS_OF_LIBUSB}:print_suppressions=0",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        },
+        100 * CYCLES,
+    ),
+    "tsan": ("thread", {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}, 1_000 * CYCLES),
+}
+
+
+@dataclass(frozen=True)
+class Core:
+    """The program, compiled one way."""
+
+    program: Path
+    options: dict[str, str]
+    spare_bytes: int
+
+    def words(self, *arguments: str) -> list[str]:
+        # The thread sanitizer needs its addresses where the kernel may have put others.
+        fixed = ["setarch", os.uname().machine, "--addr-no-randomize"]
+        return [*(fixed if "TSAN_OPTIONS" in self.options else []), str(self.program), *arguments]
+
+    def run(self, rig: Rig, *arguments: str) -> dict[str, Any]:
+        """Run it on a rig to its end; each line that asks for something is told to the board."""
+        process = subprocess.Popen(
+            self.words(*arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**rig.environment, **self.options},
+            preexec_fn=ends_with_us,
+        )
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        last, silences = "", 0
+        for last in process.stdout:
+            if last.startswith("{"):
+                break
+            silences += last.startswith("hang_after")
+            if last == "wait for silence\n":
+                rig.wait_for(f"{PORT} silent", silences)
+            else:
+                rig.tell(f"{PORT} {last.strip()}")
+            process.stdin.write("\n")
+            process.stdin.flush()
+        _, said = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, f"{process.returncode}: {last}{said[-6000:]}"
+        told: dict[str, Any] = json.loads(last)
+        return told
+
+
+def compiled(name: str) -> Core:
+    sanitizer, options, spare_bytes = SANITIZERS[name]
+    folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / f"usb_core_{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    configure = [
+        f"-DPython3_EXECUTABLE={sys.executable}",
+        "-DCMAKE_DISABLE_FIND_PACKAGE_ament_cmake=ON",
+        "-DBUILD_TESTING=OFF",
+        f"-DDEPTHAI_SANITIZER={sanitizer}",
+    ]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (
+            ["-S", str(ROOT), "-B", str(folder), *configure],
+            ["--build", str(folder), "--target", "usb_session", "--parallel"],
+        ):
+            done = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    core = Core(folder / "usb_session", options, spare_bytes)
+    # "usage" from a program that starts; nothing from one whose sanitizer cannot run here.
+    if subprocess.run(core.words(), capture_output=True, check=False).returncode != 2:
+        pytest.skip(f"NOT RUN: programs with -fsanitize={sanitizer} do not start on this machine")
+    return core
+
+
+@pytest.fixture(scope="session", params=["asan", "tsan"])
+def core(request: pytest.FixtureRequest, rig_program: Path) -> Core:
+    return compiled(request.param)
+
+
+@pytest.fixture(scope="session")
+def quick_device(rig_program: Path) -> Iterator[Path]:
+    """A device that needs no Python: the socket at which it waits."""
+    folder = scratch_folder()
+    words = compiled("plain").words("device", str(folder / "device"))
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, preexec_fn=ends_with_us
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        yield folder / "device"
+        process.kill()
+    shutil.rmtree(folder)
+
+
+def test_replugging_in_mid_frame_leaves_nothing_behind(
+    bench: Bench, core: Core, quick_device: Path
+) -> None:
+    """No thread, no descriptor, no memory; and the sanitizer has nothing to say."""
+    rig = bench.rig({"socket": quick_device, "replug_after": 6_000_000})
+    told = core.run(rig, "cycles", str(CYCLES))
+    print(core.program.parent.name, told)
+    assert told["packets"] >= 2 * CYCLES
+    assert told["descriptors"][1] == told["descriptors"][0]
+    assert told["threads"][1] == told["threads"][0]
+    assert told["allocated_bytes"][1] <= told["allocated_bytes"][0] + core.spare_bytes
+
+
+def test_timeout_and_cancel_lose_no_byte_that_came(bench: Bench, core: Core) -> None:
+    rig = bench.rig({"state": "booted", "socket": "", "flood": 2 << 20})
+    assert core.run(rig, "cancel")["bytes"] > 20 << 20

@@ -1,0 +1,115 @@
+"""The camera node and a board whose cable is pulled."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from usb_parts import PORT, Bench, Rig, wait_until
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="no ROS 2 here")
+
+
+class Node:
+    """A node that sees the emulated bus."""
+
+    def __init__(self, rig: Rig, output: Path, **parameters: str) -> None:
+        self._output = output
+        words = [sys.executable, "-m", "depthai_ros.node", "--ros-args"]
+        for name, value in parameters.items():
+            words += ["-p", f"{name.replace('__', '.')}:={value}"]
+        with output.open("w") as file:
+            self.process = subprocess.Popen(
+                words, stdout=file, stderr=subprocess.STDOUT, env=rig.environment
+            )
+
+    def count(self, words: str) -> int:
+        return self._output.read_text().count(words)
+
+    def wait_for(self, words: str, count: int = 1) -> None:
+        wait_until(
+            lambda: self.count(words) >= count or self.process.poll() is not None,
+            f"{words!r} did not come:\n{self._output.read_text()}",
+        )
+        assert self.count(words) >= count, self._output.read_text()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+
+StartNode = Callable[..., Node]
+
+
+@pytest.fixture
+def start_node(bench: Bench, tmp_path: Path) -> Iterator[StartNode]:
+    nodes: list[Node] = []
+
+    def start(rig: Rig) -> Node:
+        given = {
+            "device__id": f"usb:{PORT}",
+            "device__firmware": str(bench.firmware),
+            "stream_list": "[left, meta_d2h]",
+            "reconnect__initial_delay_s": "0.1",
+            "reconnect__max_delay_s": "0.5",
+        }
+        nodes.append(Node(rig, tmp_path / f"node{len(nodes)}.log", **given))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        if node.process.poll() is None:
+            node.process.kill()
+            node.process.wait()
+
+
+@pytest.mark.complaint(1)
+def test_same_process_streams_again_when_the_board_is_plugged_in_again(
+    bench: Bench, start_node: StartNode
+) -> None:
+    """Pulled in mid-stream, away for a while, and the same once more, as a bad cable has it."""
+    rig = bench.rig({})
+    node = start_node(rig)
+    node.wait_for("streaming meta_d2h, left")
+    rig.tell(f"{PORT} unplug")
+    node.wait_for("trying to get it back")
+    node.wait_for("no success yet: usb")  # nothing is plugged in
+    rig.tell(f"{PORT} plug")
+    node.wait_for("the device is back, first frame after")
+    rig.tell(f"{PORT} replug")
+    node.wait_for("the device is back, first frame after", count=2)
+    assert node.process.poll() is None
+    assert node.stop() == 0
+    print(*re.findall("first frame after .*", node._output.read_text()), sep="\n")
+    assert node.count("Traceback") == 0
+
+
+def test_search_for_a_board_is_ended_by_a_signal(bench: Bench, start_node: StartNode) -> None:
+    rig = bench.rig({"state": "unplugged"})
+    node = start_node(rig)
+    node.wait_for("waiting for the device: ")
+    assert node.stop() == 0
+    rig.tell(f"{PORT} plug")
+    node = start_node(rig)
+    node.wait_for("streaming meta_d2h, left")
+    rig.tell(f"{PORT} unplug")
+    node.wait_for("trying to get it back")
+    assert node.stop() == 0
+
+
+@pytest.mark.complaint(2)
+def test_killed_node_needs_no_cable_to_be_pulled(bench: Bench, start_node: StartNode) -> None:
+    rig = bench.rig({})
+    node = start_node(rig)
+    node.wait_for("streaming meta_d2h, left")
+    node.process.kill()
+    node.process.wait()
+    node = start_node(rig)
+    node.wait_for("streaming meta_d2h, left")
+    assert node.stop() == 0

@@ -1,0 +1,45 @@
+"""The rig itself: what is left of it when a test run is killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from usb_parts import HERE, scratch_folder, wait_until
+
+#: A test run with a bus and a device, killed before it could clear away.
+PROGRAM = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+import usb_parts
+far_end = usb_parts.FarEnd("pattern")
+rig = usb_parts.Rig(usb_parts.built_rig(), [{"port": usb_parts.PORT, "socket": far_end.socket}])
+rig.wait_for(usb_parts.PORT + " rom")
+folders = [str(rig._scratch), str(far_end._folder)]
+print(json.dumps([folders, [rig._process.pid, far_end._process.pid]]), flush=True)
+time.sleep(600)
+"""
+
+
+def is_running(number: int) -> bool:
+    status = Path("/proc", str(number), "stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_killed_test_run_leaves_no_process_and_no_folder(rig_program: Path) -> None:
+    words = [sys.executable, "-c", PROGRAM, str(HERE)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        folders, processes = json.loads(run.stdout.readline())
+        assert all(Path(folder).is_dir() for folder in folders)
+        run.kill()
+        run.wait()
+    wait_until(lambda: not any(map(is_running, processes)), f"one of {processes} lives on")
+    shutil.rmtree(scratch_folder())  # the next run clears away what that one left
+    assert not any(Path(folder).exists() for folder in folders)
