@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -52,6 +52,7 @@ _RGB_FULL_SIZE, _RGB_4K_SIZE = (4056, 3040), (3840, 2160)
 #: How far T and the board entry may differ.
 _BASELINE_TOLERANCE = 0.1
 _HALF_TURN_DEG = 180
+_NO_RGB = "the rgb camera is not calibrated"
 #: How far R may differ from R1 and R2.
 _ANGLE_TOLERANCE_DEG = 1.0
 
@@ -64,6 +65,7 @@ class Board:
     """What the device itself uses to turn disparity into depth, and where the lenses are."""
 
     name: str
+    revision: str
     fov_deg: float
     rgb_fov_deg: float
     baseline_m: float
@@ -84,11 +86,12 @@ class Calibration:
     stored_homographies: tuple[Matrix | None, Matrix | None]  # layouts up to 4
     nominal_rgb: bool
     warnings: tuple[str, ...]
+    models: Mapping[str, CameraModel] = field(default_factory=dict)  # set by the user, by camera
 
     @property
     def board(self) -> str:
         """Name and revision of the board."""
-        return self.geometry.name
+        return f"{self.geometry.name} {self.geometry.revision}".strip()
 
     @property
     def baseline_m(self) -> float:
@@ -123,7 +126,13 @@ class Calibration:
     # -- camera models
 
     def camera(self, name: str, size: tuple[int, int]) -> CameraModel:
-        """The camera "left", "right" or "rgb" at one of its picture sizes (width, height)."""
+        """The camera "left", "right" or "rgb" at one of its picture sizes (width, height).
+
+        What the user has set counts for the size that it was set for.
+        """
+        model = self.models.get(name)
+        if model is not None and (model.width, model.height) == size:
+            return model
         return self._rgb(size) if name == "rgb" else self._mono(name, size)
 
     def _mono(self, name: str, size: tuple[int, int]) -> CameraModel:
@@ -205,6 +214,11 @@ class Calibration:
     def translation_m(self) -> Matrix | None:
         """Left camera -> right camera, optical axes; None = not calibrated."""
         return self.stereo.translation_m if self.stereo else None
+
+    def with_models(self, models: Mapping[str, CameraModel]) -> Calibration:
+        """The same with other models that the user has set."""
+        told = [text for text in self.warnings if text != _NO_RGB or "rgb" not in models]
+        return replace(self, models=dict(models), warnings=tuple(told))
 
     # -- poses
 
@@ -365,7 +379,8 @@ def board_geometry(
         }
         given = {**given, **stored}
     return Board(
-        name=f"{given['board_name']} {given['board_rev']}".strip(),
+        name=str(given["board_name"]),
+        revision=str(given["board_rev"]),
         fov_deg=float(given["left_fov_deg"]),
         rgb_fov_deg=float(given["rgb_fov_deg"]),
         baseline_m=float(given["left_to_right_distance_m"]),
@@ -410,7 +425,7 @@ def _finish(
         problems.append(
             f"calibration.nominal: the rgb camera is made up from {board.rgb_fov_deg:g} degrees"
             if nominal
-            else "the rgb camera is not calibrated"
+            else _NO_RGB
         )
     return Calibration(
         source=source,

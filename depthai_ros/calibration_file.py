@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,4 +92,18 @@ def write(path: str, floats: Sequence[float], *, center_crop: bool) -> None:
     """
     if len(floats) != _FLOATS:
         raise ConfigError(f"{path}: {len(floats)} values, a calibration file has {_FLOATS}")
-    resolve_path(path).write_bytes(pack(floats, center_crop=center_crop))
+    replace_file(resolve_path(path), pack(floats, center_crop=center_crop))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; folders are made, an older one is replaced.
+
+    Raises  OSError
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

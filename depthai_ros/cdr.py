@@ -8,6 +8,7 @@ the stamp is written anew for each frame.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -98,6 +99,21 @@ def disparity_image_ends(
     return restamped(outer, stamp_ns) + stamp + inner, _disparity_suffix(ends)
 
 
+def tensors_prefix(stamp_ns: int, frame_id: str, count: int) -> bytes:
+    """Everything of a depthai_ros/NNTensors before its `count` tensors.
+
+    They begin at a multiple of four, as each of them does.
+    """
+    return restamped(_tensors_template(frame_id, count), stamp_ns)
+
+
+def tensor_fields(name: str, dtype: str, axes: str, shape: Sequence[int], size: int) -> bytes:
+    """Everything of a depthai_ros/Tensor before its `size` bytes of data."""
+    writer = _Writer().text(name).text(dtype).text(axes)
+    writer.put("I", len(shape), *shape, size)
+    return bytes(writer.bytes[len(_LITTLE_ENDIAN) :])
+
+
 def restamped(message: bytes, stamp_ns: int) -> bytes:
     """The same serialised message, which begins with a header, with another stamp."""
     return b"".join(
@@ -116,6 +132,11 @@ def _compressed_template(frame_id: str, image_format: str) -> bytes:
     """Padded to where the number of data bytes stands."""
     written = _Writer().header(frame_id).text(image_format).put("I", 0).bytes
     return bytes(written[:-4])
+
+
+@lru_cache(maxsize=64)
+def _tensors_template(frame_id: str, count: int) -> bytes:
+    return bytes(_Writer().header(frame_id).put("I", count).bytes)
 
 
 @lru_cache(maxsize=64)

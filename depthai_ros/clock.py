@@ -42,9 +42,10 @@ class DeviceClock:
 
     def __init__(self) -> None:
         self.jumps = 0
-        self._restart()
+        self.restart()
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Forget what was learned of a clock that is not there any more."""
         self._newest_ns: dict[str, int] = {}
         self._span = 0
         self._least: deque[tuple[int, int]] = deque(maxlen=_DRIFT_SPANS)  # (device time, offset)
@@ -66,7 +67,7 @@ class DeviceClock:
         fell_back = device_ns < self._newest_ns.get(stream, device_ns) - allowed_ns
         if fell_back or self._leaps_ahead(device_ns, offset_ns):
             self.jumps += 1
-            self._restart()
+            self.restart()
         self._newest_ns[stream] = max(device_ns, self._newest_ns.get(stream, device_ns))
         self._remember(device_ns, offset_ns, received_ns // _SPAN_NS)
         self._follow(device_ns, received_ns)
@@ -250,6 +251,11 @@ class StampSource:
         self._host = HostClock()
         self._groups: dict[str, _Exposures] = {}
         self._last_ns: dict[str, int] = {}  # of packets without metadata, by stream
+
+    def device_restarted(self) -> None:
+        """Forget the device's clock, which began anew; no stamp falls back."""
+        self._device.restart()
+        self._groups = {name: _Exposures(group.newest_ns) for name, group in self._groups.items()}
 
     def stamp_ns(self, metadata: FrameMetadata | None, received_ns: int, stream: str = "") -> int:
         """Stamp of a packet that arrived at `received_ns` of the monotonic clock."""

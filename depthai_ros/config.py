@@ -66,10 +66,19 @@ __all__ = [
 
 
 def _grouped() -> list[tuple[str, list[Option]]]:
-    """Options by group, in the order of GROUPS."""
-    order = list(GROUPS)
-    ordered = sorted(OPTIONS, key=lambda option: order.index(option.group))
+    """Options by group, in the order of GROUPS; what shares a section stands together."""
+    places = {group: place for place, group in enumerate(GROUPS)}
+    for option in OPTIONS:
+        for section in _sections(option.key):
+            places.setdefault(section, len(places))
+    ordered = sorted(OPTIONS, key=lambda option: [places[name] for name in _sections(option.key)])
     return [(group, list(rows)) for group, rows in groupby(ordered, lambda option: option.group)]
+
+
+def _sections(key: str) -> list[str]:
+    """a.b.c -> a, a.b, a.b.c"""
+    words = key.split(".")
+    return [".".join(words[: count + 1]) for count in range(len(words))]
 
 
 # -- parameter file
@@ -141,8 +150,17 @@ _MARKDOWN_HEAD = """\
 Generated from `depthai_ros/options.py` by `make docs`. The dotted names are those of the Gen1
 configuration keys; `config/default.yaml` holds the same list as a parameter file.
 
-A parameter is read once, when the node is configured, unless its last column says *live*. Values
-out of bounds, wrong types, contradictions and unknown names are refused with a reason.
+A parameter is read once, when the node starts, unless its last column says *live*. Values out of
+bounds, wrong types, contradictions and unknown names are refused with a reason.
+
+**Live** parameters may be set while the node runs. A request is carried out as a whole or not at
+all: every value is checked, also against the others; then what concerns the device is sent to it;
+and only when the device has received it the answer is success. While nothing streams (the node is
+inactive, or the device is away) a value is kept and sent at the next start; the values that count
+are sent at every start, also after the device was lost. At their defaults nothing is sent and the
+device is left to itself. A device does not tell what it has set: a parameter's value is what it was
+told last. A parameter that is not live may be "set" to the value it has: so a whole file can be
+loaded into the node that was started with it.
 """
 
 

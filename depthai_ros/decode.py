@@ -272,7 +272,10 @@ def tensor_view(data: NDArray[np.uint8], tensor: Mapping[str, Any]) -> NDArray[A
         raise DecodeError(
             f"tensor {tensor['name']!r} ends at byte {end}, the payload has {len(data)} bytes"
         )
-    return np.ndarray(dimensions, dtype, data, offset, strides)
+    try:
+        return np.ndarray(dimensions, dtype, data, offset, strides)
+    except (ValueError, OverflowError) as cause:  # more axes or elements than numpy can count
+        raise DecodeError(f"tensor {tensor['name']!r}: {cause}") from cause
 
 
 def _tensor_layout(

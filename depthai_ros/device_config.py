@@ -8,7 +8,16 @@ from typing import Any
 from .errors import ConfigError
 from .network_config import NetworkConfig, check_network
 from .options import OPTIONS
-from .settings import Settings, derived_streams, mono_size, rgb_size, stream_list, wire_streams
+from .settings import (
+    Settings,
+    derived_streams,
+    mono_size,
+    rgb_size,
+    stream_list,
+    wire_rate_limit,
+    wire_streams,
+)
+from .streams import ALIASES
 
 #: Floats of a calibration file: R1 R2 M1 M2 R T M3 R_rgb T_rgb d1 d2 d3.
 #: Source: docs/wire_format.md#calibration
@@ -73,17 +82,19 @@ def _check_calibration(settings: Settings, floats: Sequence[float]) -> None:
 
 
 def _streams(settings: Settings) -> list[dict[str, Any]]:
-    """Streams on the wire; one that feeds several topics is as fast as the fastest needs it."""
+    """Streams on the wire, as they were listed; one that feeds several is as fast as they need."""
     derived = derived_streams(settings)
+    listed = (ALIASES.get(name, name) for name in settings["stream_list"])
+    wanted = wire_streams(settings)
     entries = []
-    for name in wire_streams(settings):
+    for name in dict.fromkeys(derived.get(name, name) for name in listed):
+        if name not in wanted:
+            continue
         entry: dict[str, Any] = {"name": name}
         if name == "depth":
             entry["data_type"] = "uint16"
-        users = [user for user in stream_list(settings) if derived.get(user, user) == name]
-        limits = [settings[f"stream.{user}.max_fps"] for user in users]
-        if min(limits) > 0:
-            entry["max_fps"] = max(limits)
+        if limit := wire_rate_limit(settings, name):
+            entry["max_fps"] = limit
         entries.append(entry)
     return entries
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from .msg import DeviceStatus
 from .settings import Settings, stream_list
 from .streams import STREAMS
+from .sync import Tally
 
 _OK, _WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 _ERROR, _STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
@@ -78,6 +79,7 @@ class StreamMeter:
         self, expected_fps: float, camera_fps: float, started_ns: int, *, steady: bool = True
     ) -> None:
         self.expected_fps = expected_fps
+        self.is_held = False
         self._stride = camera_fps / expected_fps if steady and expected_fps else 0.0
         self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
         self._lock = threading.Lock()
@@ -103,6 +105,13 @@ class StreamMeter:
             self._sequence = sequence if sequence is not None else -1
             self._forget(received_ns)
 
+    def hold(self, held: bool, now_ns: int) -> None:
+        """The stream was stopped on purpose, or goes on; what is missing between is not lost."""
+        with self._lock:
+            self.is_held = held
+            self._sequence = None
+            self._started_ns = self._last_ns = now_ns
+
     def sent(self, messages: int) -> None:
         """Messages were published."""
         with self._lock:
@@ -115,7 +124,7 @@ class StreamMeter:
             recent = tuple(self._arrivals)
             elapsed_s = min(now_ns - self._started_ns, self._window_ns) / _NS_PER_S
             fps = len(recent) / elapsed_s if elapsed_s > 0 else 0.0
-            if now_ns - self._started_ns > 2 * self._window_ns:
+            if not self.is_held and now_ns - self._started_ns > 2 * self._window_ns:
                 self._fps_min = min(self._fps_min, fps)
             lost = sum(arrival.lost for arrival in recent)
             return Figures(
@@ -185,6 +194,15 @@ class ClockFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What goes over the link; the capacity is nan where it is not known."""
+
+    planned_mb_s: float
+    measured_mb_s: float
+    capacity_mb_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationFacts:
     """Where the camera models come from: eeprom, file, nominal or none."""
 
@@ -205,12 +223,16 @@ class Health:
     device: DeviceFacts = field(default_factory=DeviceFacts)
     calibration: CalibrationFacts | None = None
     clock: ClockFacts | None = None
+    link: LinkFacts | None = None
     meters: dict[str, StreamMeter] = field(default_factory=dict)
     queue_drops: Mapping[str, int] = field(default_factory=dict)  # by wire stream
     rejected: Mapping[str, int] = field(default_factory=dict)  # by wire stream
     temperatures: Mapping[str, float] = field(default_factory=dict)
     temperatures_ns: int = 0
+    sync: Mapping[str, Tally] | None = None  # by wire stream; None = not asked for
+    namesake: str = ""  # what another node of the same name does, "" = there is none
     logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    _synced: tuple[int, int] = (0, 0)  # packets in complete and incomplete exposures, last report
 
     def device_spoke(
         self, temperatures: Mapping[str, float], logs: list[str], received_ns: int
@@ -232,6 +254,10 @@ class Health:
             message.status.append(
                 self._stream_diagnostic(stream, meter, figures, subscribers.get(stream, 0))
             )
+        if self.sync is not None and self.meters:
+            message.status.append(self._sync_diagnostic(self.sync))
+        if self.namesake:
+            message.status.append(self._status("name", _WARN, self.namesake, {}))
         return message
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
@@ -250,7 +276,9 @@ class Health:
             **{f"{name}_c": self.temperatures.get(name, float("nan")) for name in TEMPERATURES},
             stream_names=list(figures),
             fps=[figure.fps for figure in figures.values()],
-            expected_fps=[meter.expected_fps for meter in self.meters.values()],
+            expected_fps=[
+                0.0 if meter.is_held else meter.expected_fps for meter in self.meters.values()
+            ],
             drops=[figure.drops_total for figure in figures.values()],
             latency_ms=[figure.latency_ms_mean for figure in figures.values()],
         )
@@ -269,7 +297,7 @@ class Health:
     def _device_diagnostic(self, now_ns: int) -> DiagnosticStatus:
         level, word, sentence = STATES[self.state]
         device = self.device
-        if level == _OK and device.usb_speed == "HIGH":
+        if level == _OK and device.usb_speed == "HIGH" and not self.settings["usb.force_usb2"]:
             level, sentence = _WARN, f"{sentence}, on a USB 2 link where USB 3 is expected"
         connected = self.state != DeviceStatus.STATE_DISCONNECTED
         values = {
@@ -288,6 +316,8 @@ class Health:
     def _camera_diagnostics(self, now_ns: int) -> Iterator[DiagnosticStatus]:
         if "meta_d2h" in self.meters:
             yield self._temperature_diagnostic(now_ns)
+        if self.link is not None:
+            yield self._link_diagnostic(self.link)
         if self.clock is not None:
             yield self._clock_diagnostic(self.clock)
         if self.calibration is not None:
@@ -311,6 +341,13 @@ class Health:
         return self._status(
             "temperature", level, text, {**values, "max_c": hottest, "age_s": age_s}
         )
+
+    def _link_diagnostic(self, link: LinkFacts) -> DiagnosticStatus:
+        level, text = _OK, f"{link.planned_mb_s:.1f} MB/s are planned"
+        if link.planned_mb_s > link.capacity_mb_s:
+            level = _WARN
+            text += f", a link of speed {self.device.usb_speed} carries {link.capacity_mb_s:g}"
+        return self._status("usb link", level, text, asdict(link))
 
     def _clock_diagnostic(self, clock: ClockFacts) -> DiagnosticStatus:
         level, text = _OK, "device clock is followed"
@@ -354,10 +391,33 @@ class Health:
             "rejected": self.rejected.get(stream, 0),
         }
         level, text = self._judged(meter, figures)
+        if not self.settings[f"stream.{stream}.publish"]:
+            text += f", not published: stream.{stream}.publish is false"
         return self._status(f"stream {stream}", level, text, values)
+
+    def _sync_diagnostic(self, tallies: Mapping[str, Tally]) -> DiagnosticStatus:
+        whole = sum(row.complete for row in tallies.values())
+        broken = sum(row.incomplete for row in tallies.values())
+        counted, self._synced = self._synced, (whole, broken)
+        new, new_broken = (
+            max(0, now - then) for now, then in zip(self._synced, counted, strict=True)
+        )
+        percent = 100.0 * new_broken / max(1, new + new_broken)
+        level, text = _OK, f"{percent:.0f} % of the packets belong to incomplete exposures"
+        if percent > self.settings["diagnostics.drops_warn_percent"]:
+            worst = max(tallies, key=lambda stream: tallies[stream].missing)
+            level, text = _WARN, f"{text}, {worst} is missing most often"
+        values = {
+            f"{stream}_{field}": getattr(row, field)
+            for stream, row in tallies.items()
+            for field in ("complete", "incomplete", "missing")
+        }
+        return self._status("sync", level, text, values)
 
     def _judged(self, meter: StreamMeter, figures: Figures) -> tuple[bytes, str]:
         """Level and sentence of one stream."""
+        if meter.is_held:
+            return _OK, "stopped: nobody listens"
         if meter.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
             return _ERROR, f"no frame for {figures.silent_s:.1f} s"
         if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:

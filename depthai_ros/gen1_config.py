@@ -87,7 +87,7 @@ def _tell_of_unknown(prefix: str, section: Mapping[str, Any], known: Iterable[st
 
 
 def _below(path: str) -> Iterable[Any]:
-    return (option for option in OPTIONS if option.key.startswith(path + "."))
+    return (row for row in OPTIONS if row.key.startswith(path + ".") and row.scope == "pipeline")
 
 
 def _convert(key: str, default: Value, value: Any) -> Value | None:

@@ -27,7 +27,7 @@ from .camera_model import CameraModel
 from .decode import decode_detections, decode_tracklets
 from .diagnostics import TEMPERATURES
 from .errors import DecodeError
-from .msg import DeviceStatus, TrackletArray
+from .msg import DeviceStatus, NNTensors, TrackletArray
 from .pictures import Picture, check_jpeg
 from .rig import DEPTH_CAMERA, Rig, optical_pose
 from .streams import STREAMS, Topic
@@ -115,6 +115,11 @@ def _detections_3d(rig: Rig, _topic: Topic, picture: Picture) -> Detection3DArra
     boxes = _boxes(rig, picture)
     size = rig.pictures.preview_size
     return detections.detections_3d(header, boxes, size, rig.network, rig.disparity)
+
+
+def _tensors(rig: Rig, _topic: Topic, picture: Picture) -> cdr.Serialized:
+    frame_id = rig.frame_id(picture.stream, picture.metadata)
+    return rig.tensors.serialized(picture.stamp_ns, frame_id, picture.data)
 
 
 def _tracklets(rig: Rig, _topic: Topic, picture: Picture) -> TrackletArray:
@@ -216,6 +221,7 @@ BUILDERS: dict[str, Builder | StandingBuilder] = {
     "disparity_image": Builder(DisparityImage, _disparity_image),
     "detections_2d": Builder(Detection2DArray, _detections_2d),
     "detections_3d": Builder(Detection3DArray, _detections_3d),
+    "tensors": Builder(NNTensors, _tensors),
     "tracklets": Builder(TrackletArray, _tracklets),
     "tracked_detections": Builder(Detection2DArray, _tracked_detections),
     "device_status": Builder(DeviceStatus, _device_status),

@@ -11,43 +11,37 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from tf2_msgs.msg import TFMessage
 
 from . import _core
-from .calibration import Calibration, load
-from .clock import StampSource
-from .config import NetworkConfig, check_network, read_blob, read_network_config
-from .device import Device
-from .diagnostics import (
-    CalibrationFacts,
-    ClockFacts,
-    DeviceFacts,
-    Health,
-    make_meters,
-)
-from .errors import ConfigError, DepthaiError, LinkError
-from .messages import ros_time, static_transforms
+from .config import NetworkConfig, Settings, check_network, read_blob, read_network_config
+from .diagnostics import Health
+from .errors import ConfigError, DepthaiError
+from .live import LiveOptions
+from .messages import ros_time
 from .msg import DeviceStatus
-from .publishing import Outlets, PacketLoop
-from .rig import Sizes, frame_ids, make_rig
-from .ros_parameters import check_qos_overrides, declare_options
+from .namesakes import Namesakes
+from .publishing import Outlets
+from .ros_parameters import check_qos_overrides, declare_options, set_options
+from .services import Services
+from .streams import STREAMS
+from .supervisor import Supervisor, WaitEndedError
 
 DEFAULT_NAME = "oak"
 #: Exit status when autostart fails: what the user wrote is wrong, or the device is not there.
 EXIT_CONFIG, EXIT_DEVICE = 2, 3
 _DIAGNOSTICS_DEPTH = 10
-_REJECTED_WARN_S = 10.0
+_LOOK_S = 0.5
 
 
 class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not used here
@@ -56,24 +50,44 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def __init__(self) -> None:
         super().__init__(DEFAULT_NAME)
         self.failure: DepthaiError | None = None
-        self.settings, self._refused = declare_options(self)
-        self._health = Health(self.get_name(), self.settings)
-        self._device: Device | None = None
-        self._calibration: Calibration | None = None
-        self._network: NetworkConfig | None = None
+        settings, self._refused = declare_options(self)
+        self._health = Health(self.get_name(), settings)
+        self.supervisor = Supervisor(
+            self, settings, self._health, self._publish_status, self._give_up
+        )
+        self._has_given_up = False
+        self._end: threading.Event | None = None  # while it may wait for the device
+        self._live = LiveOptions(self.supervisor, self._switch_streams)
+        state_machine = self._state_machine
+        Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
         self._outlets: Outlets | None = None
-        self._loop: PacketLoop | None = None
-        self._stamps: StampSource | None = None
         # Publishers are destroyed by a transition while the report counts their subscribers.
         self._outlets_lock = threading.Lock()
-        self._rejected: dict[str, int] = {}
-        self._tf_publisher: Publisher[TFMessage] | None = None
         self._diagnostics = self.create_publisher(
             DiagnosticArray, "/diagnostics", _DIAGNOSTICS_DEPTH
         )
-        period_s = self.settings["diagnostics.period_s"]
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(period_s, self._report, clock=steady)
+        self._namesakes = Namesakes(self)
+        self.create_timer(settings["diagnostics.period_s"], self._report, clock=steady)
+
+    @property
+    def settings(self) -> Settings:
+        """What counts now."""
+        return self.supervisor.settings
+
+    # -- parameters
+
+    def set_parameters_atomically(
+        self, parameter_list: Sequence[Parameter[Any]]
+    ) -> SetParametersResult:
+        """Every request of every client ends here."""
+        return set_options(self, self._live, parameter_list, super().set_parameters_atomically)
+
+    def _switch_streams(self, settings: Settings) -> None:
+        with self._outlets_lock:
+            if self._outlets is not None:
+                for stream in STREAMS:
+                    self._outlets.set_published(stream, settings[f"stream.{stream}.publish"])
 
     # -- transitions
 
@@ -83,11 +97,13 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the streams."""
-        return self._attempt(self._activate, self._stop_streams)
+        return self._attempt(self._activate, self.supervisor.stop)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the streams; the topics stay."""
-        return self._attempt(self._stop_streams)
+        if self._has_given_up:
+            return TransitionCallbackReturn.ERROR
+        return self._attempt(self.supervisor.stop)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the device and take the topics away."""
@@ -98,8 +114,23 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         return self._attempt(self._release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a bug: back to the beginning."""
-        return self._attempt(self._release)
+        """After a bug, or when the device does not come back: back to the beginning."""
+        answer = self._attempt(self._release)
+        if self._has_given_up:
+            self._has_given_up = False
+            self._health.state = DeviceStatus.STATE_ERROR
+        return answer
+
+    def _give_up(self) -> None:
+        """Leave the active state by the way of errors; from the executor, as services do it."""
+        executor = self.executor
+        if executor is not None:
+            executor.create_task(self._leave_active)
+
+    def _leave_active(self) -> None:
+        if self._state_machine.current_state[1] == "active":
+            self._has_given_up = True
+            self.trigger_deactivate()
 
     def _attempt(
         self, step: Callable[[], None], undo: Callable[[], None] = lambda: None
@@ -107,6 +138,10 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         """One transition. What users can cause is told in one sentence and may be tried again."""
         try:
             step()
+        except WaitEndedError as cause:
+            self.get_logger().info(str(cause))
+            undo()
+            return TransitionCallbackReturn.FAILURE
         except DepthaiError as cause:
             self.failure = cause
             self._health.last_error = str(cause)
@@ -114,14 +149,9 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as cause:  # rclpy would swallow it without a word
-            self._log_bug(cause)
+            self.supervisor.log_bug(cause)
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
-
-    def _log_bug(self, cause: Exception) -> None:
-        self._health.last_error = f"bug: {cause!r}"
-        words = "".join(traceback.format_exception(cause))
-        self.get_logger().fatal(f"this is a bug of the driver:\n{words}")
 
     def _configure(self) -> None:
         if self._refused is not None:
@@ -132,104 +162,18 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             self.get_logger().warning(
                 "use_sim_time is true, but a camera lives in real time: stamps are system time"
             )
-        self._network = None
-        if settings["ai.blob_file"]:
-            self._network = read_network_config(
-                settings["ai.blob_file_config"],
-                confidence_threshold=settings["depth.confidence_threshold"],
-            )
-            check_network(settings, self._network)
-        for key in ("ai.blob_file", "ai.blob_file2"):
-            if settings[key]:
-                read_blob(settings[key])
-        decoded = self._network is not None and self._network.output_format == "detection"
+        self.supervisor.network = network = _read_networks(settings)
+        decoded = network is not None and network.output_format == "detection"
         self._outlets = Outlets(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)
-        self._connect()
-
-    def _connect(self) -> None:
-        """Boot the device and read its memory. Trying again, with pauses, belongs here."""
-        self._device = device = Device.open(
-            self.settings["device.id"], firmware=self.settings["device.firmware"]
-        )
-        self._calibration = calibration = load(device.eeprom, self.settings)
-        for warning in calibration.warnings:
-            self.get_logger().warning(warning)
-        self._health.device = DeviceFacts(
-            mx_id=device.mx_id,
-            product=calibration.board,
-            firmware=device.firmware_version,
-            usb_path=device.selector,
-            usb_speed="" if device.usb_speed == "UNKNOWN" else device.usb_speed,
-            connected_ns=time.monotonic_ns(),
-        )
-        self._health.state = DeviceStatus.STATE_BOOTING
-        self._publish_frames(calibration)
-        self.get_logger().info(f"connected to {device.selector} {device.mx_id}".rstrip())
-
-    def _frames(self) -> dict[str, str]:
-        return frame_ids(self.settings["tf.prefix"] or self.get_name())
-
-    def _publish_frames(self, calibration: Calibration) -> None:
-        if self.settings["tf.source"] != "calibration":
-            return
-        if self._tf_publisher is None:
-            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            self._tf_publisher = self.create_publisher(TFMessage, "/tf_static", latched)
-        parent = self.settings["tf.parent_frame"]
-        frames, poses = self._frames(), calibration.poses()
-        self._tf_publisher.publish(static_transforms(frames, poses, parent, time.time_ns()))
+        self.supervisor.connect(self._end)
 
     def _activate(self) -> None:
-        device, calibration, outlets = self._device, self._calibration, self._outlets
-        assert device is not None
-        assert calibration is not None
-        assert outlets is not None
-        pipeline = device.start_pipeline(self.settings, self._network)
-        sizes = Sizes(
-            pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size, pipeline.nn_to_depth
-        )
-        health = self._health
-        health.meters = make_meters(self.settings, time.monotonic_ns())
-        label_topic = self.resolve_topic_name("~/nn/label_info")
-        rig = make_rig(
-            self.settings, calibration, self._network, sizes, self._frames(), health, label_topic
-        )
-        focal_px = float(calibration.rectified(sizes.mono).k[0, 0])
-        health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
-        health.state, health.last_error = DeviceStatus.STATE_STREAMING, ""
-        self._rejected = {}
-        self._stamps = StampSource(offset_ms=self.settings["sync.stamp_offset_ms"])
-        outlets.announce(rig, time.time_ns())
-        self._publish_status()
-        self._loop = PacketLoop(pipeline, rig, outlets, self._stamps, self._lost)
-        self.get_logger().info(f"streaming {', '.join(health.meters)}")
-
-    def _lost(self, cause: Exception) -> None:
-        """The streams ended by themselves. The node stays; connecting anew belongs here."""
-        self._health.last_error = str(cause)
-        self._health.state = DeviceStatus.STATE_ERROR
-        self._publish_status()
-        if isinstance(cause, LinkError):
-            self.get_logger().error(f"the device is lost: {cause}")
-        else:
-            self._log_bug(cause)
-
-    def _stop_streams(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.stop()
-        self._health.meters, self._health.clock = {}, None
-        if self._device is not None:
-            self._health.state = DeviceStatus.STATE_BOOTING
+        assert self._outlets is not None
+        self.supervisor.start(self._outlets, patient=self._end is not None)
 
     def _release(self) -> None:
-        self._stop_streams()
-        device, self._device = self._device, None
-        if device is not None:
-            device.close()
-        self._health.device = DeviceFacts()
-        self._health.state = DeviceStatus.STATE_DISCONNECTED
+        self.supervisor.release()
         with self._outlets_lock:
             outlets, self._outlets = self._outlets, None
             if outlets is not None:
@@ -240,9 +184,9 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def _report(self) -> None:
         """Publish what is known; the device is not asked."""
         now_ns, stamp = time.monotonic_ns(), ros_time(time.time_ns())
-        loop, health = self._loop, self._health
-        if loop is not None:
-            self._read_counters(loop)
+        health = self._health
+        self.supervisor.read_counters()
+        health.namesake = self._namesakes.check()
         while health.logs:
             self.get_logger().info(f"device: {health.logs.popleft()}")
         with self._outlets_lock:
@@ -260,26 +204,6 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             if status is not None:
                 status.publish(self._health.device_status(stamp, time.monotonic_ns()))
 
-    def _read_counters(self, loop: PacketLoop) -> None:
-        rejected = loop.rejected()
-        self._health.queue_drops = loop.dropped()
-        self._health.rejected = {stream: count for stream, (count, _) in rejected.items()}
-        news = [
-            f"{stream}: {count} packets are not what they should be, the last: {reason}"
-            for stream, (count, reason) in rejected.items()
-            if count > self._rejected.get(stream, 0)
-        ]
-        if news:
-            self.get_logger().warning("; ".join(news), throttle_duration_sec=_REJECTED_WARN_S)
-        self._rejected = dict(self._health.rejected)
-        if self._stamps is not None:
-            self._health.clock = ClockFacts(
-                offset_s=self._stamps.offset_s,
-                drift_ppm=self._stamps.drift_ppm,
-                jumps=self._stamps.jumps,
-                jitter_ms=self._stamps.jitter_ms,
-            )
-
     # -- the whole life
 
     def start(self, stop: threading.Event) -> int:
@@ -287,17 +211,36 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         if not self.settings["autostart"]:
             self.get_logger().info("waiting to be configured: autostart is false")
             return 0
-        for transition in (self.trigger_configure, self.trigger_activate):
-            if stop.is_set():
-                return 0
-            if transition() != TransitionCallbackReturn.SUCCESS:
-                return EXIT_CONFIG if isinstance(self.failure, ConfigError) else EXIT_DEVICE
-        return 0
+        self._end = stop if self.settings["reconnect.wait_at_start"] else None
+        try:
+            for transition in (self.trigger_configure, self.trigger_activate):
+                if stop.is_set():
+                    return 0
+                if transition() != TransitionCallbackReturn.SUCCESS and not stop.is_set():
+                    return EXIT_CONFIG if isinstance(self.failure, ConfigError) else EXIT_DEVICE
+            return 0
+        finally:
+            self._end = None
 
     def finish(self) -> None:
         """Shut down, from every state."""
         if self._state_machine.current_state[1] != "finalized":
             self.trigger_shutdown()
+
+
+def _read_networks(settings: Settings) -> NetworkConfig | None:
+    """What describes the network; all its files can be read. Raises ConfigError."""
+    network = None
+    if settings["ai.blob_file"]:
+        network = read_network_config(
+            settings["ai.blob_file_config"],
+            confidence_threshold=settings["depth.confidence_threshold"],
+        )
+        check_network(settings, network)
+    for key in ("ai.blob_file", "ai.blob_file2"):
+        if settings[key]:
+            read_blob(settings[key])
+    return network
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -341,7 +284,9 @@ def _run(node: CameraNode, stop: threading.Event) -> int:
     try:
         status = node.start(stop)
         if status == 0:
-            stop.wait()
+            # In steps: a signal that reached another thread is seen when this one runs.
+            while not stop.wait(_LOOK_S):
+                pass
         return status
     finally:
         executor.shutdown()

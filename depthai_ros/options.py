@@ -38,8 +38,10 @@ class Option:
 #: Group -> its heading, in the order of the documents.
 GROUPS = {
     "device": "Which device",
+    "reconnect": "A device that is lost, or not there yet",
+    "usb": "USB",
     "stream_list": "Streams",
-    "stream": "Rates of single streams",
+    "stream": "Single streams",
     "camera": "Cameras",
     "depth": "Stereo depth",
     "ai": "Neural network",
@@ -50,7 +52,7 @@ GROUPS = {
     "calibration": "Calibration",
     "stereo": "Stereo pair",
     "publish": "Publishing",
-    "sync": "Time",
+    "sync": "Exposures and time",
     "tf": "Frames",
     "diagnostics": "Diagnostics",
     "autostart": "Start",
@@ -69,6 +71,19 @@ CAMERA_INPUTS = (
 #: Encoder settings by the number that Gen1 accepts for them.
 RATE_CONTROL_MODES = ("cbr", "vbr")
 VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
+#: Focus and white balance modes in order of their numbers. Source: docs/wire_format.md#commands
+FOCUS_MODES = ("auto", "macro", "continuous_video", "continuous_picture", "edof")
+WHITE_BALANCES = (
+    "none",
+    "auto",
+    "incandescent",
+    "fluorescent",
+    "warm_fluorescent",
+    "daylight",
+    "cloudy",
+    "twilight",
+    "shade",
+)
 
 _UNUSED = "accepted for Gen1 programs; 1.0 devices do not use it"
 _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
@@ -115,6 +130,66 @@ _CAMERA_OPTIONS = (
     ),
     Option(
         "camera.mono.fps", 30.0, "frame rate of the mono cameras", between(0.1, 120.0), unit="Hz"
+    ),
+)
+
+
+def _exposure_options(camera: str) -> tuple[Option, ...]:
+    """How one camera is exposed; at its default an option sends nothing to the device."""
+    return (
+        Option(
+            f"camera.{camera}.exposure_us",
+            0,
+            "exposure time, at most one frame; 0 = automatic",
+            between(0, 1_000_000),
+            unit="us",
+        ),
+        Option(
+            f"camera.{camera}.iso",
+            400,
+            "sensitivity where exposure_us is set; an automatic exposure chooses its own",
+            between(100, 1600),
+        ),
+        Option(
+            f"camera.{camera}.ae_compensation",
+            0,
+            "makes the automatic exposure brighter or darker; a step is up to the device, "
+            "2 is a lot",
+            between(-10, 10),
+        ),
+        Option(f"camera.{camera}.ae_lock", False, "hold the automatic exposure as it is"),
+        Option(
+            f"camera.{camera}.ae_region",
+            "",
+            'part of the picture that the automatic exposure looks at, "X Y WIDTH HEIGHT"; '
+            "empty = all of it",
+            unit="px",
+        ),
+    )
+
+
+#: Camera controls; the device takes them while it streams. Source: docs/wire_format.md#commands
+_CONTROL_OPTIONS = (
+    Option(
+        "camera.rgb.focus_mode",
+        "continuous_picture",
+        "how the rgb camera focuses; auto and macro focus once for each ~/autofocus_trigger",
+        one_of(*FOCUS_MODES),
+    ),
+    Option(
+        "camera.rgb.lens_position",
+        -1,
+        "focus by hand, from 0 (far) to 255 (near); -1 = as focus_mode says",
+        between(-1, 255),
+    ),
+    Option("camera.rgb.white_balance", "auto", "white balance mode", one_of(*WHITE_BALANCES)),
+    Option("camera.rgb.awb_lock", False, "hold the automatic white balance as it is"),
+    *(option for camera in ("rgb", "left", "right") for option in _exposure_options(camera)),
+    Option(
+        "depth.disparity_confidence",
+        -1,
+        "matches that cost more are left out: 0 (most) to 255 (none); -1 = the device's own",
+        between(-1, 255),
     ),
 )
 
@@ -344,7 +419,54 @@ _NODE_OPTIONS = (
         "device selector: usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, "
         "unix:/PATH or tcp:HOST:PORT",
     ),
-    Option("device.firmware", "", "firmware image (.cmd) for a board on USB"),
+    Option(
+        "device.firmware",
+        "",
+        "firmware for a board on USB: an image (.cmd), or the official Gen1 wheel, which holds one",
+    ),
+    Option(
+        "usb.on_insufficient",
+        "warn",
+        "when the link carries less than the streams need: warn, send all pictures less often "
+        "(reduce), or refuse to start (fail)",
+        one_of("warn", "reduce", "fail"),
+    ),
+    Option(
+        "usb.force_usb2",
+        False,
+        "boot the variant of the firmware that stays at USB 2 speed, for long or poor cables; "
+        "device.firmware has to be the official wheel, which holds both",
+    ),
+    Option(
+        "reconnect.enable",
+        True,
+        "when the device is lost while streaming, try to get it back; false: report an error",
+    ),
+    Option(
+        "reconnect.max_attempts",
+        0,
+        "give up after so many failed attempts in a row; 0 = never",
+        between(0, 1_000_000),
+    ),
+    Option(
+        "reconnect.initial_delay_s",
+        0.5,
+        "pause before the first attempt; each further one is twice as long",
+        between(0.0, 600.0),
+        unit="s",
+    ),
+    Option(
+        "reconnect.max_delay_s",
+        10.0,
+        "longest pause between two attempts",
+        between(0.1, 600.0),
+        unit="s",
+    ),
+    Option(
+        "reconnect.wait_at_start",
+        True,
+        "with autostart, wait for a device that is not there yet; false: end with status 3",
+    ),
     Option(
         "autostart",
         True,
@@ -358,8 +480,25 @@ _NODE_OPTIONS = (
         between(1, 100),
         unit="messages",
     ),
+    *(
+        Option(
+            f"stream.{name}.publish",
+            True,
+            "publish its topics; false is as if nobody had subscribed",
+            live=True,
+        )
+        for name in STREAMS
+    ),
     Option(
         "publish.depth_float", False, "also publish depth/image: 32FC1, metres, NaN = not measured"
+    ),
+    Option(
+        "publish.idle_hold_s",
+        0.0,
+        "have the device stop a stream that nobody has listened to for so long; 0 = never. "
+        "Not known to work with real firmware, see docs/compose.md",
+        between(0.0, 3600.0),
+        unit="s",
     ),
     Option(
         "stereo.right_frame",
@@ -373,6 +512,11 @@ _NODE_OPTIONS = (
         "invent a camera model from the field of view where calibration is missing",
     ),
     Option(
+        "calibration.camera_info_folder",
+        "",
+        "where ~/CAMERA/set_camera_info keeps its files; empty = camera_info in ROS_HOME",
+    ),
+    Option(
         "tf.source",
         "calibration",
         "who publishes the camera frames: this node from the calibration, or somebody else",
@@ -380,6 +524,24 @@ _NODE_OPTIONS = (
     ),
     Option("tf.prefix", "", "first part of all frame names; empty = node name"),
     Option("tf.parent_frame", "", "frame that the camera's base frame is fixed to; empty = none"),
+    Option(
+        "sync.enable",
+        False,
+        "publish what left, right, rectified, depth and disparity show of one exposure together",
+    ),
+    Option(
+        "sync.incomplete",
+        "drop",
+        "what to do with exposures of which a packet was lost",
+        one_of("drop", "publish"),
+    ),
+    Option(
+        "sync.timeout_ms",
+        100.0,
+        "longest wait for the rest of an exposure, from its first packet on",
+        between(1.0, 10_000.0),
+        unit="ms",
+    ),
     Option(
         "sync.stamp_offset_ms",
         0.0,
@@ -439,6 +601,7 @@ _NODE_OPTIONS = (
 OPTIONS: tuple[Option, ...] = (
     *_STREAM_OPTIONS,
     *_CAMERA_OPTIONS,
+    *(replace(option, scope="node", live=True) for option in _CONTROL_OPTIONS),
     *_DEPTH_OPTIONS,
     *_AI_OPTIONS,
     *_TRACKER_OPTIONS,

@@ -14,12 +14,10 @@ from . import _core
 from .config import NetworkConfig, Settings, mono_size, rgb_size
 from .decode import FrameMetadata, as_image, split_packet
 from .errors import DecodeError, LinkError
-from .streams import STREAMS
+from .streams import RARE_STREAMS, STREAMS
 
 #: A running pipeline that sends nothing for this long is taken for dead.
 WATCHDOG_S = 5.0
-#: Streams that speak only when asked to, or about once a second: no proof of life.
-_RARE_STREAMS = frozenset({"jpegout", "meta_d2h"})
 
 
 class _Device(Protocol):
@@ -30,7 +28,11 @@ class _Device(Protocol):
     @property
     def is_connected(self) -> bool: ...
 
-    def close(self) -> None: ...
+    def reset(self) -> None: ...
+
+    def open_data(self, stream: str, queue: _core.PacketQueue) -> None: ...
+
+    def close_data(self, stream: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,19 @@ class Pipeline:
         self._device = device
         self._queue = queue
         self._rejected: dict[str, tuple[int, str]] = {}
-        self._watched = bool(set(streams) - _RARE_STREAMS)
+        self._watched = bool(set(streams) - RARE_STREAMS)  # which are no proof of life
         self._last_packet_s = time.monotonic()
 
     @property
     def preview_size(self) -> tuple[int, int]:
         """(width, height) of the NN input."""
         return self.preview_chw[2], self.preview_chw[1]
+
+    @property
+    def raw_layers(self) -> tuple[dict[str, Any], ...]:
+        """Output layers that nobody decodes: those of the second network, or of a raw first."""
+        decoded = self.network is not None and self.network.output_format == "detection"
+        return self.output_layers[self.first_outputs if decoded else 0 :]
 
     def wait(self, timeout_s: float) -> bool:
         """True when frames are ready, False when the time is over or the pipeline was stopped.
@@ -149,6 +157,17 @@ class Pipeline:
             as_image(data, shape, dtype)
         return Frame(packet.stream, data, metadata, packet.received_ns, packet)
 
+    def pause(self, stream: str) -> None:
+        """Close a stream while the others go on; what is on its way still comes.
+
+        Raises  LinkError
+        """
+        self._device.close_data(stream)
+
+    def resume(self, stream: str) -> None:
+        """Open a stream again. Raises LinkError."""
+        self._device.open_data(stream, self._queue)
+
     def rejected(self) -> dict[str, tuple[int, str]]:
         """By stream: how many bad packets so far, and what was wrong with the last."""
         return dict(self._rejected)
@@ -168,7 +187,7 @@ class Pipeline:
     def close(self) -> None:
         """Stop, and reset the device: there is one pipeline per boot."""
         self.stop()
-        self._device.close()
+        self._device.reset()
 
 
 #: Layout -> (shape, dtype) that frame data must have.

@@ -5,9 +5,10 @@ A `Rig` is made when a pipeline starts and lasts as long as it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .detections import NetworkFacts, Results
 from .diagnostics import Health
 from .pictures import PictureSettings, StereoTables
 from .streams import Stream
+from .tensors import RawOutput
 
 #: The camera whose rays depth, disparity and measured positions belong to.
 DEPTH_CAMERA = "right"
@@ -71,18 +73,21 @@ class Rig:
     """What messages need to know of the camera besides a packet.
 
     `frames` is `frame_ids()`. `stream_frames` names those streams that are stamped with another
-    frame than their camera's. `cameras` has the model of each (CameraInfo topic, camera).
+    frame than their camera's. `cameras` has the model of each (CameraInfo topic, camera); another
+    one that is put there counts from the next picture on.
     """
 
     frames: Mapping[str, str]
     stream_frames: Mapping[str, str]
-    cameras: Mapping[tuple[str, str], CameraModel]
+    cameras: dict[tuple[str, str], CameraModel]
     pictures: PictureSettings
     disparity: DisparityEnds
     network: NetworkFacts
     video_format: str  # of CompressedImage on the video stream; "" = the topic's own
     health: Health
+    sizes: Sizes
     results: Results = field(default_factory=Results)
+    tensors: RawOutput = field(default_factory=RawOutput)
 
     def camera(self, stream: Stream, metadata: FrameMetadata | None) -> str:
         """Camera that the pixels, or the picture behind a result, come from."""
@@ -105,10 +110,14 @@ def make_rig(
     frames: Mapping[str, str],
     health: Health,
     label_topic: str,
+    tensors: Sequence[Mapping[str, Any]] = (),
 ) -> Rig:
-    """Everything that follows from the settings, the calibration and the network."""
+    """Everything that follows from the settings, the calibration and the network.
+
+    `tensors` are the output layers that nobody decodes (Pipeline.raw_layers).
+    """
     nn_cameras = NN_CAMERAS[settings["ai.camera_input"]]
-    cameras = _camera_models(settings, calibration, sizes)
+    cameras = camera_models(settings, calibration, sizes)
     return Rig(
         frames=frames,
         stream_frames=_stream_frames(settings, frames),
@@ -130,6 +139,8 @@ def make_rig(
         ),
         video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
         health=health,
+        sizes=sizes,
+        tensors=RawOutput(tensors),
     )
 
 
@@ -144,7 +155,7 @@ def optical_pose(body_pose: Matrix) -> Matrix:
     return turned
 
 
-def _camera_models(
+def camera_models(
     settings: Settings, calibration: Calibration, sizes: Sizes
 ) -> dict[tuple[str, str], CameraModel]:
     """Model of each (CameraInfo topic, camera)."""

@@ -1,21 +1,28 @@
-"""Declares the options as ROS parameters and reads what the user has given.
+"""Declares the options as ROS parameters, reads what the user has given, and lets it be changed.
 
-The values are checked by `config.validate()` before they are declared, so that a wrong one is told
+The values are checked by `config.validate()` before rclpy sees them, so that a wrong one is told
 in one sentence, wherever it comes from, and an integer serves where a number is wanted.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from .config import BY_KEY, OPTIONS, Option, Settings, defaults, validate
-from .errors import ConfigError
-from .limits import Choice, Range, Value
+from .errors import ConfigError, DepthaiError
+from .limits import Choice, Range, Value, plain
+from .live import LiveOptions
 
 #: Parameters that rclpy itself knows.
 _FOREIGN = ("use_sim_time", "start_type_description_service")
@@ -58,6 +65,75 @@ def check_qos_overrides(node: Node, settings: Settings) -> None:
         node.get_logger().warning(f"{_unknown(name, declared)}; it is ignored")
 
 
+SetParameters = Callable[[Sequence[Parameter[Any]]], SetParametersResult]
+
+
+def set_options(
+    node: Node, live: LiveOptions, parameters: Sequence[Parameter[Any]], store: SetParameters
+) -> SetParametersResult:
+    """Carry out one request, all of it or nothing; the device has taken it when this returns.
+
+    rclpy refuses with "trying to set a read-only parameter" and the like, in an order of its own:
+    it gets what is left to `store`.
+    """
+    try:
+        changes, others = _wanted(node, live.settings, parameters)
+        before = {key: live.settings[key] for key in changes}
+        settings = live.change(changes)
+    except DepthaiError as cause:
+        return SetParametersResult(successful=False, reason=str(cause))
+    changed = [Parameter(key, value=_as_parameter(settings[key])) for key in changes]
+    if parameters and not changed + others:
+        return SetParametersResult(successful=True)
+    result = store(changed + others)
+    if not result.successful:  # one of the others: an option has passed its own checks
+        live.change(before)
+        result.reason = f"{', '.join(row.name for row in others)}: {result.reason}"
+    return result
+
+
+def _wanted(
+    node: Node, settings: Settings, parameters: Sequence[Parameter[Any]]
+) -> tuple[dict[str, Any], list[Parameter[Any]]]:
+    """Live options with their new values, and parameters that are not options.
+
+    Raises  ConfigError for names that nobody knows, and for what cannot change any more
+    """
+    changes: dict[str, Any] = {}
+    others = []
+    problems = []
+    for parameter in parameters:
+        name, value = parameter.name, parameter.value
+        if not node.has_parameter(name):
+            problems.append(_unknown(name, node._parameters))
+        elif name not in BY_KEY:
+            others.append(parameter)
+        elif parameter.type_ == Parameter.Type.NOT_SET:
+            problems.append(f"{name} is an option of this node, it cannot be removed")
+        elif BY_KEY[name].live:
+            changes[name] = value
+        elif not _equals(settings, name, value):
+            problems.append(_frozen(name, settings[name]))
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return changes, others
+
+
+def _equals(settings: Settings, key: str, value: Any) -> bool:
+    """A whole parameter file may be loaded while the node runs, if nothing static differs."""
+    try:
+        return bool(validate({**settings, key: value})[key] == settings[key])
+    except ConfigError:
+        return False
+
+
+def _frozen(key: str, value: Value) -> str:
+    return (
+        f"{key} is read when the node starts and stays {plain(value) or 'empty'} until it ends: "
+        "set it in the parameter file, the launch file or with -p, and start the node again"
+    )
+
+
 def _given(node: Node) -> dict[str, Any]:
     # rclpy has no public way to see overrides of parameters that nobody declared.
     return {
@@ -86,7 +162,9 @@ def _as_parameter(value: Value) -> bool | int | float | str | list[str]:
 
 def _descriptor(option: Option) -> ParameterDescriptor:
     unit = f" [{option.unit}]" if option.unit else ""
-    descriptor = ParameterDescriptor(description=f"{option.meaning}{unit}", read_only=True)
+    descriptor = ParameterDescriptor(
+        description=f"{option.meaning}{unit}", read_only=not option.live
+    )
     if isinstance(option.limits, Choice):
         descriptor.additional_constraints = str(option.limits)
     elif isinstance(option.limits, Range):

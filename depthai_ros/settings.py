@@ -7,6 +7,7 @@ errors. Settings that come from a Gen1 program (`gen1_config.py`) follow Gen1's 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -40,6 +41,8 @@ RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
 #: Height of the picture -> the sensor's highest frame rate.
 _MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
 _RGB_FPS = {1080: 118.0, 2160: 42.0}
+#: Camera -> the group of options that has its resolution and its rate.
+_SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
 
 
 class Settings(Mapping[str, Any]):
@@ -89,7 +92,8 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
         try:
             checked[key] = _checked(_option(key), value, dialect)
         except ConfigError as problem:
-            problems.append(problem)
+            # Its traceback would keep this call, and all that its callers hold, until gc runs.
+            problems.append(problem.with_traceback(None))
     if not problems:
         rules = _GEN1_RULES if dialect == "gen1" else _RULES
         problems = [ConfigError(text) for rule in rules if (text := rule(checked))]
@@ -175,6 +179,12 @@ def _known_streams(values: _Values) -> str:
     return f"stream_list has {unknown[0]!r}, known streams are {', '.join(STREAMS)}"
 
 
+def _some_stream(values: _Values) -> str:
+    if values["stream_list"]:
+        return ""
+    return f"stream_list is empty, must name at least one of {', '.join(STREAMS)}"
+
+
 def _exceeds(key: str, other: str) -> _Rule:
     def rule(values: _Values) -> str:
         value, limit = values[key], values[other]
@@ -222,6 +232,54 @@ def _highest_fps(camera: str, limits: Mapping[int, float]) -> _Rule:
     return rule
 
 
+def _exposure_fits(camera: str) -> _Rule:
+    """An exposure lasts at most one frame."""
+    key, rate = f"camera.{camera}.exposure_us", f"camera.{_SENSORS[camera]}.fps"
+
+    def rule(values: _Values) -> str:
+        limit = frame_duration_us(values, camera)
+        if values[key] <= limit:
+            return ""
+        fps = plain(values[rate])
+        return f"{key} is {values[key]}, must be at most {limit}: {rate} is {fps}"
+
+    return rule
+
+
+def _region_fits(camera: str) -> _Rule:
+    key = f"camera.{camera}.ae_region"
+
+    def rule(values: _Values) -> str:
+        text = values[key]
+        found = re.fullmatch(r"(\d{1,4}) (\d{1,4}) (\d{1,4}) (\d{1,4})", text, re.ASCII)
+        if not text:
+            return ""
+        if not found:
+            return f"{key} is {text!r}, must be four numbers: X Y WIDTH HEIGHT"
+        x0, y0, width, height = map(int, found.groups())
+        size = picture_size(values, camera)
+        if width and height and x0 + width <= size[0] and y0 + height <= size[1]:
+            return ""
+        return f"{key} is {text!r}, must lie in the picture of {size[0]}x{size[1]} pixels"
+
+    return rule
+
+
+def _one_rate(values: _Values) -> str:
+    """Pictures of one exposure come together only if no stream leaves out some of them."""
+    camera_fps = values["camera.mono.fps"]
+    rates = {
+        f"stream.{name}.max_fps": values[f"stream.{name}.max_fps"]
+        for name in _streams(values)
+        if STREAMS[name].camera in ("left", "right")
+    }
+    in_effect = {min(rate or camera_fps, camera_fps) for rate in rates.values()}
+    if not values["sync.enable"] or len(in_effect) < 2:
+        return ""
+    found = ", ".join(f"{key} is {plain(rate)}" for key, rate in rates.items())
+    return f"sync.enable is set, it needs one rate for all pictures of the mono cameras: {found}"
+
+
 def _clear_or_store(values: _Values) -> str:
     if values["board_config.clear_eeprom"] and values["board_config.store_to_eeprom"]:
         return "board_config.clear_eeprom and board_config.store_to_eeprom exclude each other"
@@ -231,6 +289,7 @@ def _clear_or_store(values: _Values) -> str:
 _GEN1_RULES: tuple[_Rule, ...] = (_known_streams, _exceeds("ai.shaves", "ai.cmx_slices"))
 _RULES: tuple[_Rule, ...] = (
     *_GEN1_RULES,
+    _some_stream,
     _stream_needs("metaout", "ai.blob_file"),
     _stream_needs("object_tracker", "ai.blob_file"),
     _needs("ai.blob_file2", "ai.blob_file"),
@@ -238,10 +297,13 @@ _RULES: tuple[_Rule, ...] = (
     _needs("board_config.store_to_eeprom", "depth.calibration_file"),
     _needs("board_config.override_eeprom", "depth.calibration_file"),
     _clear_or_store,
+    _one_rate,
     _mono_width,
     _highest_fps("mono", _MONO_FPS),
     _highest_fps("rgb", _RGB_FPS),
     _exceeds("diagnostics.temp_warn_c", "diagnostics.temp_error_c"),
+    _exceeds("reconnect.initial_delay_s", "reconnect.max_delay_s"),
+    *(rule(camera) for rule in (_exposure_fits, _region_fits) for camera in _SENSORS),
 )
 
 
@@ -274,13 +336,36 @@ def wire_streams(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in STREAMS if name in wanted)
 
 
-def mono_size(settings: Settings) -> tuple[int, int]:
+def streams_fed_by(settings: Settings, wire_stream: str) -> tuple[str, ...]:
+    """Streams that the user wants and that are made from this wire stream."""
+    derived = derived_streams(settings)
+    return tuple(name for name in _streams(settings) if derived.get(name, name) == wire_stream)
+
+
+def wire_rate_limit(settings: Settings, wire_stream: str) -> float:
+    """Highest rate of a wire stream, Hz: what the fastest stream needs that it feeds; 0 = none."""
+    users = streams_fed_by(settings, wire_stream)
+    limits: list[float] = [settings[f"stream.{user}.max_fps"] for user in users]
+    return max(limits) if limits and min(limits) > 0 else 0.0
+
+
+def mono_size(settings: Mapping[str, Any]) -> tuple[int, int]:
     """(width, height) of the mono pictures, px."""
     height = settings["camera.mono.resolution_h"]
     return settings["camera.mono.resolution_w"] or MONO_WIDTHS[height], height
 
 
-def rgb_size(settings: Settings) -> tuple[int, int]:
+def rgb_size(settings: Mapping[str, Any]) -> tuple[int, int]:
     """(width, height) of the colour picture, px."""
     height = settings["camera.rgb.resolution_h"]
     return RGB_WIDTHS[height], height
+
+
+def picture_size(settings: Mapping[str, Any], camera: str) -> tuple[int, int]:
+    """(width, height) of the pictures of "rgb", "left" or "right", px."""
+    return rgb_size(settings) if camera == "rgb" else mono_size(settings)
+
+
+def frame_duration_us(settings: Mapping[str, Any], camera: str) -> int:
+    """Time from one frame of a camera to the next, in whole microseconds."""
+    return int(1e6 / settings[f"camera.{_SENSORS[camera]}.fps"])

@@ -51,6 +51,18 @@ class StereoModel:
         rotation: Matrix = self.r2 @ self.rotation @ self.r1.T
         return rotation, self.r2 @ self.translation_m
 
+    def floats(self, rgb: tuple[Matrix, Matrix] | None) -> list[float]:
+        """What `from_rotations()` reads, in the order of `calibration_file.FIELDS`.
+
+        `rgb` are intrinsics and distortion of the rgb camera; nobody reads its pose.
+        """
+        m3, d3 = rgb or (np.zeros((3, 3)), np.zeros(14))
+        parts = (
+            *(self.r1, self.r2, self.m1, self.m2, self.rotation, self.translation_m * _CM_PER_M),
+            *(m3, np.zeros((3, 3)), np.zeros(3), self.d1, self.d2, d3),
+        )
+        return [float(number) for part in parts for number in part.ravel()]
+
     def intrinsics(self, size: tuple[int, int], *, center_crop: bool) -> tuple[Matrix, Matrix]:
         """Intrinsics of left and right for a mono picture of this size."""
         return adapt(self.m1, size, center_crop), adapt(self.m2, size, center_crop)

@@ -18,6 +18,7 @@ class Topic:
     message: str  # key into messages.BUILDERS
     encoding: str = ""  # of an Image; format of a CompressedImage
     option: str = ""  # published only if this option is true
+    network: str = ""  # and only if the networks deliver "detections" or raw "tensors"
     camera_info: str = ""  # sibling CameraInfo topic, "" = none
     latched: bool = False
 
@@ -136,10 +137,16 @@ STREAMS: dict[str, Stream] = {
             4 << 20,
             "bitstream",
             (
-                Topic("nn/detections", "detections_2d"),
-                Topic("nn/spatial_detections", "detections_3d", option="ai.calc_dist_to_bb"),
-                Topic("nn/label_info", "label_info", latched=True),
-                Topic("nn/vision_info", "vision_info", latched=True),
+                Topic("nn/detections", "detections_2d", network="detections"),
+                Topic(
+                    "nn/spatial_detections",
+                    "detections_3d",
+                    option="ai.calc_dist_to_bb",
+                    network="detections",
+                ),
+                Topic("nn/label_info", "label_info", network="detections", latched=True),
+                Topic("nn/vision_info", "vision_info", network="detections", latched=True),
+                Topic("nn/tensors", "tensors", network="tensors"),
             ),
         ),
         Stream(
@@ -220,6 +227,9 @@ STREAMS: dict[str, Stream] = {
 
 #: Streams that a 1.0 device announces, in its own order.
 WIRE_STREAMS = tuple(name for name in STREAMS if name != "disparity_color")
+
+#: Streams that speak only when asked to, or about once a second.
+RARE_STREAMS = frozenset({"jpegout", "meta_d2h"})
 
 #: Names that older Gen1 programs use.
 ALIASES = {

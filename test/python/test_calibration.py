@@ -132,6 +132,7 @@ def test_missing_or_singular_numbers_of_layout_4_count_as_none():
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.complaint(8)
 def test_undistorted_and_rectified_pixels_equal_the_projection(size):
     """K, D lead from a point to the raw pixel, R and P from there to where P projects the point."""
     found = calibration.from_eeprom(distorted(), DEFAULTS)
@@ -171,6 +172,7 @@ def test_each_raw_camera_has_its_own_numbers():
         assert model.d.tolist() == d
 
 
+@pytest.mark.complaint(8)
 def test_baseline_is_in_metres():
     right = calibration.from_eeprom(document(), DEFAULTS).camera("right", (1280, 720))
     assert right.p[0, 0] == pytest.approx(883.15, abs=0.01)
@@ -240,6 +242,7 @@ def test_depth_camera_has_neither_distortion_nor_baseline(size):
     assert (model.d.tolist(), model.r.tolist()) == ([0.0] * 5, np.eye(3).tolist())
 
 
+@pytest.mark.complaint(8)
 def test_window_and_resize_move_the_baseline_along():
     right = calibration.from_eeprom(document(), DEFAULTS).camera("right", (1280, 720))
     part = right.window(100, 50, 640, 360).resized(1280, 360)
@@ -327,6 +330,7 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize(("changes", "found", "expected"), CONTRADICTIONS)
+@pytest.mark.complaint(8)
 def test_baseline_of_wrong_sign_or_unit_is_an_error(changes, found, expected):
     with pytest.raises(ConfigError) as caught:
         calibration.from_eeprom(document(5, **changes), DEFAULTS)

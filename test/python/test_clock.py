@@ -59,6 +59,7 @@ RUNS = [(0, 0, 0.01), (0, 20, 1), (50, 5, 1), (-50, 5, 1), (150, 20, 1.5), (-400
 
 
 @pytest.mark.parametrize(("ppm", "jitter_ms", "error_ms"), RUNS)
+@pytest.mark.complaint(16)
 def test_capture_time_is_found_but_for_the_shortest_delay(ppm, jitter_ms, error_ms):
     world, clock = World(ppm=ppm, jitter_ns=jitter_ms * MS), DeviceClock()
     captured_ns = run(world, clock, 60)
@@ -135,6 +136,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("step_s", "named", "jumps"), STEPS)
+@pytest.mark.complaint(16)
 def test_step_of_the_devices_clock_starts_a_new_estimate(step_s, named, jumps):
     world, clock = World(), DeviceClock()
     stream = "left" if named else ""
@@ -242,6 +244,7 @@ class Session:
             assert all(a < b for a, b in itertools.pairwise(values)), name
 
 
+@pytest.mark.complaint(17)
 def test_packets_of_one_exposure_have_identical_stamps():
     session = Session(World(ppm=60))
     session.stream(20)
@@ -272,6 +275,7 @@ def test_constant_offset_moves_every_stamp():
             assert b - a == -12.5 * MS
 
 
+@pytest.mark.complaint(16)
 def test_stamps_increase_through_a_reboot_of_the_device():
     world = World()
     session = Session(world)
@@ -293,6 +297,7 @@ def test_stamps_increase_when_the_clock_jumps_without_a_pause():
     session.assert_increasing()
 
 
+@pytest.mark.complaint(16)
 def test_stamps_follow_ros_time_when_it_is_set_back():
     world = World()
     session = Session(world)
@@ -373,6 +378,7 @@ def test_hostile_device_time_spoils_only_its_own_packet():
     session.assert_increasing()
 
 
+@pytest.mark.complaint(16)
 def test_stamps_never_lie_in_the_future():
     world = World(ppm=-200, jitter_ns=30 * MS)
     source = StampSource(read_clocks=world.clocks)

@@ -46,6 +46,12 @@ REFUSED = [
     ({"ai.labels": "person"}, "ai.labels is 'person' (str), must be a list of texts"),
     ({"ai.labels": ["person", 5]}, "ai.labels is ['person', 5] (list), must be a list of texts"),
     ({"stream_list": ["dept"]}, f"stream_list has 'dept', known streams are {', '.join(STREAMS)}"),
+    ({"stream_list": [""]},
+     f"stream_list is empty, must name at least one of {', '.join(STREAMS)}"),
+    ({"stream_list": ["left", "disparity", "color"], "sync.enable": True,
+      "stream.disparity.max_fps": 10.0},
+     ("sync.enable is set, it needs one rate for all pictures of the mono cameras: "
+      "stream.left.max_fps is 0, stream.disparity.max_fps is 10")),
     ({"stream_list": ["metaout"]}, "stream_list has metaout, it needs ai.blob_file"),
     ({"stream_list": ["object_tracker"]}, "stream_list has object_tracker, it needs ai.blob_file"),
     ({"ai.calc_dist_to_bb": True}, "ai.calc_dist_to_bb is set, it needs ai.blob_file"),
@@ -87,7 +93,6 @@ ACCEPTED = [
     ("ai.labels", [], ()),
     ("ai.labels", ["person", ""], ("person", "")),
     ("stream_list", ["depth_raw"], ("depth_raw",)),
-    ("stream_list", [""], ()),
     ("depth.warp_rectify.edge_fill_color", 255, 255),
 ]
 
@@ -97,6 +102,11 @@ def test_accepted_setting_is_read_in_the_type_of_its_default(key, value, read):
     found = config.validate({key: value})[key]
     assert found == read
     assert type(found) is type(config.BY_KEY[key].default)
+
+
+def test_limits_at_and_above_the_cameras_rate_are_one_rate():
+    values = {"stream.left.max_fps": 30.0, "stream.right.max_fps": 60.0}
+    assert config.validate({"sync.enable": True, **values})["sync.enable"]
 
 
 def test_wrong_types_can_be_told_from_wrong_values():

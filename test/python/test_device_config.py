@@ -45,7 +45,14 @@ def test_depth_and_disparity_are_never_both_asked_for(wanted, distances, wire, d
     assert config.derived_streams(settings) == derived
     network = DETECTING if distances else None
     document = config.device_config(settings, network=network)
-    assert [entry["name"] for entry in document["_pipeline"]["_streams"]] == list(wire)
+    assert {entry["name"] for entry in document["_pipeline"]["_streams"]} == set(wire)
+
+
+def test_device_is_told_the_streams_in_the_order_of_the_list():
+    settings = config.validate({"stream_list": ["right", "disparity_color", "left"]})
+    document = config.device_config(settings)
+    names = [entry["name"] for entry in document["_pipeline"]["_streams"]]
+    assert names == ["right", "disparity", "left"]
 
 
 def test_all_streams_together_are_asked_for_in_the_devices_order():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import rclpy
+from board_parts import Board
 from node_parts import ROOT, Listener, NodeProcess, StartNode
 from recording_parts import Recording, record
 
@@ -38,6 +40,14 @@ def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNode]:
     for node in nodes:
         node.kill()
         print(node.output)  # pytest shows it if the test failed
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    """A virtual device in a process of its own, not plugged in yet."""
+    board = Board(tmp_path)
+    yield board
+    board.unplug()
 
 
 @pytest.fixture

@@ -130,9 +130,9 @@ class Listener:
 
     def __init__(self, name: str = "oak", keep: int = 30) -> None:
         self._prefix = f"/{name}"
-        self._node = Node("listener", namespace=f"/test_{time.monotonic_ns()}")
+        self.node = Node("listener", namespace=f"/test_{time.monotonic_ns()}")
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._types: dict[str, Any] = {}
         self._raw: dict[str, deque[bytes]] = {}
         self._subscriptions: dict[str, Any] = {}
@@ -140,23 +140,25 @@ class Listener:
 
     def close(self) -> None:
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
 
     def full_name(self, topic: str) -> str:
         return topic if topic.startswith("/") else f"{self._prefix}/{topic}"
 
-    def subscribe(self, message_type: Any, topic: str, *, latched: bool = False) -> None:
+    def subscribe(
+        self, message_type: Any, topic: str, *, latched: bool = False, keep: int = 0
+    ) -> None:
         """Serialised messages are kept: making Python objects of them is for who looks at one."""
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
         profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
         self._types[topic] = message_type
-        kept = self._raw[topic] = deque(maxlen=self._keep)
-        self._subscriptions[topic] = self._node.create_subscription(
+        kept = self._raw[topic] = deque(maxlen=keep or self._keep)
+        self._subscriptions[topic] = self.node.create_subscription(
             message_type, self.full_name(topic), lambda raw: kept.append(raw), profile, raw=True
         )
 
     def unsubscribe(self, topic: str) -> None:
-        self._node.destroy_subscription(self._subscriptions.pop(topic))
+        self.node.destroy_subscription(self._subscriptions.pop(topic))
         del self._raw[topic], self._types[topic]
 
     def messages(self, topic: str) -> list[Any]:
@@ -192,11 +194,11 @@ class Listener:
         return message
 
     def call(self, service_type: Any, service: str, request: Any) -> Any:
-        client = self._node.create_client(service_type, self.full_name(service))
+        client = self.node.create_client(service_type, self.full_name(service))
         self.wait_until(client.service_is_ready, f"service {service}")
         future = client.call_async(request)
         self.wait_until(future.done, f"an answer of {service}")
-        self._node.destroy_client(client)
+        self.node.destroy_client(client)
         return future.result()
 
     def change_state(self, transition: int) -> bool:
@@ -206,10 +208,24 @@ class Listener:
     def state(self) -> str:
         return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
 
+    def offered(self, topic: str) -> QoSProfile:
+        """The quality of service that the publisher of a topic offers."""
+        (endpoint,) = self.node.get_publishers_info_by_topic(self.full_name(topic))
+        profile: QoSProfile = endpoint.qos_profile
+        return profile
+
+    def services(self) -> dict[str, str]:
+        """Services below the node's name, with their types."""
+        return {
+            name.removeprefix(f"{self._prefix}/"): types[0]
+            for name, types in self.node.get_service_names_and_types()
+            if name.startswith(f"{self._prefix}/")
+        }
+
     def topics(self) -> set[str]:
         """Topics that somebody publishes below the node's name."""
         return {
             name.removeprefix(f"{self._prefix}/")
-            for name, _ in self._node.get_topic_names_and_types()
-            if name.startswith(f"{self._prefix}/") and self._node.count_publishers(name)
+            for name, _ in self.node.get_topic_names_and_types()
+            if name.startswith(f"{self._prefix}/") and self.node.count_publishers(name)
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +37,18 @@ def make_test_rig(
     *,
     eeprom: int = 5,
     nn_to_depth: dict[str, int] | None = None,
+    tensors: Sequence[Mapping[str, Any]] | None = None,
 ) -> Rig:
+    """`tensors`: the layers of a network that nobody decodes, instead of a detector."""
     settings = validate({**SMALL, **(values or {})})
     health = Health("oak", settings)
     health.meters = make_meters(settings, started_ns=0)
-    network = NetworkConfig("detection", labels=LABELS, confidence_threshold=0.25)
+    output_format: Literal["raw", "detection"] = "detection" if tensors is None else "raw"
+    network = NetworkConfig(output_format, labels=LABELS, confidence_threshold=0.25)
     sizes = Sizes(mono_size(settings), rgb_size(settings), PREVIEW_SIZE, nn_to_depth or {})
     calibration = make_calibration(settings, eeprom)
-    frames = frame_ids("oak")
-    return make_rig(settings, calibration, network, sizes, frames, health, "/oak/nn/label_info")
+    frames, topic = frame_ids("oak"), "/oak/nn/label_info"
+    return make_rig(settings, calibration, network, sizes, frames, health, topic, tensors or ())
 
 
 def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameMetadata:

@@ -14,6 +14,7 @@ from depthai_ros.messages import camera_info, static_transforms
 from depthai_ros.rig import frame_ids
 
 
+@pytest.mark.complaint(8)
 def test_camera_info_of_a_picture_is_in_the_units_of_ros() -> None:
     rig = make_test_rig()
     left, right, depth = (
@@ -32,6 +33,7 @@ def test_camera_info_of_a_picture_is_in_the_units_of_ros() -> None:
     assert left.header.frame_id == "frame"
 
 
+@pytest.mark.complaint(8)
 def test_camera_info_without_calibration_is_zero() -> None:
     rig = make_test_rig(eeprom=-1)
     for (topic, _), model in rig.cameras.items():
@@ -84,6 +86,7 @@ def test_point_straight_ahead_of_each_camera_is_in_front_of_the_base(
         np.testing.assert_allclose((pose @ [*optical, 1])[:3], body, atol=1e-6)
 
 
+@pytest.mark.complaint(11)
 def test_optical_frame_hangs_below_its_body_frame_with_the_turn_of_rep_103() -> None:
     poses = make_calibration(validate(SMALL)).poses()
     message = static_transforms(frame_ids("oak"), poses, "", STAMP_NS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +12,17 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from depthai_ros.config import validate
 from depthai_ros.diagnostics import (
+    STATES,
     CalibrationFacts,
     ClockFacts,
     DeviceFacts,
     Health,
+    LinkFacts,
     StreamMeter,
     make_meters,
 )
 from depthai_ros.msg import DeviceStatus
+from depthai_ros.sync import Tally
 
 MS = 1_000_000
 S = 1000 * MS
@@ -140,12 +144,16 @@ LEVELS: list[tuple[dict[str, Any], str, bytes, str]] = [
     ({"calibration": CalibrationFacts("file", 0.075, 883.0)}, "calibration", OK, "file"),
     ({"calibration": CalibrationFacts("nominal", 0.075, 883.0)}, "calibration", OK, "invented"),
     ({"calibration": CalibrationFacts("none")}, "calibration", WARN, "none"),
+    ({"link": LinkFacts(30.0, 29.0, 38.0)}, "usb link", OK, "30.0 MB/s are planned"),
+    ({"link": LinkFacts(30.0, 29.0, math.nan)}, "usb link", OK, "30.0 MB/s are planned"),
+    ({"link": LinkFacts(40.0, 37.0, 38.0)}, "usb link", WARN, "carries 38"),
     ({}, "stream left", ERROR, "no frame for 10.0 s"),
     ({}, "stream meta_d2h", OK, "0.0 fps"),
 ]
 
 
 @pytest.mark.parametrize("case", LEVELS, ids=lambda case: f"{case[1]} {case[3]}")
+@pytest.mark.complaint(24)
 def test_level_follows_what_is_known(case: Any) -> None:
     values, component, level, words = case
     found = status(make_health(**values), component)
@@ -161,6 +169,7 @@ RATES = [
 
 
 @pytest.mark.parametrize("case", RATES, ids=lambda case: case[3])
+@pytest.mark.complaint(24)
 def test_slow_or_lossy_stream_is_a_warning(case: Any) -> None:
     sequences, period_ms, level, words = case
     health = make_health()
@@ -175,6 +184,22 @@ def test_values_are_plain_numbers_as_text() -> None:
     assert values == {"offset_s": "1.25", "drift_ppm": "20.5", "jumps": "0", "jitter_ms": "0.5"}
     left = {pair.key: pair.value for pair in status(health, "stream left").values}
     assert left["rejected"] == "3"
+
+
+def test_every_status_and_value_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/diagnostics.md").read_text("utf-8")
+    health = make_health(
+        clock=ClockFacts(1.0, 0.0, 0, 0.5),
+        calibration=CalibrationFacts(),
+        link=LinkFacts(30.0, 29.0, 38.0),
+        sync={"NAME": Tally()},
+        namesake="another",
+    )
+    statuses = health.diagnostics(Time(), 10 * S, {}).status
+    components = {row.name.removeprefix("oak: ").replace("left", "NAME") for row in statuses}
+    words = components - {"stream meta_d2h"} | {pair.key for row in statuses for pair in row.values}
+    words |= {word for _, word, _ in STATES.values()}
+    assert [word for word in sorted(words) if f"`{word}`" not in text] == []
 
 
 def test_unknown_device_has_only_its_own_status() -> None:

@@ -178,6 +178,7 @@ def scene_time_s(
     return around_s
 
 
+@pytest.mark.complaint(21)
 def test_detections_are_the_objects_of_the_scene_in_pixels_and_metres(
     scene: SyntheticScene, recording: Recording
 ) -> None:

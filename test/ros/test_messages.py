@@ -144,6 +144,7 @@ def test_preview_is_upright_whatever_the_network_sees(
 
 
 @pytest.mark.parametrize("stream", ["left", "right", "disparity"])
+@pytest.mark.complaint(5)
 def test_grey_picture_stays_in_the_buffer_that_came_from_the_device(stream: str) -> None:
     rig = make_test_rig()
     picture = make_picture(rig, stream, GREY)
@@ -202,6 +203,7 @@ def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step
 
 
 @pytest.mark.parametrize("stream", ["disparity", "depth"])
+@pytest.mark.complaint(9)
 def test_disparity_image_says_what_its_pixels_mean(stream: str) -> None:
     rig = make_test_rig()
     sent = DEPTH if stream == "depth" else BYTES_96
@@ -231,6 +233,7 @@ JPEG = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
         ("video", "rgb/image_raw/compressed"),
     ],
 )
+@pytest.mark.complaint(20)
 def test_jpeg_passes_through_byte_by_byte(stream: str, topic: str) -> None:
     rig = make_test_rig({"video_config.profile": "mjpeg"})
     message: CompressedImage = build_message(rig, topic, make_picture(rig, stream, JPEG))

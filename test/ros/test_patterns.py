@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from node_parts import Listener, NodeProcess
-from numpy.typing import NDArray
+from pattern_parts import COLOR, FORMULAS
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depthai_ros.decode import disparity_color_table
-
-MONO, COLOR, PREVIEW = (640, 400), (1920, 1080), (300, 300)
 #: Everything that does not need a network, disparity on the wire. Rectified pictures come upright
 #: and disparity mirrored from the device.
 PARAMETERS = {
@@ -54,6 +50,7 @@ def stream_values(listener: Listener, stream: str) -> dict[str, float]:
     return {pair.key: float(pair.value) for pair in rows[f"oak: stream {stream}"].values}
 
 
+@pytest.mark.complaint(6)
 def test_nothing_is_made_or_sent_without_a_subscriber(
     node: NodeProcess, listener: Listener
 ) -> None:
@@ -95,6 +92,7 @@ def test_camera_info_comes_without_its_picture_and_once_for_two_pictures(
         assert len(set(stamps)) == len(stamps)
 
 
+@pytest.mark.complaint(18)
 def test_subscriber_whose_qos_does_not_fit_is_told_what_to_change(
     node: NodeProcess, listener: Listener
 ) -> None:
@@ -102,56 +100,6 @@ def test_subscriber_whose_qos_does_not_fit_is_told_what_to_change(
     node.wait_for_output("set qos_overrides./oak/left/image_raw.publisher")
     line = next(row for row in node.output.splitlines() if "qos_overrides" in row)
     assert "/oak/left/image_raw: a subscriber gets nothing, it asks for another DURABILITY" in line
-
-
-def ramp(size: tuple[int, int], first: int, modulus: int) -> NDArray[np.int64]:
-    """(x + 2 y + first) modulo something: the formula of virtual/pattern.py."""
-    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
-    return np.asarray((x + 2 * y + first) % modulus)
-
-
-def grey(picture: NDArray[Any]) -> NDArray[Any]:
-    return ramp(MONO, int(picture[0, 0]), 256)
-
-
-def preview(picture: NDArray[Any]) -> NDArray[Any]:
-    planes = [ramp(PREVIEW, int(picture[0, 0, channel]), 256) for channel in range(3)]
-    # Blue first: the planes are 64 apart, in this order.
-    assert (np.diff(picture[0, 0].astype(int)) % 256 == 64).all()
-    return np.stack(planes, axis=-1)
-
-
-def disparity(picture: NDArray[Any]) -> NDArray[Any]:
-    """Sent mirrored, shown upright: the formula runs from right to left."""
-    return 1 + ramp(MONO, int(picture[0, -1]) - 1, 95)[:, ::-1]
-
-
-def colored(picture: NDArray[Any]) -> NDArray[Any]:
-    table = disparity_color_table()
-    first = (table == picture[0, -1]).all(axis=1).argmax()
-    return table[1 + ramp(MONO, int(first) - 1, 95)[:, ::-1]]
-
-
-def color(picture: NDArray[Any]) -> NDArray[Any]:
-    """Grey I420 through OpenCV's own conversion, from the sequence that fits the first row."""
-    luma = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 2, axis=1)
-    planes = np.vstack([luma, np.full((128, 2), 128, np.uint8)])
-    shown = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)[:, 0]
-    rows = (ramp((COLOR[0], 1), first, 256)[0] for first in range(256))
-    first = next(n for n, row in enumerate(rows) if (shown[row] == picture[0]).all())
-    return np.asarray(shown[ramp(COLOR, first, 256)])
-
-
-FORMULAS = [
-    ("left/image_raw", MONO, grey),
-    ("right/image_raw", MONO, grey),
-    ("left/image_rect", MONO, grey),
-    ("right/image_rect", MONO, grey),
-    ("disparity/image_raw", MONO, disparity),
-    ("disparity_color/image_raw", MONO, colored),
-    ("rgb/preview/image_raw", PREVIEW, preview),
-    ("rgb/image_raw", COLOR, color),
-]
 
 
 def test_every_pixel_arrives_as_the_formula_says(node: NodeProcess, listener: Listener) -> None:

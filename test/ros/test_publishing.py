@@ -71,6 +71,7 @@ PROFILES = {
 }
 
 
+@pytest.mark.complaint(18)
 def test_publishers_are_reliable_and_as_deep_as_asked(node: Node) -> None:
     wanted = {"stream_list": list(STREAMS), "publish.depth_float": True, "publish.queue_depth": 7}
     outlets = make_outlets(node, {**wanted, **NETWORK})

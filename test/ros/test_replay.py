@@ -51,6 +51,7 @@ def placed(view: View, truth: NDArray[np.uint8]) -> tuple[float, int, int]:
     return placement.scale, *placement.offset((truth.shape[1], truth.shape[0]))
 
 
+@pytest.mark.complaint(25)
 def test_published_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     start_node: StartNode,
 ) -> None:
@@ -76,6 +77,7 @@ def test_published_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     assert measured > 0.8
 
 
+@pytest.mark.complaint(25)
 def test_people_of_a_real_video_are_published(start_node: StartNode) -> None:
     with listening(start_node, f"video={SAMPLES}/vtest.avi") as listener:
         listener.subscribe(Detection2DArray, "nn/detections")

@@ -50,6 +50,7 @@ BOXES = [
 
 
 @pytest.mark.parametrize(("box", "expected"), BOXES)
+@pytest.mark.complaint(21)
 def test_detection_box_is_in_pixels_of_the_preview_picture(box: Any, expected: Any) -> None:
     message: Detection2DArray = build_detections(detection(box))
     found = [
@@ -100,12 +101,14 @@ def test_detection_carries_header_score_and_class_name() -> None:
         ({"ai.labels": ["zero", "one"]}, 1, "one"),
     ],
 )
+@pytest.mark.complaint(21)
 def test_class_id_is_the_name_or_the_number(values: Any, label: int, expected: str) -> None:
     message = build_detections(detection((0, 0, 1, 1), label=label), **values)
     assert message.detections[0].results[0].hypothesis.class_id == expected
 
 
 @pytest.mark.parametrize("position", [(0.4, 0.0, 2.0), (0.0, 0.3, 2.0), (0.0, 0.0, 3.0)])
+@pytest.mark.complaint(21)
 def test_position_is_metric_in_the_right_cameras_optical_axes(
     position: tuple[float, float, float],
 ) -> None:

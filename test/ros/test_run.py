@@ -81,6 +81,7 @@ def domain() -> str:
     return os.environ["ROS_DOMAIN_ID"]
 
 
+@pytest.mark.complaint(25)
 def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
     start: Start, tmp_path: Path, domain: str
 ) -> None:

@@ -39,6 +39,7 @@ def test_every_announced_topic_is_one_that_the_configuration_asks_for(
 
 
 @pytest.mark.parametrize("topic", PICTURES)
+@pytest.mark.complaint(19)
 def test_picture_has_its_encoding_frame_and_size(topic: str, recording: Recording) -> None:
     _, frame, encoding, size = PICTURES[topic]
     for message in recording[topic]:
@@ -56,6 +57,7 @@ def test_result_has_its_frame(topic: str, recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("topic", INFOS)
+@pytest.mark.complaint(8)
 def test_camera_info_has_stamp_frame_and_size_of_its_picture(
     topic: str, recording: Recording
 ) -> None:
@@ -68,6 +70,7 @@ def test_camera_info_has_stamp_frame_and_size_of_its_picture(
         assert (infos[stamp].width, infos[stamp].height) == (picture.width, picture.height)
 
 
+@pytest.mark.complaint(17)
 def test_everything_of_one_exposure_has_one_stamp(recording: Recording) -> None:
     assert len(in_common(recording, *MONO_TOPICS)) >= ENOUGH // 2
     assert len(in_common(recording, "rgb/image_raw", "rgb/preview/image_raw", *RESULTS)) >= (
@@ -76,6 +79,7 @@ def test_everything_of_one_exposure_has_one_stamp(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("topic", [*PICTURES, *INFOS, *RESULTS])
+@pytest.mark.complaint(16)
 def test_stamps_of_a_topic_increase(topic: str, recording: Recording) -> None:
     stamps = [stamp_ns(message) for message in recording[topic]]
     assert all(early < late for early, late in pairwise(stamps))
@@ -84,6 +88,7 @@ def test_stamps_of_a_topic_increase(topic: str, recording: Recording) -> None:
 # -- stereo
 
 
+@pytest.mark.complaint(9)
 def test_depth_is_focal_length_times_baseline_over_disparity(recording: Recording) -> None:
     depths, disparities = (by_stamp(recording[name]) for name in ("depth/image_raw", "disparity"))
     for stamp in in_common(recording, "depth/image_raw", "disparity"):
@@ -106,6 +111,7 @@ def test_raw_disparity_is_the_disparity_image(recording: Recording) -> None:
         np.testing.assert_array_equal(pixels(raw[stamp])[valid], disparity[valid])
 
 
+@pytest.mark.complaint(9)
 def test_window_of_valid_disparities_is_where_every_partner_is_in_the_left_picture(
     recording: Recording,
 ) -> None:
@@ -131,6 +137,7 @@ def test_every_frame_that_a_message_names_is_in_the_tree(recording: Recording) -
 
 
 @pytest.mark.parametrize(("frame", "y_m"), [(LEFT, 0.0375), (RIGHT, -0.0375), (RGB, 0.0)])
+@pytest.mark.complaint(11)
 def test_point_one_metre_ahead_is_one_metre_in_front_of_the_base(
     frame: str, y_m: float, recording: Recording
 ) -> None:
@@ -161,10 +168,12 @@ DIAGNOSTICS = {
     "temperature": "css_c mss_c upa0_c upa1_c max_c age_s",
     "clock": "offset_s drift_ppm jumps jitter_ms",
     "calibration": "source baseline_m fx_px eeprom_loaded",
+    "usb link": "planned_mb_s measured_mb_s capacity_mb_s",
     **{f"stream {name}": STREAM_KEYS for name in STREAMED},
 }
 
 
+@pytest.mark.complaint(24)
 def test_diagnostics_have_their_names_and_keys(recording: Recording) -> None:
     statuses = {row.name: row for row in recording["/diagnostics"][-1].status}
     assert set(statuses) == {f"oak: {name}" for name in DIAGNOSTICS}

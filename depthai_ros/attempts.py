@@ -1,0 +1,43 @@
+"""Paces repeated attempts, and says which failures are worth a line in the log."""
+
+from __future__ import annotations
+
+import time
+
+#: The same failure is told again after this long.
+_REMIND_S = 60.0
+
+
+class Attempts:
+    """Pauses that double from one attempt to the next, up to a limit.
+
+    After `most` failures there is no further attempt; 0 means that there always is.
+    """
+
+    def __init__(self, *, most: int, initial_delay_s: float, max_delay_s: float) -> None:
+        self.failures = 0
+        self._most = most
+        self._delay_s = min(initial_delay_s, max_delay_s)
+        self._max_delay_s = max_delay_s
+        self._told = ""
+        self._told_s = 0.0
+
+    @property
+    def are_left(self) -> bool:
+        """True if it may be tried again."""
+        return self._most == 0 or self.failures < self._most
+
+    def next_delay_s(self) -> float:
+        """How long to wait before the next attempt."""
+        delay_s = self._delay_s
+        self._delay_s = min(2 * delay_s, self._max_delay_s)
+        return delay_s
+
+    def is_news(self, words: str) -> bool:
+        """Count a failure; True if it is not the one that was told last, or a minute has passed."""
+        self.failures += 1
+        now_s = time.monotonic()
+        if words == self._told and now_s - self._told_s < _REMIND_S:
+            return False
+        self._told, self._told_s = words, now_s
+        return True

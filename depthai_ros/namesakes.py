@@ -1,0 +1,72 @@
+"""Notices another node of this one's name: ROS lets both live, and confuses everybody."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node, NodeNameNonExistentError
+
+#: How long the middleware remembers a process that was killed: Fast DDS's lease, and some more.
+_FORGOTTEN_S = 25.0
+_SHOWN = 3
+
+
+class Namesakes:
+    """Asks the graph now and then: nodes find each other only after a while."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since_s: float | None = None  # when another one was first seen
+
+    def check(self) -> str:
+        """What is wrong, "" while the name is ours alone; logged once.
+
+        Only what stays is reported: a node that was killed seems to live on for a while.
+        """
+        count, now_s = self._count(), time.monotonic()
+        logger, name = self._node.get_logger(), self._node.get_fully_qualified_name()
+        if not count:
+            if self._since_s is not None:
+                logger.info(f"{name} is the only node of this name again")
+            self._since_s = None
+            return ""
+        words = self._words(count)
+        if self._since_s is None:
+            self._since_s = now_s
+            logger.warning(f"{words}. If one was killed, that is forgotten in {_FORGOTTEN_S:.0f} s")
+        return words if now_s - self._since_s > _FORGOTTEN_S else ""
+
+    def _count(self) -> int:
+        """Other nodes of our name and namespace."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        with_us = int(self._node.get_node_names_and_namespaces().count(own))
+        return max(0, with_us - 1)
+
+    def _words(self, count: int) -> str:
+        name = self._node.get_fully_qualified_name()
+        shared = self._shared_topics()
+        topics = f", which publish {', '.join(shared[:_SHOWN])}" if shared else ""
+        more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
+        nodes = "is another node" if count == 1 else f"are {count} other nodes"
+        return (
+            f"there {nodes} called {name}{topics}{more} like this one: services reach any of them; "
+            "give each a name of its own (-r __node:=NAME, in launch files name:=NAME)"
+        )
+
+    def _shared_topics(self) -> list[str]:
+        """Our topics that a node of our name publishes beside us."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        try:
+            topics = self._node.get_publisher_names_and_types_by_node(*own)
+        except NodeNameNonExistentError:
+            return []
+        endpoints = {
+            topic: self._node.get_publishers_info_by_topic(topic)
+            for topic, _ in topics
+            if topic.startswith(f"{self._node.get_fully_qualified_name()}/")
+        }
+        return sorted(
+            topic
+            for topic, ends in endpoints.items()
+            if [(end.node_name, end.node_namespace) for end in ends].count(own) > 1
+        )

@@ -1,0 +1,124 @@
+"""Brings together what the streams show of one exposure.
+
+Packets of one exposure carry one stamp (`clock.StampSource` sees to that), and each stream delivers
+its packets in order. So a stream that has come to a later exposure will not add to an earlier one:
+most gaps are known without waiting. For the rest there is a limit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+#: Exposures that may wait at once, whatever the limit: they hold the camera's pictures.
+MOST_WAITING = 8
+#: Exposures that are remembered after they ended, for packets that come too late.
+_REMEMBERED = 64
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one stream: packets in complete and in incomplete sets, and gaps."""
+
+    complete: int = 0
+    incomplete: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureSet(Generic[T]):
+    """What came of one exposure, by stream; `missing` are the streams that were to come too."""
+
+    stamp_ns: int
+    members: dict[str, T]
+    missing: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[T]):
+    until_ns: int
+    members: dict[str, T] = field(default_factory=dict)
+
+
+class Sync(Generic[T]):
+    """Collects packets until an exposure is complete, or will not be.
+
+    `tallies` has a row for each stream that may take part. Times are the host's monotonic clock.
+    """
+
+    def __init__(self, streams: Iterable[str], timeout_ns: int) -> None:
+        self.tallies = {stream: Tally() for stream in streams}
+        self._timeout_ns = timeout_ns
+        self._expected: frozenset[str] = frozenset()
+        self._waiting: dict[int, _Waiting[T]] = {}  # by stamp
+        self._newest_ns: dict[str, int] = {}  # stamp of each stream's last packet
+        self._ended: deque[int] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """Streams that make a set complete; packets of others do not belong here."""
+        return self._expected
+
+    def expect(self, streams: Collection[str], now_ns: int) -> list[ExposureSet[T]]:
+        """Change what makes a set complete; returns the sets that this ends."""
+        expected = frozenset(streams) & self.tallies.keys()
+        if expected == self._expected:
+            return []
+        self._expected = expected
+        return self.expire(now_ns)
+
+    def add(self, stream: str, stamp_ns: int, now_ns: int, item: T) -> list[ExposureSet[T]]:
+        """Take one packet of an expected stream; returns the sets that have ended, oldest first."""
+        self._newest_ns[stream] = stamp_ns
+        waiting = self._waiting.get(stamp_ns)
+        if stamp_ns in self._ended or (waiting is not None and stream in waiting.members):
+            return [self._late(stream, stamp_ns, item)]
+        if waiting is None:
+            waiting = self._waiting[stamp_ns] = _Waiting(now_ns + self._timeout_ns)
+        waiting.members[stream] = item
+        return self.expire(now_ns)
+
+    def expire(self, now_ns: int) -> list[ExposureSet[T]]:
+        """Sets that are complete, cannot become so, or have waited too long; oldest first.
+
+        Those behind an older one that may still become complete wait for it.
+        """
+        ended = []
+        for stamp_ns in sorted(self._waiting):
+            if len(self._waiting) <= MOST_WAITING and not self._has_ended(stamp_ns, now_ns):
+                break
+            ended.append(self._end(stamp_ns))
+        return ended
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When `expire()` is due; None while nothing waits."""
+        return self._waiting[min(self._waiting)].until_ns if self._waiting else None
+
+    def _late(self, stream: str, stamp_ns: int, item: T) -> ExposureSet[T]:
+        """A set of one: the others have gone, or this is the second of its stream."""
+        self.tallies[stream].incomplete += 1
+        return ExposureSet(stamp_ns, {stream: item}, self._expected - {stream})
+
+    def _has_ended(self, stamp_ns: int, now_ns: int) -> bool:
+        waiting = self._waiting[stamp_ns]
+        missing = self._expected - waiting.members.keys()
+        overtaken = any(self._newest_ns.get(stream, stamp_ns) > stamp_ns for stream in missing)
+        return not missing or overtaken or now_ns >= waiting.until_ns
+
+    def _end(self, stamp_ns: int) -> ExposureSet[T]:
+        self._ended.append(stamp_ns)
+        members = self._waiting.pop(stamp_ns).members
+        missing = self._expected - members.keys()
+        for stream in members:
+            if missing:
+                self.tallies[stream].incomplete += 1
+            else:
+                self.tallies[stream].complete += 1
+        for stream in missing:
+            self.tallies[stream].missing += 1
+        return ExposureSet(stamp_ns, members, missing)

@@ -1,0 +1,33 @@
+"""A board that a test can pull the plug of."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+
+
+class Board:
+    """A virtual device that listens; killing it is pulling its plug."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "device"
+        self._process: Popen[str] | None = None
+
+    @property
+    def selector(self) -> str:
+        return f"unix:{self._path}"
+
+    def plug(self, description: str = "pattern") -> None:
+        command = [sys.executable, "-m", "depthai_ros.virtual", "--listen", self.selector]
+        process = self._process = Popen(
+            [*command, "--device", description], stdout=PIPE, stdin=DEVNULL, text=True
+        )
+        assert process.stdout is not None
+        assert "waits at" in process.stdout.readline()
+
+    def unplug(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
