@@ -198,11 +198,22 @@ ROBOT = (
     _SIM_TIME,
     _OUTPUT,
 )
-#: How many of its arguments multi_camera.launch.py does not share with camera.launch.py.
-_MULTI_ONLY = 3
+#: lifecycle.launch.py: a camera that this launch moves from state to state.
+LIFECYCLE = (
+    Argument(
+        "goal",
+        "how far to take the node: inactive (configured, topics are there) or active (pictures)",
+        "active",
+        ("inactive", "active"),
+    ),
+    *(argument for argument in CAMERA if argument.name != "autostart"),
+)
+#: Launch file -> how many of its arguments it does not share with camera.launch.py, listed first.
+_OWN_ARGUMENTS = {"multi_camera.launch.py": 3, "lifecycle.launch.py": 1}
 #: Launch file -> its arguments.
 LAUNCH_FILES = {
     "camera.launch.py": CAMERA,
+    "lifecycle.launch.py": LIFECYCLE,
     "multi_camera.launch.py": MULTI_CAMERA,
     "camera_as_part_of_a_robot.launch.py": ROBOT,
     "pointcloud.launch.py": POINTCLOUD,
@@ -232,7 +243,9 @@ def unknown(given: Iterable[str], arguments: Sequence[Argument]) -> str:
         return ""
     short = ", ".join(argument.name for argument in arguments if argument.name != argument.option)
     return f"{'; '.join(sentences)}. The arguments are: {short}" + (
-        ", and every parameter of the node" if arguments in (CAMERA, MULTI_CAMERA) else ""
+        ", and every parameter of the node"
+        if arguments in (CAMERA, LIFECYCLE, MULTI_CAMERA)
+        else ""
     )
 
 
@@ -286,7 +299,7 @@ def documented(name: str) -> Sequence[Argument]:
     Parameters under their own names are left to docs/parameters.md.
     """
     own = [each for each in LAUNCH_FILES[name] if each.name != each.option or each in _LISTED]
-    return own[:_MULTI_ONLY] if name == "multi_camera.launch.py" else own
+    return own[: _OWN_ARGUMENTS.get(name)]
 
 
 def markdown(arguments: Sequence[Argument]) -> str:

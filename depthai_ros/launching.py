@@ -36,15 +36,25 @@ from launch_ros.actions import Node
 from .config import resolve_path
 from .errors import ConfigError
 from .launch_arguments import LAUNCH_FILES, SHARE, is_true, unknown
-from .launch_plan import full_name, read_yaml, renamed_rviz
+from .launch_plan import Camera, full_name, read_yaml, renamed_rviz
 from .limits import Value
 
 #: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
 _OLDER_DISTROS = ("humble", "iron", "jazzy")
+#: Memory of pictures stays with its process, and copies of them go past the cache.
+#: Measured: bench/delivery_cost.py
+_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.cpu.x86_non_temporal_threshold=262144",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "67108864",
+}
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _SHARED_MEMORY = Path("/dev/shm")
 #: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
 _SEGMENTS = 3
+
+_RESPAWN_DELAY_S = 2.0
 
 Start = Callable[[LaunchContext, Mapping[str, str]], list[Any]]
 
@@ -182,13 +192,75 @@ def picture_environment(profile: str) -> dict[str, str]:
     if not profile and not _segments_fit(path.read_text(encoding="utf-8")):
         return {}
     older = os.environ.get("ROS_DISTRO") in _OLDER_DISTROS
-    return {_PROFILE_VARIABLES[older]: str(path)}
+    memory = {name: value for name, value in _MEMORY.items() if name not in os.environ}
+    return {_PROFILE_VARIABLES[older]: str(path), **memory}
 
 
 def _segments_fit(profile: str) -> bool:
     segment = re.search(r"<segment_size>(\d+)</segment_size>", profile)
     free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
     return segment is None or free >= _SEGMENTS * int(segment[1])
+
+
+def camera_node(asked: Camera, values: Mapping[str, str], action: type[Node] = Node) -> Node:
+    """The camera node, as this kind of action. Later parameters win."""
+    level = values["log_level"]
+    own = parameter_files({**asked.options, **sim_time(values)})
+    return action(
+        package="depthai_ros",
+        executable="camera_node",
+        name=values["name"],
+        namespace=values["namespace"],
+        parameters=[*map(str, asked.files), *own],
+        ros_arguments=["--log-level", level] if level else [],
+        output=values["output"],
+        emulate_tty=True,
+        respawn=is_true(values["respawn"]),
+        respawn_delay=_RESPAWN_DELAY_S,
+        additional_env=picture_environment(values["fastdds_profile"]),
+    )
+
+
+def camera_frames(asked: Camera, values: Mapping[str, str]) -> list[Node]:
+    """Who says where the camera is: each frame has exactly one publisher."""
+    texts = [f"{value:g}" for value in asked.mount]
+    if asked.tf_source == "urdf" and is_true(values["publish_urdf"]):
+        words = {
+            "name": asked.prefix,
+            "parent": asked.parent_frame,
+            "board": str(asked.board),
+            "xyz": " ".join(texts[:3]),
+            "rpy": " ".join(texts[3:]),
+        }
+        namespace = "/".join(filter(None, (values["namespace"], values["name"])))
+        return [robot_state_publisher(namespace, "camera.urdf.xacro", words, values)]
+    if asked.tf_source == "calibration" and any(asked.mount):
+        need("tf2_ros", "a camera that is mounted somewhere (cam_pos_x, …)")
+        named = zip(("x", "y", "z", "roll", "pitch", "yaw"), texts, strict=True)
+        words_of_pose = [word for name, text in named for word in (f"--{name}", text)]
+        ends = ["--frame-id", asked.parent_frame, "--child-frame-id", asked.prefix]
+        mount = Node(
+            package="tf2_ros",
+            executable="static_transform_publisher",
+            name=f"{values['name']}_mount",
+            namespace=values["namespace"],
+            arguments=[*words_of_pose, *ends],
+            output=values["output"],
+        )
+        return [mount]
+    return []
+
+
+def beside(asked: Camera, values: Mapping[str, str]) -> list[Any]:
+    """What belongs to a camera: its frames, and a point cloud and rviz2 if asked for."""
+    actions: list[Any] = camera_frames(asked, values)
+    if is_true(values["pointcloud.enable"]):
+        file = "pointcloud.launch.py"
+        actions.append(part(file, chosen(values, file)))
+    if is_true(values["use_rviz"]):
+        file = "rviz.launch.py"
+        actions.append(part(file, {**chosen(values, file), "tf_prefix": asked.prefix}))
+    return actions
 
 
 def robot_state_publisher(

@@ -6,6 +6,7 @@ waits for the loss of the device and gets it back: topics, frames and the node's
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
@@ -120,6 +121,9 @@ class Supervisor:
             except DepthaiError as cause:
                 if end is None or not self._may_come_yet(cause):
                     raise
+                self._let_go()
+                if end.is_set():
+                    raise WaitEndedError("ended while looking for the device") from cause
                 self._health.last_error = str(cause)
                 if attempts.is_news(str(cause)):
                     self._node.get_logger().warning(f"waiting for the device: {cause}")
@@ -162,6 +166,7 @@ class Supervisor:
         if self._watcher is None:
             raise LinkError(f"{self.settings['device.id']}: nothing is running that can be reset")
         if self._health.state != DeviceStatus.STATE_RECOVERING:
+            self._change(DeviceStatus.STATE_RECOVERING)
             self._lost(why)
 
     def stop(self) -> None:
@@ -256,7 +261,8 @@ class Supervisor:
         rig = self._make_rig(settings, calibration, pipeline)
         for callback in self.started:
             callback(device)
-        self._counters = Counters(self._node, self._health, plan(settings, device.usb_speed))
+        planned = plan(settings, device.usb_speed, math.prod(pipeline.preview_chw))
+        self._counters = Counters(self._node, self._health, planned)
         outlets.announce(rig, time.time_ns())
         self.rig = rig
         self._loop = loop = PacketLoop(pipeline, rig, outlets, self._stamps, self._lost)

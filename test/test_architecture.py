@@ -34,18 +34,19 @@ def table(text: str) -> dict[str, set[str]]:
 #: The modules, by what they are about; the first pattern that fits counts. A module that is in none
 #: fails: decide where it belongs.
 GROUPS = table("""
-    facts:    __init__ arrivals boxes clock decode errors limits report streams
-    options:  config device_config gen1_config network_config options settings
-    geometry: calibration calibration_file camera_model stereo_model
+    facts:    __init__ arrivals boxes clock decode errors limits report streams sync thinning
+    options:  bandwidth config device_config gen1_config network_config options settings
+    geometry: calibration calibration_file camera_info_file camera_model stereo_model
     scenes:   virtual.canvas virtual.detector virtual.eeprom virtual.optics virtual.pattern
     scenes:   virtual.replay virtual.room virtual.scene virtual.source virtual.stereo
     scenes:   virtual.textures
     far_end:  virtual.*
-    device:   device firmware pipeline udev
+    device:   claim device doctor firmware links pipeline udev usb_tree
     gen1:     depthai gen1_* run_script
     shown:    installation_test
-    messages: cdr detections diagnostics messages pictures rig
-    node:     monitor node publishing ros_parameters
+    messages: cdr detections diagnostics messages pictures rig tensors
+    node:     attempts counters frames live monitor namesakes node outlets publishing ros_parameters
+    node:     services supervisor
     starting: launch_arguments launch_plan launching
 """)
 
@@ -54,23 +55,23 @@ GROUPS = table("""
 MAY_KNOW = table("""
     facts:    facts numpy
     options:  options facts numpy
-    geometry: geometry options facts numpy
+    geometry: geometry options facts numpy yaml
     scenes:   scenes facts numpy cv2
     far_end:  far_end scenes facts _core numpy cv2 av
     device:   device virtual.settings calibration_file options facts _core numpy
     gen1:     gen1 device geometry options facts _core numpy
     shown:    gen1 options numpy cv2
     messages: messages geometry options facts _core msg ros_messages numpy cv2
-    node:     node messages device geometry options facts _core msg ros_messages rclpy
+    node:     node messages device geometry options facts _core msg srv ros_messages rclpy numpy
     starting: starting options facts yaml xacro ament_index_python launch launch_ros
 """)
 
 #: What touches the outside or runs beside the rest, and the only modules that may.
 NAMED_PLACES = table("""
-    threading:  diagnostics node publishing gen1_pipeline gen1_session
+    threading:  claim diagnostics live node publishing supervisor gen1_pipeline gen1_session
     threading:  virtual.commands virtual.production virtual.session
-    socket:     device
-    subprocess: device udev
+    socket:     claim links
+    subprocess: links udev
 """)
 
 
@@ -250,7 +251,8 @@ def cpp_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 CODE = written_files(
-    "depthai_ros/**/*.py", "test/**/*.py", "bench/*.py", "launch/*.py", "setup.py", "tools/*",
+    "depthai_ros/**/*.py", "test/**/*.py", "bench/*.py", "examples/*.py", "launch/*.py", "setup.py",
+    "tools/*",
     "src/*.[ch]pp", "test/core/*.[ch]pp", "bench/*.[ch]pp", "CMakeLists.txt", "Makefile",
 )  # fmt: skip
 
@@ -301,8 +303,8 @@ def test_every_module_opens_with_one_sentence() -> None:
 
 def test_no_text_mentions_a_folder_of_one_machine() -> None:
     texts = written_files(
-        "*", ".ci/*", "config/**/*", "depthai_ros/**/*", "docs/**/*", "launch/*", "msg/*",
-        "overlay/**/*", "src/*", "test/**/*", "bench/*", "tools/*",
+        "*", ".ci/*", "config/**/*", "depthai_ros/**/*", "docs/**/*", "examples/*", "launch/*",
+        "msg/*", "srv/*", "overlay/**/*", "src/*", "test/**/*", "bench/*", "tools/*",
     )  # fmt: skip
     for path in texts:
         found = re.search(rb"/(home|root|work)/\w", path.read_bytes())
@@ -314,7 +316,7 @@ def test_no_text_mentions_a_folder_of_one_machine() -> None:
 #: What a package manifest calls a Python package.
 ROSDEP_KEYS = {"cv2": "python3-opencv", "numpy": "python3-numpy", "yaml": "python3-yaml"}
 #: Ourselves, and what the virtual device can do without.
-NOT_DECLARED = {"_core", "__version__", "av", "depthai_ros", "msg"}
+NOT_DECLARED = {"_core", "__version__", "av", "depthai_ros", "msg", "srv"}
 
 
 def test_generated_documents_are_up_to_date() -> None:

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from launch_parts import HAS_LAUNCH, HAS_ROS, Launched, Observer, StandIns, StartLaunch
 
-NEEDS_LAUNCH = ("test_launch_camera.py", "test_launch_several.py", "test_launch_programs.py")
+NEEDS_LAUNCH = (
+    "test_launch_camera.py",
+    "test_launch_lifecycle.py",
+    "test_launch_programs.py",
+    "test_launch_several.py",
+)
 
 
 def pytest_report_header() -> str | None:

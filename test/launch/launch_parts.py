@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -258,25 +259,58 @@ class Observer:
         self.node.create_subscription(message_type, topic, messages.append, profile)
         return messages
 
+    def stamps_ns(self, node: str) -> dict[str, list[int]]:
+        """Stamps on each of a node's own topics that have some, as those of `collect`."""
+        from depthai_ros.monitor import begins_with_header, message_class
+
+        stamps: dict[str, list[int]] = {}
+        for topic, type_name in self._published(node):
+            message_type = message_class(type_name)
+            if not topic.startswith(f"{node}/") or not begins_with_header(message_type):
+                continue
+            kept = stamps[topic] = []
+
+            def arrived(raw: bytes, kept: list[int] = kept) -> None:
+                seconds, nanoseconds = struct.unpack_from("<4xiI", raw)
+                kept.append(seconds * 10**9 + nanoseconds)
+
+            self.node.create_subscription(message_type, topic, arrived, 10, raw=True)
+        return stamps
+
     def first(self, message_type: Any, topic: str, *, latched: bool = False) -> Any:
         """One message of a topic."""
         messages = self.collect(message_type, topic, latched=latched)
         self.wait_until(lambda: messages, f"a message on {topic}")
         return messages[0]
 
+    def call(self, service_type: Any, name: str, request: Any) -> Any:
+        """The answer of a service."""
+        client = self.node.create_client(service_type, name)
+        self.wait_until(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.wait_until(future.done, f"an answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
     def parameters(self, node: str, *names: str) -> list[Any]:
         """Values of a node's parameters."""
         from rcl_interfaces.srv import GetParameters
         from rclpy.parameter import parameter_value_to_python
 
-        client = self.node.create_client(GetParameters, f"{node}/get_parameters")
-        self.wait_until(client.service_is_ready, f"the parameters of {node}")
-        future = client.call_async(GetParameters.Request(names=list(names)))
-        self.wait_until(future.done, f"an answer of {node}")
-        return [parameter_value_to_python(value) for value in future.result().values]
+        request = GetParameters.Request(names=list(names))
+        answer = self.call(GetParameters, f"{node}/get_parameters", request)
+        return [parameter_value_to_python(value) for value in answer.values]
 
     def topics(self, node: str) -> set[str]:
         """Topics that a node publishes, apart from those of every node."""
+        return {topic for topic, _ in self._published(node)} - {"/rosout", "/parameter_events"}
+
+    def _published(self, node: str) -> list[tuple[str, str]]:
+        """Topics of a node and their types; its services may be known before its name is."""
         namespace, _, name = node.rpartition("/")
-        published = self.node.get_publisher_names_and_types_by_node(name, namespace or "/")
-        return {topic for topic, _ in published} - {"/rosout", "/parameter_events"}
+        namespace = namespace or "/"
+        self.wait_until(
+            lambda: (name, namespace) in self.node.get_node_names_and_namespaces(), f"node {node}"
+        )
+        found = self.node.get_publisher_names_and_types_by_node(name, namespace)
+        return [(topic, types[0]) for topic, types in found]

@@ -96,6 +96,7 @@ def test_texts_stay_texts(start_launch: StartLaunch, observer: Observer) -> None
         (["params_file:=package://depthai_ros/LICENCE"], "package://depthai_ros/LICENCE"),
     ],
 )
+@pytest.mark.complaint(15)
 def test_wrong_argument_is_told_before_anything_starts(
     start_launch: StartLaunch, words: list[str], told: str
 ) -> None:
@@ -113,6 +114,7 @@ def test_missing_program_is_told_with_the_way_out(start_launch: StartLaunch) -> 
     assert "robot_state_publisher, which is not installed" in launched.output
 
 
+@pytest.mark.complaint(12)
 def test_urdf_is_the_only_one_that_publishes_frames(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:
@@ -138,6 +140,7 @@ def test_urdf_is_the_only_one_that_publishes_frames(
     assert "/tf_static" not in observer.topics("/robot/eye")
 
 
+@pytest.mark.complaint(12)
 def test_calibration_is_the_only_one_that_publishes_frames(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from launch_parts import ROOT, Observer, StandIns, StartLaunch
 
+MEASURED_S = 8.0
 CHEAP = ("camera.mono.fps:=5", "camera.mono.resolution_h:=400")
 
 
+@pytest.mark.complaint(13)
 def test_two_cameras_share_no_topic_frame_or_device(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:
@@ -38,6 +40,17 @@ def test_two_cameras_share_no_topic_frame_or_device(
     shared = observer.topics(nodes[0]) & observer.topics(nodes[1])
     assert shared == {"/tf_static", "/diagnostics"}
     assert len({status[node].mx_id for node in nodes}) == 2
+    stamps_ns = {**observer.stamps_ns(nodes[0]), **observer.stamps_ns(nodes[1])}
+    rated = {
+        topic: row for topic, row in stamps_ns.items() if "/left/" in topic or "/depth/" in topic
+    }
+    observer.wait_until(
+        lambda: all(row and row[-1] - row[0] > MEASURED_S * 1e9 for row in rated.values()),
+        f"{MEASURED_S} s of each topic",
+    )
+    rates = {topic: (len(row) - 1) / (row[-1] - row[0]) * 1e9 for topic, row in rated.items()}
+    assert len(rates) == 8
+    assert min(rates.values()) >= 0.95 * 5.0, rates
     assert launched.stop() == 0
 
 
@@ -55,6 +68,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
         ("[]", "it must hold 'cameras:'"),
     ],
 )
+@pytest.mark.complaint(13)
 def test_collision_is_told_before_anything_starts(
     start_launch: StartLaunch, tmp_path: Path, cameras: str, told: str
 ) -> None:

@@ -136,6 +136,7 @@ def test_mount_that_nobody_would_publish_is_told(values: dict[str, str], told: s
         camera(values)
 
 
+@pytest.mark.complaint(12)
 def test_frames_have_one_source_whatever_is_asked() -> None:
     for source in ("urdf", "calibration", "none"):
         asked = camera({"tf_source": source})

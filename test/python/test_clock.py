@@ -297,6 +297,23 @@ def test_stamps_increase_when_the_clock_jumps_without_a_pause():
     session.assert_increasing()
 
 
+@pytest.mark.parametrize("away_s", [0.5, 3.0, 60.0])
+def test_device_that_is_known_to_have_restarted_is_stamped_right_from_the_first_packet(away_s):
+    """Its clock may go on where it was when the link broke: by that alone nobody would notice."""
+    world = World()
+    session = Session(world)
+    session.stream(5)
+    world.now_ns += round(away_s * S)
+    world.boot_ns += round(away_s * S)
+    session.source.device_restarted()
+    first = len(session.stamps["left"])
+    session.stream(5, first_sequence=3)
+    session.assert_increasing()
+    assert session.source.jumps == 0, "it was no jump"
+    for _, captured_ns, stamp_ns in session.stamps["left"][first:]:
+        assert abs(stamp_ns - world.ros_ns(captured_ns)) < 10 * MS
+
+
 @pytest.mark.complaint(16)
 def test_stamps_follow_ros_time_when_it_is_set_back():
     world = World()

@@ -40,7 +40,7 @@ WIRE = [
 @pytest.mark.parametrize(("wanted", "distances", "wire", "derived"), WIRE)
 def test_depth_and_disparity_are_never_both_asked_for(wanted, distances, wire, derived):
     values = {**BLOB, "stream_list": wanted, "ai.calc_dist_to_bb": distances}
-    settings = config.validate(values)
+    settings = config.validate(values, "ros" if wanted else "gen1")  # a node needs a stream
     assert config.wire_streams(settings) == wire
     assert config.derived_streams(settings) == derived
     network = DETECTING if distances else None

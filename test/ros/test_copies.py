@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import rclpy
-from node_parts import wait_until
+from node_parts import DEADLINE_S, wait_until
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from rig_parts import STAMP_NS, make_metadata, make_test_rig
-from sensor_msgs.msg import Image
-from stereo_msgs.msg import DisparityImage
 
 from depthai_ros import _core, outlets, pictures
+from depthai_ros.cdr import Serialized
+from depthai_ros.messages import BUILDERS
 from depthai_ros.outlets import Outlet
 from depthai_ros.pictures import Picture
+from depthai_ros.rig import Rig
 from depthai_ros.streams import STREAMS
 
 MIRRORED = {"depth.warp_rectify.mirror_frame": True}
 UPRIGHT = {"depth.warp_rectify.mirror_frame": False}
+
+#: topic -> its stream and its row
+TOPICS = {topic.name: (row, topic) for row in STREAMS.values() for topic in row.topics}
 
 #: stream on the wire, topic, settings, passes over the pixels
 PATHS: list[tuple[str, str, dict[str, Any], int]] = [
@@ -67,6 +74,16 @@ def received(stream: str, payload: bytes) -> _core.Packet:
     return packet
 
 
+def received_picture(rig: Rig, stream: str) -> tuple[_core.Packet, Picture]:
+    """The same random pixels each time; the trailer stays behind them."""
+    row = STREAMS[stream]
+    size = int(np.prod(rig.pictures.shape(row.layout))) * (2 if row.layout == "depth16" else 1)
+    data = np.random.default_rng(5).integers(0, 96, size, np.uint8).tobytes()
+    packet = received(stream, data + make_metadata(stream, size).pack())
+    pixels = np.frombuffer(memoryview(packet.buffer), np.uint8)[:size]
+    return packet, Picture(row, pixels, packet.buffer, None, STAMP_NS, 0, rig.pictures)
+
+
 class Spy:
     """The core, with what is published noted."""
 
@@ -91,13 +108,7 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rig = make_test_rig(values)
-    row = STREAMS[stream]
-    shape = rig.pictures.shape(row.layout)
-    data = bytes(int(np.prod(shape)) * (2 if row.layout == "depth16" else 1))
-    packet = received(stream, data + make_metadata(stream, len(data)).pack())
-    pixels = np.frombuffer(memoryview(packet.buffer), np.uint8)[: len(data)]
-    picture = Picture(row, pixels, packet.buffer, None, STAMP_NS, 0, rig.pictures)
-
+    packet, picture = received_picture(rig, stream)
     spy = Spy()
     made: list[int] = []
     blank = pictures.Canvas.blank
@@ -109,9 +120,8 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
 
     monkeypatch.setattr(outlets, "_core", spy)
     monkeypatch.setattr(pictures.Canvas, "blank", noted)
-    fed = next(s for s in STREAMS.values() for t in s.topics if t.name == topic_name)
-    topic = next(topic for topic in fed.topics if topic.name == topic_name)
-    kind = DisparityImage if topic.message == "disparity_image" else Image
+    fed, topic = TOPICS[topic_name]
+    kind = BUILDERS[topic.message].message_type
     publisher = node.create_publisher(kind, "~/picture", 2)
     subscription = node.create_subscription(kind, "~/picture", lambda _: None, 2)
     wait_until(publisher.get_subscription_count, lambda: "the subscription")
@@ -120,3 +130,47 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
     assert len(made) == passes
     assert spy.published == (made or [address(packet.buffer)])
     node.destroy_subscription(subscription)
+
+
+def as_message(publisher: Any, message: Serialized) -> None:
+    """What any other publisher does: a message object."""
+    raw = _core.serialized(
+        buffer=message.buffer, size=message.size, prefix=message.prefix, suffix=message.suffix
+    )
+    publisher.publish(deserialize_message(raw, publisher.msg_type))
+
+
+@pytest.mark.parametrize(("stream", "topic_name", "values", "passes"), PATHS)
+def test_subscribers_get_the_same_bytes_from_every_way_to_publish(
+    stream: str,
+    topic_name: str,
+    values: dict[str, Any],
+    passes: int,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_test_rig(values)
+    fed, topic = TOPICS[topic_name]
+    kind = BUILDERS[topic.message].message_type
+    arrived: list[bytes] = []
+    publisher = node.create_publisher(kind, "~/picture", 3)
+    node.create_subscription(kind, "~/picture", arrived.append, 3, raw=True)
+    wait_until(publisher.get_subscription_count, lambda: "the subscription")
+    outlet = Outlet(fed, topic, publisher)
+
+    outlet.send(rig, received_picture(rig, stream)[1])
+    with monkeypatch.context() as patched:
+        patched.setattr(outlets, "_HAS_RCL", False)
+        outlet.send(rig, received_picture(rig, stream)[1])
+        patched.setattr(outlets, "send", as_message)
+        outlet.send(rig, received_picture(rig, stream)[1])
+
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    end_s = time.monotonic() + DEADLINE_S
+    while len(arrived) < 3 and time.monotonic() < end_s:
+        executor.spin_once(timeout_sec=0.1)
+    executor.remove_node(node)
+    fast, plain, message = arrived
+    assert fast == plain
+    assert fast == message

@@ -108,6 +108,9 @@ def test_device_that_was_away_for_long_is_used_as_soon_as_it_is_back(
     board.plug("pattern?mx_id=14442C10D1ANOTHER00")
     node.wait_for_output("the device is back, first frame after ")
     found = wait_for_state(listener, "streaming")
+    statuses = {row.name: row for row in listener.messages("/diagnostics")[-1].status}
+    jumps = next(row.value for row in statuses["oak: clock"].values if row.key == "jumps")
+    assert jumps == "0", "a device that began anew has no wrong clock"
     assert found["restarts"] == "1"
     assert found["mx_id"] == "14442C10D1ANOTHER00"
     assert found["last_error"] == ""

@@ -68,6 +68,11 @@ REFUSALS: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
         CONFIGURATION,
         ("qos_overrides of ~/left/image_raw", "perfect"),
     ),
+    (
+        {"usb.force_usb2": True, "device.id": "usb", "device.firmware": "BROKEN"},
+        CONFIGURATION,
+        ("usb.force_usb2 is set", "broken.json, a finished image", "the official wheel"),
+    ),
     ({"device.id": "carrier:pigeon"}, CONFIGURATION, ("'carrier:pigeon'", "must begin with")),
     (
         {"device.id": "unix:/nowhere/device", "reconnect.wait_at_start": False},

@@ -57,6 +57,8 @@ class Watch:
 
     def subscribe(self, node: str) -> None:
         namespace, _, name = node.rpartition("/")
+        known = self._node.get_node_names_and_namespaces
+        self.wait_until(lambda: (name, namespace) in known(), f"the name of {node}")
         announced = self._node.get_publisher_names_and_types_by_node(name, namespace)
         self._both.topics[node] = {topic for topic, _ in announced}
         for topic, (type_name, *_) in announced:
