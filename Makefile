@@ -2,10 +2,10 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench docs clean
+.PHONY: help run build test test-usb lint bench docs clean
 
 help: ## list the chores
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo
 	@echo "  DISTRO=jazzy takes another ROS 2 than Kilted; a sourced ROS 2 is used as it is."
 
@@ -19,13 +19,17 @@ build: ## everything that running needs; quick when nothing changed
 test: ## every test (ARGS go to pytest)
 	@tools/test $(ARGS)
 
+test-usb: ## the USB tests once more in a QEMU guest: real kernel, xHCI, the driver in it (ARGS go to pytest)
+	@tools/test_usb $(ARGS)
+
 lint: ## the checks that read the code
 	@tools/lint
 
-bench: build ## measure; results are printed and go to bench/results
+bench: build ## measure; a table, and JSON in bench/results (ARGS, COMPARE=earlier.json, PROFILE=1)
 	@. tools/env.sh && \
 	  cmake --build "$$DEPTHAI_ROS_BUILD/depthai_ros" --target benchmarks --parallel > /dev/null && \
-	  exec tools/foreground bench/run $(ARGS)
+	  { [ -z "$(PROFILE)" ] || python -m pip install -q -r tools/requirements-profile.txt || true; } && \
+	  exec tools/foreground bench/run $(if $(COMPARE),--compare $(COMPARE)) $(if $(PROFILE),--profile) $(ARGS)
 
 docs: build ## write the generated documents anew
 	@. tools/env.sh && tools/docs

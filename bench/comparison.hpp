@@ -18,6 +18,7 @@ struct Case {
   std::size_t packets;
   std::function<void()> baseline;
   std::function<void()> ours;
+  double goal = 0;  // least ratio that is good; 0: none
 };
 
 inline double median(std::vector<double> values) {
@@ -33,7 +34,14 @@ inline double measure(std::size_t bytes, const std::function<void()>& run) {
   return static_cast<double>(bytes) / 1e6 / time.count();
 }
 
-/// What is compared, by the names that its figures have in JSON.
+/// The values as JSON.
+inline std::string list(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) text += (text.empty() ? "[" : ", ") + std::to_string(value);
+  return text + "]";
+}
+
+/// What is compared, by name.
 struct Comparison {
   const char* name;
   const char* baseline;
@@ -57,18 +65,14 @@ inline int compare(int argc, char** argv, const Comparison& what, const std::vec
       baseline.push_back(measure(row.bytes * row.packets, row.baseline));
       ours.push_back(measure(row.bytes * row.packets, row.ours));
     }
-    const double theirs_mb_s = median({baseline.begin() + 1, baseline.end()});
-    const double ours_mb_s = median({ours.begin() + 1, ours.end()});
-    const double ratio = ours_mb_s / theirs_mb_s;
-    std::printf("%-22s %9zu %14.0f %14.0f %7.2f\n", row.name.c_str(), row.bytes, theirs_mb_s,
-                ours_mb_s, ratio);
-    char line[256];
-    std::snprintf(line, sizeof(line),
-                  "%s\n {\"case\": \"%s\", \"bytes\": %zu, \"%s_mb_s\": %.0f, "
-                  "\"%s_mb_s\": %.0f, \"ratio\": %.3f}",
-                  json.empty() ? "" : ",", row.name.c_str(), row.bytes, what.baseline, theirs_mb_s,
-                  what.ours, ours_mb_s, ratio);
-    json += line;
+    baseline.erase(baseline.begin());
+    ours.erase(ours.begin());
+    std::printf("%-22s %9zu %14.0f %14.0f %7.2f\n", row.name.c_str(), row.bytes, median(baseline),
+                median(ours), median(ours) / median(baseline));
+    json += (json.empty() ? "\n {\"case\": \"" : ",\n {\"case\": \"") + row.name +
+            "\", \"ours\": " + list(ours) + ", \"other\": " + list(baseline) +
+            ", \"baseline\": \"" + what.baseline + "\", \"unit\": \"MB/s\", \"goal\": " +
+            (row.goal > 0 ? std::to_string(row.goal) : "null") + ", \"more_is_better\": true}";
   }
   if (argc == 3) std::ofstream(argv[2]) << "{\"" << what.name << "\": [" << json << "]}\n";
   return 0;

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 import json
-import signal
 import struct
 import subprocess
 import sys
@@ -18,13 +17,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import rclpy
+from processes import end, run, run_node
 from rclpy.executors import SingleThreadedExecutor
-from results import json_file, print_rows
+from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
 
 from depthai_ros import _core
@@ -33,10 +32,11 @@ from depthai_ros.decode import TRAILER, TRAILER_MAGIC
 from depthai_ros.virtual.session import Session
 from depthai_ros.virtual.settings import parse_settings
 
-FRAMES = 150
-WARM_UP = 30
-TURNS = 3  # the node and the bare publisher take turns
+FRAMES = 100
+WARM_UP = 20
+TURNS = 5  # the node and the bare publisher take turns
 FPS = 30
+GOAL = 1.2
 DEPTH = 2
 DEADLINE_S = 40.0
 #: Stamps and device times of one frame differ by no more, once the clocks are brought together.
@@ -133,21 +133,6 @@ class Receiver:
         self.arrivals.append((seconds * 1_000_000_000 + nanoseconds, now_ns))
 
 
-def run(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
-    """Start this Python with some arguments."""
-    return subprocess.Popen([sys.executable, *command], text=True, **options)
-
-
-def ended(process: subprocess.Popen[str]) -> None:
-    """End a process and wait for it."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(10.0)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def through_the_node(receiver: Receiver, stream: str, folder: Path) -> list[float]:
     """Latencies of one run, ms."""
     address, notes = f"unix:{folder}/device", folder / "notes.json"
@@ -156,13 +141,12 @@ def through_the_node(receiver: Receiver, stream: str, folder: Path) -> list[floa
     camera = run([__file__, "--device", address, str(notes)], stdout=subprocess.PIPE)
     assert camera.stdout is not None
     camera.stdout.readline()
-    parameters = [f"device.id:={address}", f"stream_list:=[{stream}]"]
-    words = [word for parameter in parameters for word in ("-p", parameter)]
-    node = run(["-m", "depthai_ros.node", "--ros-args", "--log-level", "error", *words])
+    parameters = {"device.id": address, "stream_list": f"[{stream}]"}
+    node = run_node(parameters, "--log-level", "error")
     try:
         arrivals = receiver.take(f"/oak/{CASES[stream][0]}", FRAMES)
     finally:
-        ended(node)
+        end(node)
         camera.wait(DEADLINE_S)
         camera.stdout.close()
     written = [entry[1:] for entry in json.loads(notes.read_text()) if entry[0] == stream]
@@ -196,24 +180,29 @@ def from_bare_publisher(receiver: Receiver, stream: str) -> list[float]:
     try:
         arrivals = receiver.take(words[0], FRAMES)
     finally:
-        ended(publisher)
+        end(publisher)
     return [(now_ns - stamp_ns) / 1e6 for stamp_ns, now_ns in arrivals]
 
 
-def measured(receiver: Receiver, stream: str, folder: Path) -> dict[str, Any]:
-    """One row: medians over the turns of each turn's p50 and p99."""
+def measured(receiver: Receiver, stream: str, folder: Path) -> list[Comparison]:
+    """Two rows: p50 and p99, one value for each turn."""
     node: list[list[float]] = []
     plain: list[list[float]] = []
     for _ in range(TURNS):
         node.append(sorted(through_the_node(receiver, stream, folder)))
         plain.append(sorted(from_bare_publisher(receiver, stream)))
-    row: dict[str, Any] = {"case": CASES[stream][0], "frames": sum(map(len, node))}
-    for name, turns in (("node", node), ("bare", plain)):
-        for percent in (50, 99):
-            values = [percentile(turn, percent / 100) or 0.0 for turn in turns]
-            row[f"{name}_p{percent}_ms"] = round(median(values), 2)
-    row["ratio"] = round(row["node_p50_ms"] / row["bare_p50_ms"], 3)
-    return row
+    return [
+        Comparison(
+            case=f"{CASES[stream][0]}, p{percent}",
+            ours=[percentile(turn, percent / 100) or 0.0 for turn in node],
+            other=[percentile(turn, percent / 100) or 0.0 for turn in plain],
+            baseline="bare rclpy publisher",
+            unit="ms",
+            goal=GOAL if percent == 99 else None,
+            further={"frames": sum(map(len, node))},
+        )
+        for percent in (50, 99)
+    ]
 
 
 def main(words: Sequence[str]) -> int:
@@ -225,16 +214,14 @@ def main(words: Sequence[str]) -> int:
         topic, encoding, *numbers = words[1:]
         bare(topic, encoding, *map(int, numbers))
         return 0
-    output = json_file(__doc__)
+    output = arguments(__doc__).json
     _core.keep_large_buffers()
     rclpy.init()
     receiver = Receiver()
     with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as folder:
-        rows = [measured(receiver, stream, Path(folder)) for stream in CASES]
+        rows = [row for stream in CASES for row in measured(receiver, stream, Path(folder))]
     rclpy.shutdown()
-    print_rows(rows)
-    if output is not None:
-        output.write_rows("frame_path", rows)
+    publish_rows("frame_path", rows, output)
     return 0
 
 

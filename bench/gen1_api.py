@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results import json_file, print_rows
+from results import Comparison, arguments, publish_rows
 
 from depthai_ros import _core, depthai
 
 DURATION_S = 10.0
 MODELS = Path(__file__).resolve().parents[1] / "config/models"
+#: All that come by themselves and are numbered.
 STREAMS = (
-    *("left", "right", "rectified_left", "rectified_right", "disparity", "disparity_color"),
-    *("color", "previewout", "metaout", "object_tracker"),
+    *("left", "right", "rectified_left", "rectified_right", "depth", "disparity"),
+    *("disparity_color", "color", "video", "previewout", "metaout", "object_tracker"),
 )
 CONFIG = {
     "streams": list(STREAMS),
@@ -67,7 +68,7 @@ def copy_s(size: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    rows_file = json_file(__doc__)
+    output = arguments(__doc__).json
     os.environ.setdefault("DEPTHAI_DEVICE", "virtual")
     _core.keep_large_buffers()
     device = depthai.Device()
@@ -82,15 +83,23 @@ def main() -> None:
         numbers = stream["numbers"]
         sent = max(numbers) - min(numbers) + 1
         each_s = stream["read_s"] / len(numbers)
-        row = {"case": name, "frames": len(numbers), "sent": sent, "lost": sent - len(numbers)}
-        row["ours"] = dropped.get(name, 0)
-        row |= {"read_ms": round(each_s * 1e3, 3), "ratio": round(len(numbers) / sent, 4)}
-        row["copy_ms"] = round(copy_s(stream["bytes"] // len(numbers)) * 1e3, 3)
-        rows.append(row)
-    print_rows(rows)
+        further = {
+            "dropped_by_host": dropped.get(name, 0),
+            "read_ms": round(each_s * 1e3, 3),
+            "copy_ms": round(copy_s(stream["bytes"] // len(numbers)) * 1e3, 3),
+        }
+        counts = ([len(numbers)], [sent])
+        rows.append(
+            Comparison(name, *counts, "sent", "frames", more_is_better=True, further=further)
+        )
+    publish_rows("gen1_api", rows, output)
     print(f"CPU of the program: {used_s / DURATION_S:.0%} of one core")
-    if rows_file:
-        rows_file.write_rows("gen1_api", rows)
+    frames = sum(len(stream["numbers"]) for stream in found.values())
+    megabytes_s = sum(stream["bytes"] for stream in found.values()) / DURATION_S / 1e6
+    print(
+        f"getData() on {len(found)} streams at full rate: {frames} frames, {megabytes_s:.0f} MB/s; "
+        f"{sum(dropped.values())} lost by the host"
+    )
 
 
 if __name__ == "__main__":

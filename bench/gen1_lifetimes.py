@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from results import json_file, print_rows
+from results import Comparison, arguments, publish_rows
 
 from depthai_ros import depthai
 
@@ -45,7 +45,7 @@ def state() -> dict[str, int]:
 
 def main() -> None:
     """Measure and print."""
-    rows_file = json_file(__doc__)
+    output = arguments(__doc__).json
     os.environ.setdefault("DEPTHAI_DEVICE", "virtual:pattern")
     for _ in range(WARM_UP):
         once()
@@ -54,18 +54,10 @@ def main() -> None:
         once()
     after, each_s = state(), (time.monotonic() - start_s) / TURNS
     rows = [
-        {
-            "case": what,
-            "before": value,
-            "after": after[what],
-            "ratio": round(after[what] / value, 3),
-        }
-        for what, value in before.items()
+        Comparison(what, [after[what]], [value], "before", what) for what, value in before.items()
     ]
-    print_rows(rows)
+    publish_rows("gen1_lifetimes", rows, output)
     print(f"{each_s:.2f} s for each of {TURNS}")
-    if rows_file:
-        rows_file.write_rows("gen1_lifetimes", rows)
 
 
 if __name__ == "__main__":

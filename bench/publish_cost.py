@@ -1,13 +1,20 @@
 #!/usr/bin/env python3
 """CPU time that publishing one picture costs the process that publishes it.
 
-Three ways with the same pixels, publisher and subscriber (another process), taking turns:
+Three ways with the same pixels and publisher, taking turns:
 
-  ours       what the node does: prefix from cdr.py, pixels where the link put them
+  ours       what the node does with a packet whose pixels are ready: outlet with its look for
+             subscribers, message ends, the core's publishing, counters
   bytes      rclpy's publish(bytes) of a message that was serialised elsewhere
   cv_bridge  a message filled the way cv_bridge does it, array('B', picture.tobytes())
 
-The time is that of all threads of the process, so what Fast DDS does is in it.
+Each case in two conditions. "published": nobody subscribed, so that nothing but publishing is
+measured (the outlet is told that somebody listens; the node would not publish at all).
+"delivered": one subscriber in another process, over shared memory, at a camera's rate; what Fast
+DDS does for it in the publisher's process, copying twice, is the same for every way.
+
+The time is that of all threads of the process. Each picture is written anew into a buffer from the
+core's pool, as a link does it; that is not counted.
 """
 
 from __future__ import annotations
@@ -16,107 +23,182 @@ import array
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
 import rclpy
+from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
-from results import json_file, print_rows
+from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
 
-from depthai_ros import _core, cdr
-from depthai_ros.publishing import send
+from depthai_ros import _core
+from depthai_ros.calibration import load
+from depthai_ros.config import mono_size, rgb_size, validate
+from depthai_ros.diagnostics import Health, make_meters
+from depthai_ros.outlets import Outlet
+from depthai_ros.pictures import Canvas, Picture
+from depthai_ros.rig import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.streams import STREAMS
+from depthai_ros.virtual.eeprom import eeprom_document
 
 REPETITIONS = 7
-FRAMES = 20
+FRAMES = {"published": 30, "delivered": 20}
 TOPIC, DEPTH = "/bench/image", 2
-#: Pictures wait in this many buffers, as they do behind a link.
-BUFFERS = 4
-FRAME_ID = "oak_rgb_camera_optical_frame"
 MATCH_S = 15.0
+WAYS = ("ours", "bytes", "cv_bridge")
 
-#: case -> encoding, width, height, bytes per pixel, frames per second
+
+@dataclass(frozen=True)
+class Case:
+    """One size of picture, on the topic of one stream."""
+
+    stream: str
+    encoding: str
+    width: int
+    height: int
+    pixel_bytes: int
+    fps: float
+    goal: float
+
+    @property
+    def step(self) -> int:
+        """Bytes of a row."""
+        return self.width * self.pixel_bytes
+
+
 CASES = {
-    "720p mono8": ("mono8", 1280, 720, 1, 60.0),
-    "720p 16UC1": ("16UC1", 1280, 720, 2, 60.0),
-    "720p bgr8": ("bgr8", 1280, 720, 3, 60.0),
-    "1080p bgr8": ("bgr8", 1920, 1080, 3, 40.0),
-    "4K bgr8": ("bgr8", 3840, 2160, 3, 15.0),
+    "720p mono8": Case("left", "mono8", 1280, 720, 1, 60.0, 0.25),
+    "720p 16UC1": Case("depth", "16UC1", 1280, 720, 2, 60.0, 0.25),
+    "720p bgr8": Case("color", "bgr8", 1280, 720, 3, 60.0, 0.22),
+    "1080p bgr8": Case("color", "bgr8", 1920, 1080, 3, 30.0, 0.22),
+    "4K bgr8": Case("color", "bgr8", 3840, 2160, 3, 12.0, 0.22),
 }
+
+
+class Heard:
+    """A publisher that is never without a subscriber, after it has looked for one."""
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher = publisher
+        self.publish = publisher.publish
+        self.handle = publisher.handle
+
+    def get_subscription_count(self) -> int:
+        """At least one."""
+        return max(1, int(self._publisher.get_subscription_count()))
+
+
+class ReadyPicture(Picture):
+    """A packet whose pixels need no conversion, of whatever size."""
+
+    def converted(self, encoding: str) -> Canvas:
+        """The packet's own buffer."""
+        return Canvas(self.buffer, self.data)
+
+
+def make_bench_rig() -> Rig:
+    """What messages need to know of a camera."""
+    settings = validate({"stream_list": ["left", "depth", "color"]})
+    health = Health("oak", settings)
+    health.meters = make_meters(settings, started_ns=0)
+    sizes = Sizes(mono_size(settings), rgb_size(settings), (300, 300), {})
+    calibration = load(eeprom_document(5), settings)
+    return make_rig(settings, calibration, None, sizes, frame_ids("oak"), health, "")
 
 
 class Ways:
     """The ways to publish the pictures of one case, by name."""
 
-    def __init__(self, publisher: Any, encoding: str, width: int, height: int, pixel: int) -> None:
-        self._publisher = publisher
-        self._encoding, self._width, self._height = encoding, width, height
-        self._step = width * pixel
-        self._buffers = [_core.Buffer(size=self._step * height) for _ in range(BUFFERS)]
-        random = np.random.default_rng(1)
-        for buffer in self._buffers:
-            view = np.frombuffer(buffer, np.uint8)
-            view[:] = random.integers(0, 255, len(view), np.uint8)
-        self._message = serialize_message(self._filled(0, 0))
-        self.by_name: dict[str, Callable[[int, int], None]] = {
-            "ours": self._ours,
-            "bytes": self._bytes,
-            "cv_bridge": self._cv_bridge,
-        }
+    def __init__(self, publisher: Any, rig: Rig, case: Case) -> None:
+        self._publisher, self._rig, self._case = publisher, rig, case
+        row = STREAMS[case.stream]
+        self._outlet = Outlet(row, row.topics[0], Heard(publisher))
+        self._frame_id = rig.frame_id(row, None)
+        size = case.step * case.height
+        self._source = np.random.default_rng(1).integers(0, 255, size, np.uint8)
+        self._message = serialize_message(self._filled(self._source, 0))
 
-    def _ours(self, turn: int, stamp_ns: int) -> None:
-        buffer = self._buffers[turn % BUFFERS]
-        prefix = cdr.image_prefix(
-            stamp_ns, FRAME_ID, self._height, self._width, self._encoding, self._step
+    def publish(self, way: str, turn: int) -> int:
+        """Publish one picture; the CPU time of all threads that making it ready took, ns."""
+        start = time.process_time_ns()
+        buffer = _core.Buffer(size=len(self._source))
+        pixels = np.frombuffer(memoryview(buffer), np.uint8)
+        pixels[:] = self._source
+        used_ns = time.process_time_ns() - start
+        stamp_ns = time.time_ns()
+        if way == "ours":
+            self._through_the_outlet(turn, buffer, pixels, stamp_ns)
+        elif way == "bytes":
+            self._publisher.publish(self._message)
+        else:
+            self._publisher.publish(self._filled(pixels, stamp_ns))
+        return used_ns
+
+    def _through_the_outlet(
+        self, turn: int, buffer: _core.Buffer, pixels: NDArray[np.uint8], stamp_ns: int
+    ) -> None:
+        case = self._case
+        shape = (case.height, case.width, case.pixel_bytes)
+        picture = ReadyPicture(
+            stream=self._outlet.stream,
+            data=pixels.reshape(shape if case.pixel_bytes == 3 else (case.height, case.step)),
+            buffer=buffer,
+            metadata=None,
+            stamp_ns=stamp_ns,
+            received_ns=time.monotonic_ns(),
+            settings=self._rig.pictures,
         )
-        send(self._publisher, cdr.Serialized(buffer, len(buffer), prefix))
+        sent = self._outlet.send(self._rig, picture)
+        meter = self._rig.health.meters[case.stream]
+        meter.arrived(turn, len(pixels), picture.received_ns, time.time_ns() - stamp_ns)
+        meter.sent(sent)
 
-    def _bytes(self, _turn: int, _stamp_ns: int) -> None:
-        self._publisher.publish(self._message)
-
-    def _cv_bridge(self, turn: int, stamp_ns: int) -> None:
-        self._publisher.publish(self._filled(turn, stamp_ns))
-
-    def _filled(self, turn: int, stamp_ns: int) -> Image:
-        picture = np.frombuffer(self._buffers[turn % BUFFERS], np.uint8)
-        message = Image(height=self._height, width=self._width, encoding=self._encoding)
-        message.header.frame_id = FRAME_ID
+    def _filled(self, pixels: NDArray[np.uint8], stamp_ns: int) -> Image:
+        case = self._case
+        message = Image(height=case.height, width=case.width, encoding=case.encoding)
+        message.header.frame_id = self._frame_id
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-        message.step = self._step
-        message.data = array.array("B", picture.tobytes())
+        message.step = case.step
+        message.data = array.array("B", pixels.tobytes())
         return message
 
 
-def cpu_ms_per_frame(publish: Callable[[int, int], None], fps: float) -> float:
-    """Publish FRAMES pictures at a steady rate; CPU time of one."""
-    start, used = time.monotonic(), time.process_time()
-    for turn in range(FRAMES):
-        publish(turn, time.time_ns())
-        time.sleep(max(0.0, start + (turn + 1) / fps - time.monotonic()))
-    return (time.process_time() - used) * 1e3 / FRAMES
+def cpu_ms_per_frame(ways: Ways, way: str, frames: int, fps: float | None) -> float:
+    """Publish pictures, at a steady rate or at once; CPU time of one."""
+    start, used_ns, apart_ns = time.monotonic(), time.process_time_ns(), 0
+    for turn in range(frames):
+        apart_ns += ways.publish(way, turn)
+        if fps is not None:
+            time.sleep(max(0.0, start + (turn + 1) / fps - time.monotonic()))
+    return (time.process_time_ns() - used_ns - apart_ns) / 1e6 / frames
 
 
-def measured(publisher: Any, case: str) -> dict[str, Any]:
-    """One row: the median and the extremes of each way."""
-    *shape, fps = CASES[case]
-    ways = Ways(publisher, *shape).by_name
-    times: dict[str, list[float]] = {name: [] for name in ways}
+def measured(publisher: Any, rig: Rig, name: str, condition: str) -> Comparison:
+    """One row."""
+    case = CASES[name]
+    ways = Ways(publisher, rig, case)
+    fps = case.fps if condition == "delivered" else None
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
     for repetition in range(REPETITIONS + 1):
-        for name, publish in ways.items():
-            used_ms = cpu_ms_per_frame(publish, fps)
+        for way, values in times.items():
+            used_ms = cpu_ms_per_frame(ways, way, FRAMES[condition], fps)
             if repetition:  # the first warms up
-                times[name].append(used_ms)
-    ratios = [ours / theirs for ours, theirs in zip(times["ours"], times["cv_bridge"], strict=True)]
-    row: dict[str, Any] = {"case": case, "bytes": shape[1] * shape[2] * shape[3]}
-    for name, values in times.items():
-        row[f"{name}_ms"] = round(median(values), 3)
-        row[f"{name}_spread_ms"] = [round(min(values), 3), round(max(values), 3)]
-    row["ratio"] = round(median(ratios), 3)
-    row["ratio_spread"] = [round(min(ratios), 3), round(max(ratios), 3)]
-    return row
+                values.append(used_ms)
+    further = {"bytes": case.step * case.height, "bytes_ms": round(median(times["bytes"]), 3)}
+    return Comparison(
+        case=f"{name}, {condition}",
+        ours=times["ours"],
+        other=times["cv_bridge"],
+        baseline="cv_bridge style",
+        unit="ms CPU",
+        goal=case.goal if condition == "published" else None,
+        further=further,
+    )
 
 
 def subscribe() -> None:
@@ -129,10 +211,15 @@ def subscribe() -> None:
 
 
 @contextmanager
-def subscriber() -> Iterator[None]:
-    """Another process that takes what is published."""
+def subscriber(publisher: Any) -> Iterator[None]:
+    """Another process that takes what is published. Raises TimeoutError if it does not come."""
     process = subprocess.Popen([sys.executable, __file__, "--subscribe"])
     try:
+        deadline = time.monotonic() + MATCH_S
+        while not publisher.get_subscription_count():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the subscriber was not there after {MATCH_S:g} s")
+            time.sleep(0.05)
         yield
     finally:
         process.kill()
@@ -140,27 +227,21 @@ def subscriber() -> Iterator[None]:
 
 
 def main() -> int:
-    """Measure every case."""
+    """Measure every case in both conditions."""
     if sys.argv[1:] == ["--subscribe"]:
         subscribe()
         return 0
-    output = json_file(__doc__)
+    output = arguments(__doc__).json
     _core.keep_large_buffers()
     rclpy.init()
     node = rclpy.create_node("bench_publisher")
     publisher = node.create_publisher(Image, TOPIC, DEPTH)
-    with subscriber():
-        deadline = time.monotonic() + MATCH_S
-        while not publisher.get_subscription_count():
-            if time.monotonic() > deadline:
-                print(f"error: the subscriber was not there after {MATCH_S:g} s", file=sys.stderr)
-                return 1
-            time.sleep(0.05)
-        rows = [measured(publisher, case) for case in CASES]
+    rig = make_bench_rig()
+    rows = [measured(publisher, rig, name, "published") for name in CASES]
+    with subscriber(publisher):
+        rows += [measured(publisher, rig, name, "delivered") for name in CASES]
     rclpy.shutdown()
-    print_rows(rows)
-    if output is not None:
-        output.write_rows("publish_cost", rows)
+    publish_rows("publish_cost", rows, output)
     return 0
 
 

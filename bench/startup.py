@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Time from the start of the node's process to its first picture, with the device already running.
+
+One row for all of it, and one for each phase: what Python imports; until the device is connected
+(the ROS node, its parameters, boot and session); until its streams run; until a subscriber of
+another process that has been waiting has the first picture.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import rclpy
+from processes import end, run, run_device, run_node, until
+from rclpy.executors import SingleThreadedExecutor
+from results import Comparison, against_limit, arguments, publish_rows
+from sensor_msgs.msg import Image
+
+from depthai_ros import _core
+
+REPETITIONS = 5
+LIMIT_S = 1.5
+DEADLINE_S = 30.0
+TOPIC = "/oak/left/image_raw"
+#: Words of the node's log that end a phase.
+MARKS = {"connected": "connected to", "streaming": "streaming "}
+BARE = f"""
+import rclpy
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node("bare")
+publisher = node.create_publisher(Image, "{TOPIC}", 2)
+node.create_timer(1 / 30, lambda: publisher.publish(Image(data=bytes(921600))))
+rclpy.spin(node)
+"""
+
+
+class Receiver:
+    """Waits for the first picture of a node."""
+
+    def __init__(self) -> None:
+        self._node = rclpy.create_node("bench_receiver")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._arrived_ns = 0
+        self._node.create_subscription(Image, TOPIC, self._arrived, 2, raw=True)
+
+    def _arrived(self, _message: bytes) -> None:
+        self._arrived_ns = self._arrived_ns or time.time_ns()
+
+    def first_ns(self) -> int:
+        """When it came. Raises TimeoutError."""
+        self._arrived_ns = 0
+        deadline = time.monotonic() + DEADLINE_S
+        while not self._arrived_ns:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no picture in {DEADLINE_S:g} s")
+            self._executor.spin_once(0.5)
+        return self._arrived_ns
+
+    def until_gone(self) -> None:
+        """Wait until nobody publishes any more."""
+        while self._node.count_publishers(TOPIC):
+            self._executor.spin_once(0.05)
+
+
+def imported_s(module: str) -> float:
+    """Time that a Python takes that only imports."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+    return time.monotonic() - start
+
+
+def told(log: Path) -> bool:
+    """True once the node has said everything."""
+    text = log.read_text()
+    return all(words in text for words in MARKS.values())
+
+
+def started(receiver: Receiver, address: str, folder: Path) -> Mapping[str, float]:
+    """Moments of one start, s after the process was started."""
+    log = folder / "node.log"
+    environment = {**os.environ, "RCUTILS_CONSOLE_OUTPUT_FORMAT": "{time_as_nanoseconds} {message}"}
+    parameters = {"device.id": address, "stream_list": "[left]"}
+    with log.open("w") as output:
+        start_ns = time.time_ns()
+        node = run_node(parameters, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        moments = {"first frame": (receiver.first_ns() - start_ns) / 1e9}
+        until(lambda: told(log), DEADLINE_S, "the node's log")
+    finally:
+        end(node)
+    receiver.until_gone()
+    lines = log.read_text().splitlines()
+    for name, words in MARKS.items():
+        line = next(line for line in lines if words in line)
+        moments[name] = (int(line.split()[0]) - start_ns) / 1e9
+    return moments
+
+
+def bare_s(receiver: Receiver) -> float:
+    """The same of a bare publisher that has nothing to connect to."""
+    start_ns = time.time_ns()
+    publisher = run(["-c", BARE], stderr=subprocess.DEVNULL)
+    try:
+        return (receiver.first_ns() - start_ns) / 1e9
+    finally:
+        end(publisher)
+        receiver.until_gone()
+
+
+def main() -> None:
+    """Measure."""
+    output = arguments(__doc__).json
+    _core.keep_large_buffers()
+    rclpy.init()
+    receiver = Receiver()
+    imports, ros_imports, bare, starts = [], [], [], []
+    with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name:
+        folder = Path(name)
+        address = f"unix:{folder}/device"
+        device = run_device(address)
+        try:
+            for _ in range(REPETITIONS):
+                imports.append(imported_s("depthai_ros.node"))
+                ros_imports.append(imported_s("rclpy"))
+                bare.append(bare_s(receiver))
+                starts.append(started(receiver, address, folder))
+        finally:
+            end(device)
+    rclpy.shutdown()
+    phases = {
+        "connected": [row["connected"] - s for row, s in zip(starts, imports, strict=True)],
+        "streams run": [row["streaming"] - row["connected"] for row in starts],
+        "first picture": [row["first frame"] - row["streaming"] for row in starts],
+    }
+    total = [row["first frame"] for row in starts]
+    rows = [
+        against_limit("process start to first picture", total, LIMIT_S, "s"),
+        Comparison("the same, bare publisher", total, bare, "bare rclpy publisher", "s"),
+        Comparison("phase 1: imports", imports, ros_imports, "import rclpy", "s"),
+    ]
+    for number, (phase, values) in enumerate(phases.items(), 2):
+        rows.append(Comparison(f"phase {number}: {phase}", values, total, "all of it", "s"))
+    publish_rows("startup", rows, output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+// Packets from a board that floods, through the USB transport, against bare libusb doing the same.
+//
+// Expects one booted board of the test rig on the bus (bench/usb_throughput.py puts it there),
+// which sends headers and payloads of PACKET_BYTES without end. The bare loops ask for the same
+// transfers as the transport: each header, whole pieces of 1 MiB, the rest. One waits for each
+// before it asks for the next; the other, which knows all sizes beforehand as no driver can, keeps
+// four in flight.
+
+#include <libusb.h>
+
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "comparison.hpp"
+#include "usb_transport.hpp"
+
+namespace {
+
+using namespace depthai;
+
+constexpr std::size_t kHeaderBytes = 84;
+constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr std::size_t kInFlight = 4;
+constexpr std::size_t kRotatingBuffers = 4;
+constexpr unsigned char kIn = 0x81;
+
+void check(int code) {
+  if (code < 0) throw std::runtime_error(libusb_strerror(static_cast<libusb_error>(code)));
+}
+
+/// The board, opened with libusb alone.
+class Bare {
+ public:
+  Bare() {
+    check(libusb_init(&context_));
+    handle_ = libusb_open_device_with_vid_pid(context_, kUsbVendor, kBootedProduct);
+    if (handle_ == nullptr) throw std::runtime_error("no booted board");
+    check(libusb_claim_interface(handle_, 0));
+  }
+  Bare(const Bare&) = delete;
+  Bare& operator=(const Bare&) = delete;
+  ~Bare() {
+    libusb_release_interface(handle_, 0);
+    libusb_close(handle_);
+    libusb_exit(context_);
+  }
+  libusb_context* context() const { return context_; }
+  libusb_device_handle* handle() const { return handle_; }
+
+ private:
+  libusb_context* context_ = nullptr;
+  libusb_device_handle* handle_ = nullptr;
+};
+
+struct Piece {
+  std::uint8_t* data;
+  std::size_t size;
+};
+
+/// Every transfer of so many packets.
+class Plan {
+ public:
+  Plan(std::size_t size, std::size_t packets)
+      : buffers_(kRotatingBuffers, std::vector<std::uint8_t>(kHeaderBytes + size)) {
+    for (std::size_t i = 0; i < packets; ++i) {
+      std::uint8_t* const data = buffers_[i % kRotatingBuffers].data();
+      pieces.push_back({data, kHeaderBytes});
+      for (std::size_t done = 0; done < size; done += kPieceBytes) {
+        pieces.push_back({data + kHeaderBytes + done, std::min(kPieceBytes, size - done)});
+      }
+    }
+  }
+  std::vector<Piece> pieces;
+
+ private:
+  std::vector<std::vector<std::uint8_t>> buffers_;
+};
+
+void one_after_the_other(std::size_t size, std::size_t packets) {
+  const Bare bare;
+  for (const Piece& piece : Plan(size, packets).pieces) {
+    for (std::size_t done = 0; done < piece.size;) {
+      int moved = 0;
+      check(libusb_bulk_transfer(bare.handle(), kIn, piece.data + done,
+                                 static_cast<int>(piece.size - done), &moved, 0));
+      done += static_cast<std::size_t>(moved);
+    }
+  }
+}
+
+/// Four transfers in flight, each replaced by the next one as it ends.
+struct Pipelined {
+  explicit Pipelined(const std::vector<Piece>& all) : pieces(all) {}
+  const std::vector<Piece>& pieces;
+  std::size_t next = 0;
+  int in_flight = 0;
+  bool failed = false;
+
+  void submit(libusb_transfer* transfer) {
+    if (failed || next == pieces.size()) return;
+    transfer->buffer = pieces[next].data;
+    transfer->length = static_cast<int>(pieces[next].size);
+    ++next;
+    failed |= libusb_submit_transfer(transfer) != 0;
+    in_flight += !failed;
+  }
+  static void LIBUSB_CALL on_done(libusb_transfer* transfer) {
+    auto& self = *static_cast<Pipelined*>(transfer->user_data);
+    --self.in_flight;
+    self.failed |= transfer->status != LIBUSB_TRANSFER_COMPLETED ||
+                   transfer->actual_length != transfer->length;
+    self.submit(transfer);
+  }
+};
+
+void four_in_flight(std::size_t size, std::size_t packets) {
+  const Bare bare;
+  const Plan plan(size, packets);
+  Pipelined state(plan.pieces);
+  std::vector<libusb_transfer*> transfers;
+  for (std::size_t i = 0; i < kInFlight; ++i) {
+    transfers.push_back(libusb_alloc_transfer(0));
+    libusb_fill_bulk_transfer(transfers.back(), bare.handle(), kIn, nullptr, 0, &Pipelined::on_done,
+                              &state, 0);
+    state.submit(transfers.back());
+  }
+  while (state.in_flight > 0) check(libusb_handle_events(bare.context()));
+  for (libusb_transfer* const transfer : transfers) libusb_free_transfer(transfer);
+  if (state.failed) throw std::runtime_error("a transfer failed");
+}
+
+void transport(std::size_t size, std::size_t packets) {
+  auto device = std::make_unique<UsbDevice>(scan_usb().at(0));
+  device->claim();
+  UsbTransport transport(std::move(device), false);
+  std::vector<std::vector<std::uint8_t>> buffers(kRotatingBuffers,
+                                                 std::vector<std::uint8_t>(kHeaderBytes + size));
+  for (std::size_t i = 0; i < packets; ++i) {
+    std::uint8_t* const data = buffers[i % kRotatingBuffers].data();
+    transport.read_exactly(data, kHeaderBytes);
+    transport.read_exactly(data + kHeaderBytes, size);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::size_t size = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 0;
+  const std::size_t packets = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
+  if (size == 0 || packets == 0) {
+    std::fprintf(stderr, "usage: usb_throughput PACKET_BYTES PACKETS [--json FILE]\n");
+    return 2;
+  }
+  const std::string bytes = std::to_string(size) + " bytes";
+  const auto ours = [=] { transport(size, packets); };
+  const auto plain = [=] { one_after_the_other(size, packets); };
+  const auto pipelined = [=] { four_in_flight(size, packets); };
+  try {
+    return bench::compare(argc - 2, argv + 2, {"usb_throughput", "bare libusb", "transport"},
+                          {{bytes + ", each in turn", size, packets, plain, ours, 0.9},
+                           {bytes + ", 4 in flight", size, packets, pipelined, ours}});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "usb_throughput: %s\n", error.what());
+    return 1;
+  }
+}
