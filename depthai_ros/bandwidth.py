@@ -51,12 +51,11 @@ def _video_bytes(settings: Settings) -> float:
     return float(bits / 8 / settings["camera.rgb.fps"])
 
 
-#: Layout -> bytes of one packet.
+#: Layout -> bytes of one packet, where the settings tell.
 _PACKET_BYTES: dict[str, Callable[[Settings], float]] = {
     "mono8": lambda settings: _area(mono_size(settings)),
     "depth16": lambda settings: 2 * _area(mono_size(settings)),
     "i420": lambda settings: 1.5 * _area(rgb_size(settings)),
-    "planar8": lambda _: _PREVIEW_BYTES,
     "bitstream": _video_bytes,
     "tensors": lambda _: _RESULT_BYTES,
     "tracklets": lambda _: _RESULT_BYTES,
@@ -93,14 +92,22 @@ class Plan:
         )
 
 
-def plan(settings: Settings, speed: str) -> Plan:
-    """What the device will send with these settings over a link of this speed."""
+def plan(settings: Settings, speed: str, preview_bytes: int = _PREVIEW_BYTES) -> Plan:
+    """What the device will send with these settings over a link of this speed.
+
+    `preview_bytes` is the size of the network's input, which is known when it has been loaded.
+    """
     rates_hz = {name: _rate_hz(settings, name) for name in wire_streams(settings)}
     streams_mb_s = {
-        name: rate_hz * _PACKET_BYTES[STREAMS[name].layout](settings) / _BYTES_PER_MB
+        name: rate_hz * _packet_bytes(settings, name, preview_bytes) / _BYTES_PER_MB
         for name, rate_hz in rates_hz.items()
     }
     return Plan(speed, rates_hz, streams_mb_s, CAPACITY_MB_S.get(speed, math.nan))
+
+
+def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
+    layout = STREAMS[stream].layout
+    return preview_bytes if layout == "planar8" else _PACKET_BYTES[layout](settings)
 
 
 def _rate_hz(settings: Settings, stream: str) -> float:

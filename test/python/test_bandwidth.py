@@ -84,11 +84,15 @@ def test_link_that_is_wide_enough_or_not_known_changes_nothing() -> None:
     assert not plan(wanted, "UNKNOWN").is_too_much
 
 
-def test_every_speed_that_a_board_can_have_has_a_capacity() -> None:
+def test_every_stream_has_a_size_and_faster_links_carry_more() -> None:
+    for stream in STREAMS:
+        assert bandwidth._packet_bytes(defaults(), stream, 1) > 0, stream
     assert list(CAPACITY_MB_S.values()) == sorted(CAPACITY_MB_S.values())
-    assert all(
-        layout in bandwidth._PACKET_BYTES for layout in {row.layout for row in STREAMS.values()}
-    )
+
+
+def test_preview_counts_with_the_size_that_the_network_takes() -> None:
+    wanted = settings("previewout")
+    assert plan(wanted, "HIGH", 3 * 640 * 352).planned_mb_s == pytest.approx(3 * 640 * 352 * 30e-6)
 
 
 def test_narrow_link_is_told_with_what_each_stream_needs_and_what_to_do() -> None:
