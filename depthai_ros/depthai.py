@@ -192,6 +192,13 @@ for _public in (
     _public.__module__ = "depthai"
 del _public
 
+
+def __dir__() -> list[str]:
+    """What programs are meant to see, not what this file is made with."""
+    special = [name for name in globals() if name.startswith("__") and name.endswith("__")]
+    return sorted([*__all__, *special])
+
+
 if __name__ == "__main__":
     from .run_script import main
 

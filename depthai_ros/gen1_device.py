@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import operator
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .device import LINKS
+from . import _core
 from .errors import DepthaiError
 from .gen1_control import AutofocusMode, CameraControl
 from .gen1_pipeline import CNNPipeline
 from .gen1_session import Session
 from .gen1_types import Opaque, describe
+from .links import LINKS
 
 _log = logging.getLogger("depthai")
 
@@ -25,8 +27,6 @@ SELECTOR_VARIABLE = "DEPTHAI_DEVICE"
 #: Path of the firmware for boards on USB, where the program names no file that exists.
 FIRMWARE_VARIABLE = "DEPTHAI_FIRMWARE"
 _USB = "usb"
-_VENDOR = "03e7"
-_USB_FOLDER = Path("/sys/bus/usb/devices")
 _EMPTY: dict[str, Any] = {}
 
 
@@ -43,9 +43,11 @@ def choose_selector(usb_device: str) -> str:
 
 def _on_usb() -> list[str]:
     """Boards on USB, booted or not, as selectors."""
-    vendors = sorted(_USB_FOLDER.glob("*/idVendor"))
-    folders = [file.parent.name for file in vendors if file.read_text().strip() == _VENDOR]
-    return [f"{_USB}:{name.replace('-', ':')}" for name in folders]
+    try:
+        return sorted(f"{_USB}:{board.location}" for board in _core.scan_usb())
+    except DepthaiError as cause:  # no bus at all, as in a container
+        _log.warning("%s", str(cause))
+        return []
 
 
 def list_devices() -> None:
@@ -63,32 +65,46 @@ def _firmware(cmd_file: str | os.PathLike[str]) -> str:
     return os.environ.get(FIRMWARE_VARIABLE, "")
 
 
-def open_session(usb_device: str, cmd_file: str | os.PathLike[str] = "") -> Session | None:
+def _slow_variant(selector: str, firmware: str) -> bool:
+    """True if the firmware can be made to stay at USB 2 speed; a message if not."""
+    if not selector.startswith(_USB) or zipfile.is_zipfile(firmware):
+        return selector.startswith(_USB)
+    _log.warning(
+        "usb2_mode: %s is a finished image and decides itself; give the official wheel, or an "
+        "image made with `depthai-firmware extract --usb2`",
+        firmware,
+    )
+    return False
+
+
+def open_session(
+    usb_device: str, cmd_file: str | os.PathLike[str] = "", *, usb2: bool = False
+) -> Session | None:
     """Open the device, None and a message if that is not possible."""
     if usb_device == "list":
         list_devices()
-    selector = choose_selector(usb_device)
+    selector, firmware = choose_selector(usb_device), _firmware(cmd_file)
     try:
-        return Session(selector, _firmware(cmd_file))
+        return Session(selector, firmware, usb2=usb2 and _slow_variant(selector, firmware))
     except DepthaiError as cause:
         advice = ""
         if selector.startswith(_USB):
             advice = f"; for a device without hardware set {SELECTOR_VARIABLE}=virtual"
-        _log.error("cannot initialise device: %s%s", cause, advice)
+        _log.error("cannot initialise device: %s%s", str(cause), advice)
         return None
 
 
-def _read_arguments(arguments: tuple[Any, ...]) -> tuple[str, str | os.PathLike[str] | None]:
-    """(usb_device, cmd_file) of the three forms of `Device()`; only one of them has the latter."""
+def _read_arguments(arguments: tuple[Any, ...]) -> tuple[str, str | os.PathLike[str] | None, bool]:
+    """(usb_device, cmd_file, usb2_mode) of the three forms of `Device()`; one has a cmd_file."""
     if not arguments:
-        return "", None
+        return "", None, False
     if len(arguments) == 2:
         first, second = arguments
         if isinstance(second, str) and isinstance(first, (str, os.PathLike)):
-            return second, first
-        is_flag = second is None or isinstance(second, (bool, np.bool_)) or second in (0, 1)
+            return second, first, False
+        is_flag = second is None or hasattr(type(second), "__bool__")
         if is_flag and isinstance(first, str):
-            return first, None
+            return first, None, bool(second)
     raise TypeError(
         f"Device{arguments!r}: incompatible arguments, must be Device(), "
         "Device(usb_device: str, usb2_mode: bool) or Device(cmd_file: str, usb_device: str)"
@@ -99,8 +115,9 @@ class Device(Opaque):
     """A device: `Device()`, `Device(usb_device, usb2_mode)` or `Device(cmd_file, usb_device)`.
 
     `usb_device` is a USB port path such as "2.1", "" for the first device found, "list" to print
-    what there is and exit, or a selector such as "virtual". The connection ends with the last
-    reference to the object, whether or not its pipeline is still referenced.
+    what there is and exit, or a selector such as "virtual". With `usb2_mode` the link stays at USB
+    2 speed, if the firmware is the official wheel. The connection ends with the last reference to
+    the object, whether or not its pipeline is still referenced.
 
     Raises  RuntimeError if the device cannot be opened, in the form with `cmd_file` only; else
             `create_pipeline` returns None. TypeError for other arguments
@@ -111,8 +128,8 @@ class Device(Opaque):
 
     def __init__(self, *arguments: Any) -> None:
         self._session = None
-        usb_device, cmd_file = _read_arguments(arguments)
-        self._session = open_session(usb_device, cmd_file or "")
+        usb_device, cmd_file, usb2 = _read_arguments(arguments)
+        self._session = open_session(usb_device, cmd_file or "", usb2=usb2)
         if self._session is None and cmd_file is not None:
             raise RuntimeError("cannot initialise device")
 

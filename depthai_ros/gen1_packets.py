@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import decode
-from .gen1_types import Opaque, unsigned
+from .gen1_types import Opaque, integer
 
 Bytes = NDArray[np.uint8]
 #: Frame data -> a new array.
@@ -136,8 +136,8 @@ class ObjectTracker(Opaque):
 
     def getTracklet(self, index: int, /) -> Tracklet:
         """One of them. Raises IndexError if there are fewer, TypeError if it is no integer."""
-        number = unsigned("index", index)
-        if number >= len(self._rows):
+        number = integer("index", index)
+        if not 0 <= number < len(self._rows):
             raise IndexError(f"tracklet {number} of {len(self._rows)}")
         tracklet = Tracklet.__new__(Tracklet)
         tracklet._row = self._rows[number]

@@ -55,19 +55,19 @@ class _Running:
 
 
 class Session:
-    """One open device; `firmware` is the path of the image that a board on USB gets.
+    """One open device; `firmware` is the path of what a board on USB gets, `usb2` its slow variant.
 
     Raises  DepthaiError if it cannot be opened
     """
 
-    def __init__(self, selector: str, firmware: str = "") -> None:
+    def __init__(self, selector: str, firmware: str = "", *, usb2: bool = False) -> None:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._running: _Running | None = None
         self.is_changed = True
-        self.device = Device.open(selector, firmware=firmware)
+        self.device = Device.open(selector, firmware=firmware, usb2=usb2)
         self.calibration = Gen1Calibration(self.device.eeprom)
         _SESSIONS.add(self)
 
@@ -109,7 +109,8 @@ class Session:
             except ConfigTypeError as cause:
                 raise RuntimeError(f"create_pipeline: {cause}") from cause
             except DepthaiError as cause:
-                _log.error("create_pipeline: %s", cause)
+                # Its text only: records are kept, and a traceback would keep the device with them.
+                _log.error("create_pipeline: %s", str(cause))
                 return None
             feed.switch(source)
             mapping = source.pipeline.nn_to_depth
@@ -181,7 +182,7 @@ class Session:
         try:
             send(self.device)
         except LinkError as cause:
-            _log.info("a command was lost: %s", cause)
+            _log.info("a command was lost: %s", str(cause))
 
     def write_board(self, document: Mapping[str, Any]) -> None:
         """Have the device write its EEPROM. Raises RuntimeError if it does not take it."""
@@ -231,7 +232,7 @@ class Session:
                     self.device.close()
                     source = self._make_source(running.settings, running.plan)
                 except DepthaiError as cause:
-                    _log.warning("device %s: %s", self.device.selector, cause)
+                    _log.warning("device %s: %s", self.device.selector, str(cause))
                     continue
                 self.is_changed = True
                 running.feed.switch(source)

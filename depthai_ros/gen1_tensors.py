@@ -130,15 +130,18 @@ class TensorInfo(Opaque):
 
     def __repr__(self) -> str:
         axes = zip(self.order, self.dimensions, strict=True)
+        element = f"{self.element_size}" + (" bytes" if self.element_size > 1 else "byte")
+        offset = f"{self.offset} " + (" bytes" if self.offset > 1 else "byte")
         sizes = ", ".join(f"{_WORDS.get(int(code), '?')} : {size}" for code, size in axes)
         return "\n".join(
             (
-                f"name: {self.name}",
-                f"index: {self.index}",
-                f"element type: {self.data_type!r}",
-                f"element size: {self.element_size} bytes",
-                f"offset: {self.offset} bytes",
-                f"dimensions: [{sizes}]",
+                f"Name: {self.name}",
+                f"Index: {self.index}",
+                f"Element type: {self.data_type!r}",
+                f"Element size:  {element}",
+                f"Offset: {offset}",
+                f"Dimensions: [{sizes}]",
+                "",
             )
         )
 

@@ -15,12 +15,17 @@ def describe(value: object) -> str:
     return f"{value!r} ({type(value).__name__})"
 
 
+def integer(name: str, value: Any) -> int:
+    """An integer of any kind. Raises TypeError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {describe(value)}, must be an integer") from None
+
+
 def unsigned(name: str, value: Any) -> int:
     """An integer that is not negative, as an index or a count. Raises TypeError."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
+    number = integer(name, value)
     if number < 0:
         raise TypeError(f"{name} is {describe(value)}, must be an integer that is not negative")
     return number

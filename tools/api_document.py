@@ -41,7 +41,8 @@ The module is the union of what the releases from June 2020 to February 2021 off
 functions and `entries()` of the first ones, `Device` and typed tensors of the last ones. A blob
 configuration with `NN_config` gives results the present way, one with `tensors` only the older way.
 
-What is different, on purpose:
+[differential.md](differential.md) has what both answer, call by call, measured with the official
+wheel 1.0.0.0. What is different, on purpose:
 
 | | official | here |
 |---|---|---|
@@ -54,6 +55,7 @@ out of range | undefined | `IndexError`, `RuntimeError`
 waiting | holds the interpreter's lock and ignores Ctrl-C | lets threads run, Ctrl-C ends it
 waiting for a device that is gone | for ever | returns empty lists
 `get_available_data_packets` | has network results as raw packets | leaves them out
+packets that wait when the device is let go of | given out once more | gone with it
 second `create_pipeline` | half works | ends the first pipeline, starts the second
 mono resolution | that of the first pipeline of the process | that of the running pipeline
 calibration getters | changed a little more by each pipeline | always from what is stored
@@ -63,13 +65,27 @@ second `init_device` | fails and drops the connection | fails, the connection st
 stream names | those of one release | those of all releases
 `depth.confidence_threshold` | an error since 0.3 | accepted
 `None` for a text | an error | as if it were not there
+section that is no dict | ignored | `RuntimeError`: it is a mistake
+camera control of more than 64 bytes | never returns | `ValueError`
+one stream named twice | crashes when the device is let go of | counts once
 blob that cannot be read | crashes later | `create_pipeline` returns None
 `entries()` too large for the result | crashes | `RuntimeError`, one sentence
 unknown element type in `tensors` | nonsense | `RuntimeError` that names it
 absent key in `video_config` | 0 | its default
 device that comes back | process ends with status 9 if it does not | retried, then the pipeline ends
+firmware | inside the package | the program's own file, or DEPTHAI_FIRMWARE: [usb.md](usb.md)
 standard output | a lot | nothing; messages are logged by the logger `depthai`
 `TensorInfo.Dimension.C` | has a blank in its name | has none
+"""
+
+
+_ARRAYS = """
+**Arrays.** Each `getData()` and `get_tensor()` gives a new array that owns its memory, as the
+official module does: programs draw into them and ask again. The bytes lie untouched where USB has
+put them until then; that one pass is the only copy between the cable and the program, and colours
+and disparities are made in it. `bench/gen1_api.py` prints its time beside that of a plain copy. A
+view of the packet's own memory would have been shared by two calls, or its second caller would
+have seen what the first has drawn. Arrays outlive packets, and both outlive pipeline and device.
 """
 
 
@@ -116,7 +132,8 @@ def _class(name: str, kind: type) -> Iterator[str]:
 def api_markdown() -> str:
     """docs/api.md."""
     public = {name: getattr(depthai, name) for name in depthai.__all__}
-    parts = [_HEAD + "\n".join(_table_rows(_DEVIATIONS)) + "\n", "## Functions\n"]
+    table = "\n".join(_table_rows(_DEVIATIONS))
+    parts = [_HEAD + table + "\n" + _ARRAYS, "## Functions\n"]
     for name, thing in public.items():
         if not isinstance(thing, type):
             parts.append(f"**`{name}{_signature(thing)}`**\n\n{_prose(thing)}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,7 @@ from gen1_parts import BLOB, DETECTION, logs_of, packets_of, start
 from depthai_ros import depthai
 from depthai_ros.virtual.eeprom import M1_LEFT, M2_RIGHT, ROTATION, TRANSLATION_CM
 
-
-@pytest.fixture(autouse=True)
-def virtual_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPTHAI_DEVICE", "virtual:pattern")
-
-
-@pytest.fixture
-def device() -> Iterator[depthai.Device]:
-    device = depthai.Device("", False)
-    yield device
-    device._close()
+pytestmark = pytest.mark.usefixtures("virtual_by_default")
 
 
 # -- construction
@@ -38,6 +27,7 @@ def device() -> Iterator[depthai.Device]:
         ("1.2", True),
         ("", None),
         ("", 0),
+        ("", 2.5),
         ("", np.True_),
         ("/x.cmd", ""),
         (Path("/x.cmd"), "1"),
@@ -51,7 +41,7 @@ def test_device_is_made_in_three_forms(arguments: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("",), ("", 2), (None, False), (1, 2), ("", False, 1), (Path("/x"), True)]
+    "arguments", [("",), ("", []), (None, False), (1, 2), ("", False, 1), (Path("/x"), True)]
 )
 def test_other_arguments_are_a_type_error(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError, match="incompatible arguments"):
@@ -207,7 +197,8 @@ BOARD = {
 }
 
 
-def test_eeprom_is_written_while_streaming(device: depthai.Device) -> None:
+def test_eeprom_is_written_while_streaming() -> None:
+    device = depthai.Device("virtual:pattern", False)  # one that nobody else will use
     with pytest.raises(RuntimeError, match="no pipeline"):
         device.write_eeprom_data({"board": BOARD})
     pipeline = start(device, streams=["meta_d2h"])
@@ -228,6 +219,7 @@ def test_eeprom_is_written_while_streaming(device: depthai.Device) -> None:
     start(device, streams=["meta_d2h"], app={"enable_reconfig": False})
     with pytest.raises(RuntimeError, match="enable_reconfig"):
         device.write_eeprom_data({"board": BOARD})
+    device._close()
 
 
 @pytest.mark.parametrize(

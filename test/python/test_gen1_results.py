@@ -195,10 +195,11 @@ def test_tracked_objects_read_the_documented_record() -> None:
     assert (first.getId(), first.getLabel(), first.getStatus()) == (1 << 40, 15, "TRACKED")
     assert second.getStatus() == "LOST"
     assert [tracklet.getId() for tracklet in tracker] == [1 << 40, 2]
-    with pytest.raises(IndexError):
-        tracker.getTracklet(2)
+    for index in (2, -1):
+        with pytest.raises(IndexError):
+            tracker.getTracklet(index)
     with pytest.raises(TypeError):
-        tracker.getTracklet(-1)
+        tracker.getTracklet(1.0)  # type: ignore[arg-type]
     assert len(depthai.ObjectTracker()) == 0
 
 

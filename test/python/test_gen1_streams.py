@@ -6,7 +6,6 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,7 @@ from gen1_parts import BLOB, DEADLINE_S, DETECTION, packets_of, start, until
 from depthai_ros import decode, depthai, gen1_session
 from depthai_ros.virtual.eeprom import M1_LEFT
 
-
-@pytest.fixture(autouse=True)
-def virtual_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPTHAI_DEVICE", "virtual:pattern")
-
-
-@pytest.fixture
-def device() -> Iterator[depthai.Device]:
-    device = depthai.Device("", False)
-    yield device
-    device._close()
+pytestmark = pytest.mark.usefixtures("virtual_by_default")
 
 
 # -- streams
@@ -276,7 +265,7 @@ def test_second_pipeline_ends_the_first(device: depthai.Device) -> None:
 
 def test_opening_and_closing_leaves_nothing_behind() -> None:
     def once() -> None:
-        device = depthai.Device()
+        device = depthai.Device("virtual:pattern", False)
         start(device, streams=["left"]).get_available_data_packets(True)
 
     once()

@@ -14,8 +14,11 @@ with open(MODELS + "/age_gender_entries.json") as file:
     GOOD = json.load(file)
 
 
+FOLDER = tempfile.TemporaryDirectory()
+
+
 def start(document):
-    path = os.path.join(tempfile.mkdtemp(), "config.json")
+    path = os.path.join(FOLDER.name, "config.json")
     with open(path, "w") as file:
         json.dump(document, file)
     return depthai.create_pipeline(
