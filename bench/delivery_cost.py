@@ -25,6 +25,7 @@ from typing import Any
 import rclpy
 from processes import SETTINGS, cpu_s, end, run, until
 from publish_cost import CASES, DEPTH, TOPIC, Ways, make_bench_rig
+from rclpy.executors import ExternalShutdownException
 from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
 
@@ -53,7 +54,7 @@ def subscribe() -> None:
     node.create_subscription(Image, TOPIC, arrived, DEPTH, raw=True)
     try:
         rclpy.spin(node)
-    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+    except (KeyboardInterrupt, ExternalShutdownException):
         print(count, flush=True)
 
 
@@ -84,8 +85,8 @@ def publish(way: str, name: str) -> None:
     assert subscriber.stdout is not None
     counts["lost"] = sent - int(subscriber.stdout.read() or 0)
     end(subscriber)
+    rclpy.shutdown()
     print(json.dumps(counts), flush=True)
-    os._exit(0)  # what the middleware does at the end is of no interest
 
 
 def once(condition: str, name: str) -> Mapping[str, Any]:

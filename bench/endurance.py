@@ -42,6 +42,7 @@ class Run:
     resident_mb: list[float]
     messages: int
     drops: int
+    verdict: str  # the monitor's, which says where frames were lost
 
 
 def slow_subscriber() -> None:
@@ -73,19 +74,22 @@ def observed(duration_s: float, *, slow: bool) -> Run:
             stderr=subprocess.STDOUT,
         )
         try:
-            shares, resident = sampled(node, monitor, duration_s)
+            shares, resident, verdict = sampled(node, monitor, duration_s)
         finally:
             for process in (monitor, *others, node, device):
                 end(process)
         topics: Mapping[str, Any] = json.loads(summary.read_text())["topics"]
     messages = sum(topic["count"] for topic in topics.values())
-    return Run(shares, resident, messages, sum(topic["drops"] or 0 for topic in topics.values()))
+    drops = sum(topic["drops"] or 0 for topic in topics.values())
+    return Run(shares, resident, messages, drops, verdict)
 
 
 def sampled(
     node: subprocess.Popen[str], monitor: subprocess.Popen[str], duration_s: float
-) -> tuple[list[float], list[float]]:
-    """CPU and memory of the node in parts of the time in which the monitor measures."""
+) -> tuple[list[float], list[float], str]:
+    """CPU and memory of the node in parts of the time in which the monitor measures, and what it
+    says in the end.
+    """
     assert monitor.stdout is not None
     monitor.stdout.readline()  # it waits for the topics
     heading = monitor.stdout.readline()  # its first table: it has begun to measure
@@ -98,8 +102,8 @@ def sampled(
         time.sleep(part_s)
         shares.append((cpu_s(node.pid) - used_s) / (time.monotonic() - start_s) * 100.0)
         resident.append(resident_mb(node.pid))
-    monitor.communicate()  # until it ends by itself
-    return shares, resident
+    lines = monitor.communicate()[0].splitlines()  # until it ends by itself
+    return shares, resident, lines[-1] if lines else ""
 
 
 def main() -> None:
@@ -112,6 +116,7 @@ def main() -> None:
     for slow in (False, True):
         seen = observed(chosen.duration, slow=slow)
         name = "slow subscriber too" if slow else "all streams"
+        print(seen.verdict)
         further = {"duration_s": chosen.duration, "messages": seen.messages}
         drops = [float(seen.drops)]
         rows += [

@@ -20,11 +20,10 @@ core's pool, as a link does it; that is not counted.
 from __future__ import annotations
 
 import array
-import subprocess
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -32,6 +31,8 @@ from typing import Any
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
+from processes import end, run
+from rclpy.executors import ExternalShutdownException
 from rclpy.serialization import serialize_message
 from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
@@ -207,13 +208,14 @@ def subscribe() -> None:
     rclpy.init()
     node = rclpy.create_node("bench_subscriber")
     node.create_subscription(Image, TOPIC, lambda _message: None, DEPTH, raw=True)
-    rclpy.spin(node)
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin(node)
 
 
-@contextmanager
+@contextlib.contextmanager
 def subscriber(publisher: Any) -> Iterator[None]:
     """Another process that takes what is published. Raises TimeoutError if it does not come."""
-    process = subprocess.Popen([sys.executable, __file__, "--subscribe"])
+    process = run([__file__, "--subscribe"])
     try:
         deadline = time.monotonic() + MATCH_S
         while not publisher.get_subscription_count():
@@ -222,8 +224,7 @@ def subscriber(publisher: Any) -> Iterator[None]:
             time.sleep(0.05)
         yield
     finally:
-        process.kill()
-        process.wait()
+        end(process)  # killed it would leave its shared memory behind
 
 
 def main() -> int:
