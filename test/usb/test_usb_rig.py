@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from usb_parts import HERE, scratch_folder, wait_until
+from usb_parts import HERE, Bench, scratch_folder, wait_until
 
 #: A test run with a bus and a device, killed before it could clear away.
 PROGRAM = """
@@ -22,6 +22,23 @@ folders = [str(rig._scratch), str(far_end._folder)]
 print(json.dumps([folders, [rig._process.pid, far_end._process.pid]]), flush=True)
 time.sleep(600)
 """
+
+
+def test_program_on_the_bus_may_have_any_number_of_shared_memories(bench: Bench) -> None:
+    """As a ROS node has; each is a file in /dev to umockdev, which has room for 50."""
+    program = (
+        "import tempfile\n"
+        "files = [tempfile.TemporaryFile(dir='/dev/shm') for _ in range(120)]\n"
+        "print(len(files))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=bench.rig({}).environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("120\n", 0), done.stderr
 
 
 def is_running(number: int) -> bool:

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -115,11 +116,23 @@ struct Resources {
                                            : ::mallinfo2().uordblks + ::mallinfo2().hblkhd);
 };
 
+/// What the open descriptors are, for who has to find out which one is too many.
+std::string open_files() {
+  std::string all;
+  for (int fd = 0; fd < 64; ++fd) {
+    char target[256];
+    const ssize_t size =
+        ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof(target));
+    if (size > 0) all += std::to_string(fd) + " " + std::string(target, std::size_t(size)) + "; ";
+  }
+  return all;
+}
+
 std::unique_ptr<UsbTransport> boot() {
   static const std::vector<std::uint8_t> image(700, 1);
   const auto sleep = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
   const auto nobody = [](const UsbBoard&) { return std::string(); };
-  return open_usb("", {image.data(), image.size()}, 20s, {sleep, nobody});
+  return open_usb("", {image.data(), image.size()}, {20s, 20s}, {sleep, nobody});
 }
 
 /// One session until the board is pulled; returns how many good packets came.
@@ -153,6 +166,9 @@ int run_cycles(int count) {
   const Resources before;
   for (int i = 0; i < count; ++i) packets += run_until_lost();
   const Resources after;
+  if (after.descriptors != before.descriptors) {
+    std::fprintf(stderr, "open: %s\n", open_files().c_str());
+  }
   std::printf(
       "{\"cycles\": %d, \"packets\": %zu, \"descriptors\": [%d, %d], \"threads\": [%d, %d], "
       "\"allocated_bytes\": [%zu, %zu]}\n",
