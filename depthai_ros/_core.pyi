@@ -62,9 +62,9 @@ def open_usb(
     """Find, boot and open a device.
 
     `selector` is "" (any), a port path (1.3), BUS:PORT or an MX id; `timeout_s` is for its
-    return after the boot, and for finding it unless there is a `find_s`. `who_has` is asked before a board at
-    BUS:PORT is booted or reset; it is left alone if somebody has it, "" = nobody. `should_stop`
-    is asked now and then.
+    return after the boot, and for finding it unless there is a `find_s`. `who_has` is asked before
+    a board at BUS:PORT is booted or reset; it is left alone if somebody has it, "" = nobody.
+    `should_stop` is asked now and then.
     Raises  DeviceNotFoundError, BootError, each with its `reason`; ValueError for a bad selector;
             LinkError if it should stop
     """

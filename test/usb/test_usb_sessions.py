@@ -169,7 +169,7 @@ def test_board_that_comes_back_on_another_port_is_not_mistaken_for_the_other_one
 ) -> None:
     first, second = two_boards(bench)
     driver = bench.driver(bench.rig({**first, "return_port": THIRD_PORT}, second))
-    told = driver.do("open", selector="usb:1", firmware=str(bench.firmware), timeout_s=0.5)
+    told = driver.do("open", selector="usb:1", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
     assert told["reason"] == "not_returned", told
     assert f"03e7:f63b at 2:{THIRD_PORT}" in told["text"]
 
@@ -231,7 +231,7 @@ def mortal() -> list[str]:
 def test_refused_access_is_told_with_path_owner_and_rule(bench: Bench) -> None:
     rig = bench.rig({"refuse_open": 1})
     driver = bench.driver(rig, *mortal())
-    told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5)
+    told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
     assert told["reason"] == "access", told
     for word in ("/dev/bus/usb/001/", "mode 0000", 'ATTRS{idVendor}=="03e7"', "depthai-udev"):
         assert word in told["text"]
@@ -242,7 +242,9 @@ def test_busy_device_is_told_with_the_process_that_has_it(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))
-    told = bench.driver(rig).do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5)
+    told = bench.driver(rig).do(
+        "open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW
+    )
     assert told["reason"] == "busy", told
     assert f"process {holder.process.pid} (" in told["text"]
     holder.good("start", streams=["left"])  # and it was not disturbed

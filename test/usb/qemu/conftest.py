@@ -1,0 +1,89 @@
+"""The guest instead of the emulated bus, for the same tests; they run in `make test-usb`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guest_bench import FIGURES, GuestBench
+from guest_parts import HERE, LIBRARIES, UNPACKED, Guest, missing
+from usb_parts import IN_GUEST, ROOT, FarEnd, compile_if_older
+
+if not IN_GUEST:
+    collect_ignore_glob = ["test_*.py"]
+
+#: Both rigs have these in common; the rest of the folder above is for umockdev.
+SHARED_SOURCES = ("board.cpp", "life.cpp", "place.cpp")
+
+
+#: Single cases of the shared tables that are not for this rig, and why.
+LEFT_OUT = {
+    "no byte of the boot is taken": "QEMU counts what a cancelled OUT transfer carries as sent",
+    "tiny transfers": "time",
+    "promises_more": "time: two of the wrong string descriptors will do",
+    "promises_less": "time",
+    "empty": "time",
+    "wrong_type": "time",
+    "not_ascii": "time",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave single cases out."""
+    out = [item for item in items if any(f"{name}]" in item.name for name in LEFT_OUT)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud what was not shown."""
+    if not IN_GUEST:
+        terminalreporter.write_line("test/usb/qemu is not part of this; `make test-usb` runs it")
+    elif why := missing():
+        terminalreporter.write_line(f"NOT RUN: test/usb/qemu, {why}", red=True)
+    elif FIGURES:
+        terminalreporter.section("in the guest")
+        terminalreporter.write_line("\n".join(FIGURES))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Say how long each took."""
+    if report.when != "call" or not report.passed:
+        return None
+    return "passed", ".", f"PASSED in {report.duration:.1f} s"
+
+
+@pytest.fixture(scope="session")
+def peer_program() -> Path:
+    """What has the boards, built if it is older than its sources."""
+    if why := missing():
+        pytest.skip(why)
+    folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / "usb_rig"
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [*sorted(HERE.glob("*.cpp")), *(HERE.parent / name for name in SHARED_SOURCES)]
+    paths = [f"-L{folder}" for folder in LIBRARIES]
+    headers = ["-isystem", str(UNPACKED / "usr/include")]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        program = folder / "usbredir_peer"
+        compile_if_older(program, sources, *headers, *paths, "-lusbredirparser")
+    return program
+
+
+@pytest.fixture(scope="session")
+def guest(peer_program: Path) -> Iterator[Guest]:
+    """One guest for all."""
+    made = Guest(peer_program)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench(guest: Guest, far_end: FarEnd, tmp_path: Path) -> Iterator[GuestBench]:
+    made = GuestBench(guest, far_end, tmp_path)
+    yield made
+    made.close()

@@ -1,0 +1,149 @@
+"""What only a real kernel can show: its memory for USB, its retries, its rights, its udevd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guest_bench import FIGURES, GuestBench
+from usb_parts import PORT, Driver
+
+FRAMES = 300
+NOBODY = 65534
+USBFS_MEMORY = "/sys/module/usbcore/parameters/usbfs_memory_mb"
+#: Descriptors, wrong before the boot and after it, and with which reason the driver refuses them.
+SHAPES = {
+    "no_endpoints": ("descriptors", "descriptors"),
+    "no_bulk": ("descriptors", "descriptors"),
+    "odd_packets": ("descriptors", "descriptors"),
+    "no_configuration": ("absent", "not_returned"),
+    "half_a_device": ("absent", "not_returned"),
+}
+#: The kernel takes no device like that.
+UNSEEN = ("absent", "not_returned")
+
+
+@contextlib.contextmanager
+def usbfs_memory_mb(bench: GuestBench, size: int) -> Iterator[None]:
+    before = bench.guest.ask("read", path=USBFS_MEMORY)
+    bench.guest.ask("write", path=USBFS_MEMORY, text=str(size))
+    try:
+        yield
+    finally:
+        bench.guest.ask("write", path=USBFS_MEMORY, text=before)
+
+
+def built(program: str) -> str:
+    return str(Path(os.environ["DEPTHAI_ROS_BUILD"], "depthai_ros", program))
+
+
+def stream(bench: GuestBench, driver: Driver, *streams: str) -> None:
+    driver.good("open", selector="usb", firmware=str(bench.firmware))
+    driver.good("start", streams=streams)
+
+
+def test_three_hundred_frames_are_bit_exact(bench: GuestBench) -> None:
+    driver = bench.driver(bench.rig({}))
+    stream(bench, driver, "left", "right", "color")
+    seen = driver.good("frames", count=FRAMES)
+    counts = ", ".join(f"{count} {stream}" for stream, count in seen["counts"].items())
+    FIGURES.append(f"bit-exact frames: {counts} in {seen['seconds']:.1f} s")
+    assert sum(seen["counts"].values()) >= FRAMES
+    assert set(seen["counts"]) == {"left", "right", "color"}
+    assert (seen["wrong"], seen["rejected"]) == (0, {})
+    driver.good("close")
+
+
+def test_transfer_error_that_the_kernel_repairs_loses_nothing(bench: GuestBench) -> None:
+    """Its xHCI driver tries three times more."""
+    rig = bench.rig({})
+    driver = bench.driver(rig)
+    stream(bench, driver, "left", "color")
+    for _ in range(3):
+        rig.tell(f"{PORT} protocol_error=1")
+        seen = driver.good("frames", count=10)
+        assert (seen["wrong"], seen["rejected"]) == (0, {})
+
+
+def test_too_little_memory_for_usb_is_told(bench: GuestBench) -> None:
+    driver = bench.driver(bench.rig({}))
+    driver.good("open", selector="usb", firmware=str(bench.firmware))
+    with usbfs_memory_mb(bench, 1):
+        told = driver.do("start", streams=["color"])
+        if "error" not in told:
+            told = driver.do("frames", count=10)
+    assert told["error"] == "LinkError", told
+    assert "usbfs_memory_mb" in told["text"]
+
+
+def test_refused_access_is_told_with_path_owner_and_rule(bench: GuestBench) -> None:
+    rig = bench.rig({})
+    never_sent = "/etc/os-release"
+    told = bench.program(user=NOBODY).do("open", selector="usb", firmware=never_sent)
+    assert told["reason"] == "access", told
+    for word in ("/dev/bus/usb/001/", "mode 06", 'ATTRS{idVendor}=="03e7"', "depthai-udev"):
+        assert word in told["text"]
+    assert rig.lines() == [f"{PORT} rom"]
+
+
+def test_without_udevd_a_board_boots_streams_and_comes_back(bench: GuestBench) -> None:
+    """As in a container: nobody tells libusb of devices that come."""
+    bench.guest.udevd(False)
+    try:
+        rig = bench.rig({})
+        driver = bench.driver(rig)
+        for _ in range(2):
+            stream(bench, driver, "left")
+            assert driver.good("frames", count=3)["wrong"] == 0
+            rig.tell(f"{PORT} replug")
+            assert driver.do("frames", count=1000)["error"] == "DeviceLostError"
+            driver.good("close")
+    finally:
+        bench.guest.udevd(True)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_wrong_descriptors_are_refused_by_the_kernel_or_the_driver(
+    bench: GuestBench, shape: str
+) -> None:
+    for when, reason in zip(("rom_shape", "shape"), SHAPES[shape], strict=True):
+        driver = bench.driver(bench.rig({when: shape}))
+        limit_s = 2 if reason in UNSEEN else 20
+        told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=limit_s)
+        assert told.get("reason", "") == reason, (when, told)
+
+
+def test_timeout_and_cancel_lose_no_byte_that_came(bench: GuestBench) -> None:
+    rig = bench.rig({"state": "booted", "socket": "", "flood": 2 << 20})
+    program = bench.guest.start(built("usb_session"), "cancel")
+    silent = f"{PORT} silent"
+    before = 0
+    while (line := program.stdout.readline()) and not line.startswith("{"):
+        if line.startswith("hang_after"):  # a slow guest times out in other places, too
+            before = rig.lines().count(silent)
+        if line == "wait for silence\n":
+            rig.wait_for(silent, before + 1)
+        else:
+            rig.tell(f"{PORT} {line.strip()}")
+        program.stdin.write("\n")
+    assert program.wait() == 0, Path(bench.guest.console).read_text()[-2000:]
+
+
+@pytest.mark.parametrize(("size", "packets"), [(921_656, 14), (3_110_456, 5)])
+def test_transport_is_about_as_fast_as_bare_libusb(
+    bench: GuestBench, size: int, packets: int
+) -> None:
+    """The figures are printed; what is asserted holds on however busy a machine."""
+    bench.rig({"state": "booted", "socket": "", "flood": size})
+    file = "/run/tmp/throughput.json"
+    program = bench.guest.start(built("usb_throughput"), str(size), str(packets), "--json", file)
+    while line := program.stdout.readline():
+        FIGURES.append(line.rstrip())
+    assert program.wait() == 0, bench.guest.console_tail()
+    for row in json.loads(bench.guest.ask("read", path=file))["usb_throughput"]:
+        assert statistics.median(row["ours"]) > 0.5 * statistics.median(row["other"])
