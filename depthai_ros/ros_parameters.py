@@ -65,7 +65,8 @@ def check_qos_overrides(node: Node, settings: Settings) -> None:
         node.get_logger().warning(f"{_unknown(name, declared)}; it is ignored")
 
 
-SetParameters = Callable[[Sequence[Parameter[Any]]], SetParametersResult]
+#: In Jazzy, rclpy's classes take no type arguments at run time.
+SetParameters = Callable[[Sequence["Parameter[Any]"]], SetParametersResult]
 
 
 def set_options(

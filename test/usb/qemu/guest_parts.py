@@ -60,10 +60,11 @@ class Lines:
         self._thread.start()
 
     def _read(self) -> None:
-        for line in self._stream:
-            with self.news:
-                self._take(line)
-                self.news.notify_all()
+        with contextlib.suppress(OSError):  # it was killed
+            for line in self._stream:
+                with self.news:
+                    self._take(line)
+                    self.news.notify_all()
         with self.news:
             self.ended = True
             self.news.notify_all()
@@ -74,8 +75,10 @@ class Lines:
             self.news.wait_for(lambda: condition() or self.ended, limit_s)
             return condition()
 
-    def join(self) -> None:
+    def close(self) -> None:
+        """When the other end has."""
         self._thread.join()
+        self._stream.close()
 
 
 class Guest:
@@ -195,8 +198,8 @@ class Guest:
             self._peer.kill()
             self._peer.wait()
             for lines in (self._agent_lines, self.peer_lines):
-                lines.join()
-            for stream in (self._agent, self._peer.stdin, self._peer.stdout):
+                lines.close()
+            for stream in (self._agent, self._peer.stdin):
                 assert stream
                 stream.close()
             shutil.rmtree(self._folder)
