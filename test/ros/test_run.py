@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 
 Start = Callable[..., "subprocess.Popen[str]"]
+LeftRunning = Callable[[], list[str]]
 
 RUN = Path(__file__).resolve().parents[2] / "tools" / "run"
 
@@ -60,10 +61,10 @@ def _run_module() -> ModuleType:
     return module
 
 
-def _left_running(domain: str) -> list[str]:
-    """Command lines of processes that got this domain from a run and still live."""
+def _running(domain: str) -> dict[int, str]:
+    """Command lines of our processes that have this domain and live, by their numbers."""
     mark = f"ROS_DOMAIN_ID={domain}".encode()
-    found = []
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
@@ -71,7 +72,7 @@ def _left_running(domain: str) -> list[str]:
         except OSError:  # ended meanwhile, or another user's
             continue
         if mark in variables and any(word.startswith(b"depthai_ros.") for word in words):
-            found.append(b" ".join(words).decode())
+            found[int(folder.name)] = b" ".join(words).decode()
     return found
 
 
@@ -81,15 +82,22 @@ def domain() -> str:
     return os.environ["ROS_DOMAIN_ID"]
 
 
+@pytest.fixture
+def left_running(domain: str) -> LeftRunning:
+    """What a run has left behind; other tests may share a device for as long as they all last."""
+    before = _running(domain).keys()
+    return lambda: [words for number, words in _running(domain).items() if number not in before]
+
+
 @pytest.mark.complaint(25)
 def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
-    start: Start, tmp_path: Path, domain: str
+    start: Start, tmp_path: Path, left_running: LeftRunning
 ) -> None:
     summary = tmp_path / "run.json"
     run = _run(start, "--duration", "3", "--summary", str(summary))
     output, errors = run.communicate(timeout=100)
     assert run.returncode == 0, output + errors
-    assert _left_running(domain) == []
+    assert left_running() == []
     document = json.loads(summary.read_text())
     topics = document["topics"]
     assert set(topics) == set(TOPICS)
@@ -108,7 +116,7 @@ def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
     assert "22 topics in" in output.splitlines()[-1]
 
 
-def test_ctrl_c_ends_everything_with_status_0(start: Start, domain: str) -> None:
+def test_ctrl_c_ends_everything_with_status_0(start: Start, left_running: LeftRunning) -> None:
     words = (str(RUN), "--", "-r", "__node:=front", "-r", "__ns:=/robot")
     run = start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     assert run.stdout is not None
@@ -117,25 +125,25 @@ def test_ctrl_c_ends_everything_with_status_0(start: Start, domain: str) -> None
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of the group
     output, errors = run.communicate(timeout=40)
     assert run.returncode == 0, output + errors
-    assert _left_running(domain) == []
+    assert left_running() == []
 
 
-def test_node_that_fails_says_why_and_ends_the_run(start: Start, domain: str) -> None:
+def test_node_that_fails_says_why_and_ends_the_run(start: Start, left_running: LeftRunning) -> None:
     run = _run(start, "--duration", "4", "--", "-p", "camera.rgb.fps:=-3.0")
     output, errors = run.communicate(timeout=60)
     assert run.returncode == 1, output
     assert "camera.rgb.fps" in errors
     assert "the camera node ended by itself with status" in errors
-    assert _left_running(domain) == []
+    assert left_running() == []
 
 
-def test_killed_run_takes_its_processes_along(start: Start, domain: str) -> None:
+def test_killed_run_takes_its_processes_along(start: Start, left_running: LeftRunning) -> None:
     run = _run(start)
     assert run.stdout is not None
     assert "waiting for" in run.stdout.readline()
     run.kill()
     run.communicate(timeout=30)  # ends when nobody holds its pipes any more
-    assert _left_running(domain) == []
+    assert left_running() == []
 
 
 def test_run_takes_a_domain_of_its_own_where_the_user_set_none(start: Start) -> None:
