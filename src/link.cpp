@@ -119,10 +119,15 @@ void Link::close_stream(const std::string& name, Timeout timeout) {
   const Deadline deadline(timeout);
   Lock lock(mutex_);
   Stream& stream = open_record(name, "close");
+  // Until it is answered: what was written behind the request would be for a stream that is gone.
+  struct Closing {
+    Stream& stream;
+    ~Closing() { stream.is_closing = false; }
+  };
   stream.is_closing = true;
+  const Closing closing{stream};
   const bool all_released =
       deadline.wait(changed_, lock, [&] { return stream.tx_sizes.empty() || state_ != State::up; });
-  stream.is_closing = false;
   check_up();
   if (!all_released) {
     throw LinkTimeoutError(what + ": the other end has not released " +

@@ -43,7 +43,7 @@ struct Stream {
   std::uint32_t tx_window = 0;
   std::uint64_t tx_bytes = 0;
   std::deque<std::uint32_t> tx_sizes;  // sent and not yet released, oldest first
-  bool is_closing = false;             // a close waits for releases
+  bool is_closing = false;             // a close waits for releases, then for its answer
 
   // What we receive. A window of 0: the other end has not opened it.
   std::uint32_t rx_window = 0;

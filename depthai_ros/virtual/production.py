@@ -170,7 +170,16 @@ class Production:
             parts = SPOILERS[fault.kind](self._link, parts)
             if parts is None:
                 return
-        # No credit means that the host is behind: a camera drops the frame, it does not wait.
+        try:
+            self._write(stream, parts)
+        except LinkError:
+            is_ours = stream in self._open and self._link.has_stream(name=stream)
+            if is_ours or not self._link.is_up:
+                raise
+            _log.debug("%s was closed while its packet was made; the others go on", stream)
+
+    def _write(self, stream: str, parts: Parts) -> None:
+        """No credit means that the host is behind: a camera drops the frame, it does not wait."""
         limit_s = _CREDIT_POLL_S if self._waits else 0.0
         while not self._link.write(
             name=stream, parts=parts, timeout_s=limit_s, wait_response=False

@@ -70,6 +70,18 @@ def test_every_wire_stream_delivers_frames_with_its_metadata() -> None:
             assert frame.metadata.frame_size == len(frame.data)
 
 
+def test_streams_go_on_when_another_is_closed_while_its_packet_is_made() -> None:
+    options = {"camera__mono__fps": 60.0, "camera__mono__resolution_h": 720}
+    with running("virtual:pattern", stream_list=["left", "right"], **options) as (_, pipeline):
+        for _turn in range(30):
+            collect(pipeline, count_of("left", 1))  # that of right is being made now
+            pipeline.pause("right")
+            collect(pipeline, count_of("left", 6))  # the device has closed its side, too
+            pipeline.resume("right")
+        collect(pipeline, count_of("left", 3))
+        collect(pipeline, count_of("right", 3))
+
+
 def test_sequence_numbers_count_up_and_pair_left_with_right() -> None:
     """Gaps are allowed: a virtual device that gets no processor for long leaves exposures out."""
     with running("virtual:pattern", stream_list=["left", "right"]) as (_, pipeline):
