@@ -12,12 +12,28 @@
 
 namespace depthai::bench {
 
+using Seconds = std::chrono::duration<double>;
+
+/// Moves all packets of a case; how long that took, without what it takes to be ready for it.
+using Run = std::function<Seconds()>;
+
+inline Seconds timed(const std::function<void()>& action) {
+  const auto begin = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::steady_clock::now() - begin;
+}
+
+/// An action all of which counts.
+inline Run all_of(const std::function<void()>& action) {
+  return [action] { return timed(action); };
+}
+
 struct Case {
   std::string name;
   std::size_t bytes;  // of one packet
   std::size_t packets;
-  std::function<void()> baseline;
-  std::function<void()> ours;
+  Run baseline;
+  Run ours;
   double goal = 0;  // least ratio that is good; 0: none
 };
 
@@ -27,11 +43,8 @@ inline double median(std::vector<double> values) {
 }
 
 /// MB/s of moving `bytes` in all.
-inline double measure(std::size_t bytes, const std::function<void()>& run) {
-  const auto begin = std::chrono::steady_clock::now();
-  run();
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-  return static_cast<double>(bytes) / 1e6 / time.count();
+inline double measure(std::size_t bytes, const Run& run) {
+  return static_cast<double>(bytes) / 1e6 / run().count();
 }
 
 /// The values as JSON.

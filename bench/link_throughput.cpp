@@ -52,7 +52,11 @@ void links(std::size_t size, std::size_t packets) {
 }
 
 bench::Case packets_of(const char* name, std::size_t size, std::size_t packets, double goal = 0) {
-  return {name, size, packets, [=] { bare_sockets(size, packets); }, [=] { links(size, packets); },
+  return {name,
+          size,
+          packets,
+          bench::all_of([=] { bare_sockets(size, packets); }),
+          bench::all_of([=] { links(size, packets); }),
           goal};
 }
 

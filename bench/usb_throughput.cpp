@@ -4,7 +4,7 @@
 // which sends headers and payloads of PACKET_BYTES without end. The bare loops ask for the same
 // transfers as the transport: each header, whole pieces of 1 MiB, the rest. One waits for each
 // before it asks for the next; the other, which knows all sizes beforehand as no driver can, keeps
-// four in flight.
+// four in flight. Finding and opening the board is not counted.
 
 #include <libusb.h>
 
@@ -78,16 +78,19 @@ class Plan {
   std::vector<std::vector<std::uint8_t>> buffers_;
 };
 
-void one_after_the_other(std::size_t size, std::size_t packets) {
+bench::Seconds one_after_the_other(std::size_t size, std::size_t packets) {
   const Bare bare;
-  for (const Piece& piece : Plan(size, packets).pieces) {
-    for (std::size_t done = 0; done < piece.size;) {
-      int moved = 0;
-      check(libusb_bulk_transfer(bare.handle(), kIn, piece.data + done,
-                                 static_cast<int>(piece.size - done), &moved, 0));
-      done += static_cast<std::size_t>(moved);
+  const Plan plan(size, packets);
+  return bench::timed([&] {
+    for (const Piece& piece : plan.pieces) {
+      for (std::size_t done = 0; done < piece.size;) {
+        int moved = 0;
+        check(libusb_bulk_transfer(bare.handle(), kIn, piece.data + done,
+                                   static_cast<int>(piece.size - done), &moved, 0));
+        done += static_cast<std::size_t>(moved);
+      }
     }
-  }
+  });
 }
 
 /// Four transfers in flight, each replaced by the next one as it ends.
@@ -115,7 +118,7 @@ struct Pipelined {
   }
 };
 
-void four_in_flight(std::size_t size, std::size_t packets) {
+bench::Seconds four_in_flight(std::size_t size, std::size_t packets) {
   const Bare bare;
   const Plan plan(size, packets);
   Pipelined state(plan.pieces);
@@ -124,24 +127,29 @@ void four_in_flight(std::size_t size, std::size_t packets) {
     transfers.push_back(libusb_alloc_transfer(0));
     libusb_fill_bulk_transfer(transfers.back(), bare.handle(), kIn, nullptr, 0, &Pipelined::on_done,
                               &state, 0);
-    state.submit(transfers.back());
   }
-  while (state.in_flight > 0) check(libusb_handle_events(bare.context()));
+  const bench::Seconds time = bench::timed([&] {
+    for (libusb_transfer* const transfer : transfers) state.submit(transfer);
+    while (state.in_flight > 0) check(libusb_handle_events(bare.context()));
+  });
   for (libusb_transfer* const transfer : transfers) libusb_free_transfer(transfer);
   if (state.failed) throw std::runtime_error("a transfer failed");
+  return time;
 }
 
-void transport(std::size_t size, std::size_t packets) {
+bench::Seconds transport(std::size_t size, std::size_t packets) {
   auto device = std::make_unique<UsbDevice>(scan_usb().at(0));
   device->claim();
   UsbTransport transport(std::move(device), false);
   std::vector<std::vector<std::uint8_t>> buffers(kRotatingBuffers,
                                                  std::vector<std::uint8_t>(kHeaderBytes + size));
-  for (std::size_t i = 0; i < packets; ++i) {
-    std::uint8_t* const data = buffers[i % kRotatingBuffers].data();
-    transport.read_exactly(data, kHeaderBytes);
-    transport.read_exactly(data + kHeaderBytes, size);
-  }
+  return bench::timed([&] {
+    for (std::size_t i = 0; i < packets; ++i) {
+      std::uint8_t* const data = buffers[i % kRotatingBuffers].data();
+      transport.read_exactly(data, kHeaderBytes);
+      transport.read_exactly(data + kHeaderBytes, size);
+    }
+  });
 }
 
 }  // namespace
@@ -154,9 +162,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string bytes = std::to_string(size) + " bytes";
-  const auto ours = [=] { transport(size, packets); };
-  const auto plain = [=] { one_after_the_other(size, packets); };
-  const auto pipelined = [=] { four_in_flight(size, packets); };
+  const auto ours = [=] { return transport(size, packets); };
+  const auto plain = [=] { return one_after_the_other(size, packets); };
+  const auto pipelined = [=] { return four_in_flight(size, packets); };
   try {
     return bench::compare(argc - 2, argv + 2, {"usb_throughput", "bare libusb", "transport"},
                           {{bytes + ", each in turn", size, packets, plain, ours, 0.9},

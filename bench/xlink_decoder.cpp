@@ -50,8 +50,9 @@ void copy(const Bytes& bytes, Bytes& memory, std::size_t packets) {
 bench::Case packets_of(const char* name, std::size_t payload, std::size_t packets) {
   const auto bytes = std::make_shared<Bytes>(stream_of(payload, packets));
   const auto memory = std::make_shared<Bytes>(payload + xlink::kHeaderBytes);
-  return {name, payload + xlink::kHeaderBytes, packets, [=] { copy(*bytes, *memory, packets); },
-          [=] { decode(*bytes, *memory, packets); }};
+  return {name, payload + xlink::kHeaderBytes, packets,
+          bench::all_of([=] { copy(*bytes, *memory, packets); }),
+          bench::all_of([=] { decode(*bytes, *memory, packets); })};
 }
 
 }  // namespace

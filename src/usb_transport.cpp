@@ -46,8 +46,15 @@ UsbError::Kind kind_of(int code) {
   }
 }
 
+// The only memory that can be short here is the kernel's for USB transfers.
+std::string reason_of(int code) {
+  if (code != LIBUSB_ERROR_NO_MEM) return libusb_strerror(static_cast<libusb_error>(code));
+  return "the kernel has no USB memory left (usbfs_memory_mb, 16 by default); depthai-doctor says "
+         "how to raise it";
+}
+
 [[noreturn]] void raise(const std::string& what, int code) {
-  throw UsbError(kind_of(code), what + ": " + libusb_strerror(static_cast<libusb_error>(code)));
+  throw UsbError(kind_of(code), what + ": " + reason_of(code));
 }
 
 void check(const std::string& what, int code) {
@@ -373,10 +380,7 @@ void UsbTransport::submit(Lane& lane, std::uint8_t* data, std::size_t size) {
   slot.done = 1;
   const std::string what = describe() + ": " + lane.verb + " failed: ";
   if (code == LIBUSB_ERROR_NO_DEVICE) throw DeviceLostError(what + "the device left the bus");
-  if (code == LIBUSB_ERROR_NO_MEM) {
-    throw LinkError(what + "the kernel has no USB memory left (usbfs_memory_mb, 16 by default)");
-  }
-  throw LinkError(what + libusb_strerror(static_cast<libusb_error>(code)));
+  throw LinkError(what + reason_of(code));
 }
 
 std::size_t UsbTransport::await_oldest(Lane& lane) {
