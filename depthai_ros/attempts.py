@@ -6,6 +6,8 @@ import time
 
 #: The same failure is told again after this long.
 _REMIND_S = 60.0
+#: A board that was reset is off the bus for a moment.
+_LEAST_FIND_S = 3.0
 
 
 class Attempts:
@@ -41,3 +43,13 @@ class Attempts:
             return False
         self._told, self._told_s = words, now_s
         return True
+
+
+def search_s(delay_s: float) -> float:
+    """How long to look for a board on USB: instead of a pause, so that it is seen as it comes."""
+    return max(_LEAST_FIND_S, delay_s)
+
+
+def remaining_s(delay_s: float, start_s: float) -> float:
+    """What is left of the pause after an attempt that began at `start_s`."""
+    return max(0.0, delay_s - (time.monotonic() - start_s))

@@ -445,7 +445,8 @@ _NODE_OPTIONS = (
     Option(
         "reconnect.max_attempts",
         0,
-        "give up after so many failed attempts in a row; 0 = never",
+        "give up after so many failed attempts in a row; 0 = never; losing the device again "
+        "within 10 s counts as one, too",
         between(0, 1_000_000),
     ),
     Option(

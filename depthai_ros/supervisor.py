@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from .attempts import Attempts
+from .attempts import Attempts, remaining_s, search_s
 from .bandwidth import Plan, fitted, plan
 from .calibration import Calibration, load
 from .clock import StampSource
@@ -37,9 +37,9 @@ from .publishing import Outlets, PacketLoop
 from .rig import Rig, Sizes, camera_models, make_rig
 
 _REJECTED_WARN_S = 10.0
-#: A board that was reset is off the bus for a moment.
-_LEAST_FIND_S = 3.0
 _LOOK_S = 0.5
+#: Getting a device back counts as a failure if it is lost again before it has streamed so long.
+_STEADY_S = 10.0
 #: What keeps a device from streaming now, and perhaps not at the next attempt.
 _PASSING = (DeviceNotFoundError, BootError, LinkError, ProtocolError)
 
@@ -90,6 +90,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._wake = threading.Event()  # something is lost, or it is time to stop
         self._loss: Exception | str = ""  # what ended the streams, or why they are to end
+        self._back_s = -math.inf  # when a lost device streamed again, and how often that had failed
+        self._failures = 0
 
     @property
     def settings(self) -> Settings:
@@ -117,7 +119,7 @@ class Supervisor:
         while True:
             delay_s, start_s = attempts.next_delay_s(), time.monotonic()
             try:
-                return self._connect(end, None if end is None else _find_s(delay_s))
+                return self._connect(end, None if end is None else search_s(delay_s))
             except DepthaiError as cause:
                 if end is None or not self._may_come_yet(cause):
                     raise
@@ -129,7 +131,7 @@ class Supervisor:
                     self._node.get_logger().warning(f"waiting for the device: {cause}")
                 if not attempts.are_left:
                     raise
-            while not end.is_set() and (rest_s := _rest_s(delay_s, start_s)):
+            while not end.is_set() and (rest_s := remaining_s(delay_s, start_s)):
                 end.wait(min(rest_s, _LOOK_S))  # in steps: Python sees signals in between
             if end.is_set():
                 raise WaitEndedError("ended while waiting for the device")
@@ -145,6 +147,7 @@ class Supervisor:
         self._stamps = StampSource(offset_ms=self.settings["sync.stamp_offset_ms"])
         self._stopping.clear()
         self._wake.clear()
+        self._back_s = -math.inf
         try:
             if self.device is None:
                 self._connect()
@@ -361,15 +364,18 @@ class Supervisor:
             logger.warning(f"the device is reset: {loss}")
         else:
             logger.error(f"the device is lost: {loss}; trying to get it back")
-        if self._try_again():
+        attempts = self._attempts()
+        if not wanted and time.monotonic() < self._back_s + _STEADY_S:
+            attempts.failures = self._failures + 1
+        if self._try_again(attempts):
+            self._back_s, self._failures = time.monotonic(), attempts.failures
             self._health.restarts += 1
             self._tell_streaming()
             away_s = (time.monotonic_ns() - lost_ns) / 1e9
             logger.info(f"the device is back, first frame after {away_s:.2f} s")
 
-    def _try_again(self) -> bool:
+    def _try_again(self, attempts: Attempts) -> bool:
         """True as soon as frames come again; False if it was stopped, or gave up."""
-        attempts = self._attempts()
         pause_s = attempts.next_delay_s()
         while attempts.are_left:
             self._let_go()
@@ -377,7 +383,7 @@ class Supervisor:
                 return False
             delay_s, start_s = attempts.next_delay_s(), time.monotonic()
             try:
-                self._connect(find_s=_find_s(delay_s))
+                self._connect(find_s=search_s(delay_s))
                 self._stamps.device_restarted()
                 if self._await_frame(self._start_streams()):
                     return True
@@ -392,7 +398,7 @@ class Supervisor:
                     self._node.get_logger().warning(f"no success yet: {cause}")
             if self._stopping.is_set():
                 return False
-            pause_s = _rest_s(delay_s, start_s)
+            pause_s = remaining_s(delay_s, start_s)
         last = self._health.last_error
         self._node.get_logger().error(
             f"gave up after {attempts.failures} attempts, reconnect.max_attempts: {last}"
@@ -430,16 +436,6 @@ class Supervisor:
         if loop is None or device is None:
             return
         self._counters.read(loop, self._stamps, device)
-
-
-def _find_s(delay_s: float) -> float:
-    """How long to look for a board on USB: instead of a pause, so that it is seen as it comes."""
-    return max(_LEAST_FIND_S, delay_s)
-
-
-def _rest_s(delay_s: float, start_s: float) -> float:
-    """What is left of the pause after an attempt that began at `start_s`."""
-    return max(0.0, delay_s - (time.monotonic() - start_s))
 
 
 def _as_read(calibration: Calibration, _device: Device) -> Calibration:

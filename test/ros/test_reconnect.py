@@ -161,6 +161,15 @@ def test_node_that_gives_up_leaves_active_by_the_way_of_errors(
     assert "Traceback" not in node.output
 
 
+def test_device_that_never_stays_is_given_up(start_node: StartNode) -> None:
+    """Each attempt succeeds, and each time it is lost again soon."""
+    node = start_node({**QUICK, "device.id": FLIGHTY, "reconnect.max_attempts": 2})
+    node.wait_for_output("gave up after 2 attempts")
+    assert lines_with(node, "the device is back") == 2
+    assert node.process.poll() is None
+    assert node.stop() == 0
+
+
 #: What ends a node's search: transition and the state after it, or a signal.
 ENDS: list[tuple[int, str]] = [
     (Transition.TRANSITION_DEACTIVATE, "inactive"),
