@@ -233,7 +233,7 @@ def exposure_groups(config: dict[str, Any]) -> list[ExposureGroup]:
     rgb = ["color"]
     (rgb if config["ai"]["camera_input"] == "rgb" else mono).extend(network)
     rgb += ["video", "jpegout"]
-    lead = 0 if app["sync_sequence_numbers"] else RGB_LEAD
+    lead = 0 if app.get("sync_sequence_numbers") else RGB_LEAD
     return [
         ExposureGroup(tuple(mono), float(camera["mono"]["fps"]), 0),
         ExposureGroup(tuple(rgb), float(camera["rgb"]["fps"]), lead),

@@ -130,7 +130,7 @@ class Session:
             self._state.log(f"config_h2d is not JSON: {cause}")
             return
         first = self._config or config
-        if config is not first and not first["app"]["enable_reconfig"]:
+        if config is not first and not first["app"].get("enable_reconfig"):
             self._state.log("app.enable_reconfig is false: a second configuration is ignored")
             return
         for text_line in self._memory.apply(config):
@@ -246,7 +246,7 @@ class Session:
             preview_size=(stage[2], stage[1]),
             keep_aspect_ratio=config["ai"]["keep_aspect_ratio"],
             nn_camera=NN_CAMERAS[config["ai"]["camera_input"]][0],
-            mirror_rectified=config["depth"]["warp_rectify"]["mirror_frame"],
+            mirror_rectified=config["depth"].get("warp_rectify", {}).get("mirror_frame", True),
             center_crop=bool(
                 config["board"]["stereo_center_crop"] or self._eeprom.get("stereo_center_crop")
             ),

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from raw_xlink import CLOSE, CREATE, PING, RESET, WRITE, RawEnd
@@ -39,12 +40,12 @@ def bare_host() -> Iterator[RawEnd]:
     assert process.wait(10) == 0
 
 
-def device_configuration() -> dict[str, object]:
+def device_configuration() -> dict[str, Any]:
     settings = config.defaults().replace({"stream_list": ["left"]})
     return config.device_config(settings, blob_sizes=[len(BLOB)])
 
 
-def open_session(host: RawEnd) -> None:
+def open_session(host: RawEnd, configuration: dict[str, Any] | None = None) -> None:
     """The trace up to the first data stream."""
     assert host.request(PING)[3] == 1
     assert host.create("config_d2h", 102_400) == ("config_d2h", 0, 102_400, 1)
@@ -55,7 +56,8 @@ def open_session(host: RawEnd) -> None:
     host.wait_for("X", "config_d2h")
 
     assert host.create("config_h2d", 1 << 20)[1] == 1
-    text = json.dumps(device_configuration()).encode().ljust(1 << 20, b"\0")
+    document = configuration or device_configuration()
+    text = json.dumps(document).encode().ljust(1 << 20, b"\0")
     host.request(WRITE, stream=1, size=len(text), payload=text)
     assert host.wait_for("R", "config_h2d").size == 1 << 20
     assert host.request(CLOSE, stream=1)[3] == 1
@@ -102,6 +104,17 @@ def test_virtual_device_never_writes_before_its_own_create_was_answered(bare_hos
     bare_host.wait_for("C", "left")
     before = [r for r in bare_host.requests if r.kind == "W" and r.stream == "left"]
     assert before == []
+
+
+def test_virtual_device_takes_the_configuration_of_an_older_host(bare_host: RawEnd) -> None:
+    older = device_configuration()
+    for name in ("median_kernel_size", "lr_check", "warp_rectify"):
+        del older["depth"][name]
+    sync = "sync_video_meta_streams"
+    older["app"] = {sync: older["app"][sync]}
+    open_session(bare_host, older)
+    assert bare_host.wait_for("W", "left").size == LEFT_PACKET_BYTES
+    assert bare_host.request(RESET)[3] == 1
 
 
 def test_virtual_device_answers_reset_request_and_hangs_up(bare_host: RawEnd) -> None:
