@@ -15,7 +15,7 @@ from .errors import ConfigError
 from .limits import Value, plain
 
 DEFAULT_NAME = "oak"
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _BOOLEANS = ("true", "false")
 #: Our share directory, in paths.
 SHARE = "package://depthai_ros"
@@ -88,9 +88,9 @@ _OUTPUT = Argument(
     ("screen", "log", "both", "own_log", "full"),
 )
 _MIDDLEWARE = Argument(
-    "fastdds_profile",
-    "Fast DDS settings for pictures: a path, or none; empty = config/fastdds.xml, unless the "
-    "environment names one or /dev/shm is too small for it",
+    "large_messages",
+    "Fast DDS settings for pictures: true = config/fastdds.xml, false = none of ours, or the path "
+    "of others; empty = true, unless the environment names some or /dev/shm is too small",
 )
 
 _NODE_ARGUMENTS = (
@@ -228,7 +228,7 @@ LAUNCH_FILES = {
 
 def is_true(text: str) -> bool:
     """True if an argument says so; empty is false."""
-    return bool(_TRUTHS.get(text.lower(), False))
+    return bool(TRUTHS.get(text.lower(), False))
 
 
 def unknown(given: Iterable[str], arguments: Sequence[Argument]) -> str:
@@ -269,7 +269,7 @@ def read(option: Option, text: str, name: str) -> Value:
     default = option.default
     try:
         if isinstance(default, bool):
-            return _TRUTHS[text.lower()]
+            return TRUTHS[text.lower()]
         if isinstance(default, tuple):
             return tuple(word.strip() for word in text.strip("[]").split(",") if word.strip())
         return type(default)(text)

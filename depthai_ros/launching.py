@@ -35,7 +35,7 @@ from launch_ros.actions import Node
 
 from .config import resolve_path
 from .errors import ConfigError
-from .launch_arguments import LAUNCH_FILES, SHARE, is_true, unknown
+from .launch_arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .launch_plan import Camera, full_name, read_yaml, renamed_rviz
 from .limits import Value
 
@@ -178,18 +178,22 @@ def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
 # -- programs
 
 
-def picture_environment(profile: str) -> dict[str, str]:
+def picture_environment(large_messages: str) -> dict[str, str]:
     """Environment variables for a process that publishes or subscribes to pictures.
 
     Raises  ConfigError
     """
+    truth = TRUTHS.get(large_messages.lower())
     named = any(os.environ.get(name) for name in _PROFILE_VARIABLES)
-    if profile == "none" or (named and not profile):
+    if truth is False or (named and not large_messages):
         return {}
-    path = resolve_path(profile or f"{SHARE}/config/fastdds.xml").absolute()
+    ours = truth or not large_messages
+    path = resolve_path(f"{SHARE}/config/fastdds.xml" if ours else large_messages).absolute()
     if not path.is_file():
-        raise ConfigError(f"argument fastdds_profile: there is no file {path}")
-    if not profile and not _segments_fit(path.read_text(encoding="utf-8")):
+        raise ConfigError(
+            f"argument large_messages: there is no file {path}; true, false or a path is expected"
+        )
+    if not large_messages and not _segments_fit(path.read_text(encoding="utf-8")):
         return {}
     older = os.environ.get("ROS_DISTRO") in _OLDER_DISTROS
     memory = {name: value for name, value in _MEMORY.items() if name not in os.environ}
@@ -217,7 +221,7 @@ def camera_node(asked: Camera, values: Mapping[str, str], action: type[Node] = N
         emulate_tty=True,
         respawn=is_true(values["respawn"]),
         respawn_delay=_RESPAWN_DELAY_S,
-        additional_env=picture_environment(values["fastdds_profile"]),
+        additional_env=picture_environment(values["large_messages"]),
     )
 
 
@@ -319,7 +323,7 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
             arguments=["-d", str(path)],
             parameters=parameter_files(sim_time(values)),
             output=values.get("output", "screen"),
-            additional_env=picture_environment(values.get("fastdds_profile", "")),
+            additional_env=picture_environment(values.get("large_messages", "")),
         ),
     ]
 

@@ -85,7 +85,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
             namespace=values["namespace"],
             composable_node_descriptions=nodes,
             output=values["output"],
-            additional_env=launching.picture_environment(values["fastdds_profile"]),
+            additional_env=launching.picture_environment(values["large_messages"]),
         )
     ]
 

@@ -28,7 +28,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
         always = "|".join(f"{topic}$" for topic in _ALWAYS)
         selected = ["--regex", f"^({re.escape(node)}/|{always})"]
     folder = ["--output", values["bag"]] if values["bag"] else []
-    environment = launching.picture_environment(values["fastdds_profile"])
+    environment = launching.picture_environment(values["large_messages"])
     return [launching.bag("record", ["--storage", "mcap", *folder, *selected], environment)]
 
 

@@ -155,20 +155,20 @@ def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins
     assert "argument bag: which recording?" in launched.output
 
 
-@pytest.mark.parametrize("profile", ["", "none"])
+@pytest.mark.parametrize("wanted", ["", "true", "false"])
 def test_pictures_get_room_in_shared_memory_unless_refused(
-    start_launch: StartLaunch, stand_ins: StandIns, profile: str
+    start_launch: StartLaunch, stand_ins: StandIns, wanted: str
 ) -> None:
     stand_ins.install("rviz2")
     start_launch(
         "rviz.launch.py",
-        f"fastdds_profile:={profile}",
+        f"large_messages:={wanted}",
         ROS_DISTRO="kilted",
         FASTDDS_DEFAULT_PROFILES_FILE="",
     )
     (call,) = stand_ins.wait_for("rviz2")
     free = shutil.disk_usage("/dev/shm").free
-    if profile == "none" or free < 3 * 64 * 1024 * 1024:
+    if wanted == "false" or (not wanted and free < 3 * 64 * 1024 * 1024):
         assert call["profile"] == ""
     else:
         assert call["profile"].endswith("config/fastdds.xml")
