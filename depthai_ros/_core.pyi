@@ -258,23 +258,31 @@ class Link:
 
 # Kernels: one pass each, GIL released, arrays must be C-contiguous. ValueError on a bad shape.
 
-def map_table(*, source: _BytesLike, table: _BytesLike, destination: _BytesLike) -> None:
+def map_table(
+    *, source: _BytesLike, table: _BytesLike, destination: _BytesLike, mirrored: bool = False
+) -> None:
     """destination[i] = table[source[i]], for 1-D or flattened arrays.
+
+    `mirrored`, here and below: each row of a (..., H, W) source is read from its end; not in place.
 
     Types   uint8 -> uint8 | uint16 | float32, uint16 -> uint8 | uint16 | float32; the table has
             256 or 65536 entries of the destination's type. In place if source is destination.
     """
 
-def interleave(*, source: _BytesLike, destination: _BytesLike) -> None:
+def interleave(*, source: _BytesLike, destination: _BytesLike, mirrored: bool = False) -> None:
     """(C, H, W) uint8 planes -> (H, W, C) uint8, C = 3."""
 
-def zero_above(*, source: _BytesLike, limit: int, destination: _BytesLike) -> None:
+def zero_above(
+    *, source: _BytesLike, limit: int, destination: _BytesLike, mirrored: bool = False
+) -> None:
     """uint16 elements above the limit become 0. In place if source is destination."""
 
 def mirror(*, source: _BytesLike, destination: _BytesLike) -> None:
     """Reverse each row of (H, W) or (H, W, C) uint8, uint16 or float32, C <= 3; not in place."""
 
-def colorize(*, source: _BytesLike, table: _BytesLike, destination: _BytesLike) -> None:
+def colorize(
+    *, source: _BytesLike, table: _BytesLike, destination: _BytesLike, mirrored: bool = False
+) -> None:
     """(H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8."""
 
 # Publishing without a copy of ours.

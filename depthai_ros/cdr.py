@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _core
 
@@ -21,8 +21,7 @@ _STAMP = struct.Struct("<iI")
 _NS_PER_S = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Serialized:
+class Serialized(NamedTuple):
     """One serialised message: `prefix + buffer[:size] + suffix`."""
 
     buffer: _core.Buffer

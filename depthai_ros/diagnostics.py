@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -26,6 +27,8 @@ _NS_PER_S = 1_000_000_000
 _WINDOW_S = 1.0
 #: A slow stream is judged over this many frames.
 _WINDOW_FRAMES = 5
+#: Between two reports of the longest diagnostics.period_s, at 240 frames per second.
+_MOST_UNSEEN = 60 * 240
 #: Less than this share of the expected rate is a warning.
 _ENOUGH = 0.9
 _DRIFT_WARN_PPM = 200.0
@@ -58,8 +61,7 @@ class Figures:
     silent_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(NamedTuple):
     received_ns: int
     gap_ns: int
     size: int
@@ -83,6 +85,7 @@ class StreamMeter:
         self._stride = camera_fps / expected_fps if steady and expected_fps else 0.0
         self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
         self._lock = threading.Lock()
+        self._unseen: deque[tuple[int | None, int, int, int, int]] = deque(maxlen=_MOST_UNSEEN)
         self._arrivals: deque[_Arrival] = deque()
         self._started_ns = self._last_ns = started_ns
         self._sequence: int | None = None
@@ -94,32 +97,27 @@ class StreamMeter:
         """True if every frame of the camera has to arrive."""
         return self._stride > 0.0
 
-    def arrived(self, sequence: int | None, size: int, received_ns: int, latency_ns: int) -> None:
-        """One frame of `size` bytes, `latency_ns` after its exposure."""
-        with self._lock:
-            lost = self._gap(sequence)
-            self._lost += lost
-            gap_ns = received_ns - self._last_ns if self._sequence is not None else 0
-            self._arrivals.append(_Arrival(received_ns, gap_ns, size, lost, latency_ns))
-            self._last_ns = received_ns
-            self._sequence = sequence if sequence is not None else -1
-            self._forget(received_ns)
+    def arrived(
+        self, sequence: int | None, size: int, received_ns: int, latency_ns: int, sent: int = 0
+    ) -> None:
+        """One frame of `size` bytes, `latency_ns` after its exposure, became `sent` messages.
+
+        Only noted: each frame pays for this, and whoever reads the figures for what follows.
+        """
+        self._unseen.append((sequence, size, received_ns, latency_ns, sent))
 
     def hold(self, held: bool, now_ns: int) -> None:
         """The stream was stopped on purpose, or goes on; what is missing between is not lost."""
         with self._lock:
+            self._see()
             self.is_held = held
             self._sequence = None
             self._started_ns = self._last_ns = now_ns
 
-    def sent(self, messages: int) -> None:
-        """Messages were published."""
-        with self._lock:
-            self._published += messages
-
     def figures(self, now_ns: int, queue_drops: int = 0) -> Figures:
         """What happened until now; `queue_drops` counts where the frame counter tells nothing."""
         with self._lock:
+            self._see()
             self._forget(now_ns)
             recent = tuple(self._arrivals)
             elapsed_s = min(now_ns - self._started_ns, self._window_ns) / _NS_PER_S
@@ -141,6 +139,18 @@ class StreamMeter:
                 published=self._published,
                 silent_s=(now_ns - self._last_ns) / _NS_PER_S,
             )
+
+    def _see(self) -> None:
+        """Take note of what has arrived."""
+        while self._unseen:
+            sequence, size, received_ns, latency_ns, sent = self._unseen.popleft()
+            lost = self._gap(sequence)
+            gap_ns = received_ns - self._last_ns if self._sequence is not None else 0
+            self._arrivals.append(_Arrival(received_ns, gap_ns, size, lost, latency_ns))
+            self._lost += lost
+            self._published += sent
+            self._last_ns = received_ns
+            self._sequence = sequence if sequence is not None else -1
 
     def _gap(self, sequence: int | None) -> int:
         """Frames missing between the last one and this."""

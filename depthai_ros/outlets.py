@@ -105,14 +105,14 @@ def send(publisher: Publisher[Any], message: Any) -> None:
     if not isinstance(message, cdr.Serialized):
         publisher.publish(message)
         return
-    ends = {"prefix": message.prefix, "suffix": message.suffix}
+    buffer, size, prefix, suffix = message
     if not _HAS_RCL:
-        publisher.publish(_core.serialized(buffer=message.buffer, size=message.size, **ends))
+        publisher.publish(_core.serialized(buffer=buffer, size=size, prefix=prefix, suffix=suffix))
         return
     handle = publisher.handle
     with handle:
         _core.publish_serialized(
-            publisher=handle.pointer, buffer=message.buffer, size=message.size, **ends
+            publisher=handle.pointer, buffer=buffer, size=size, prefix=prefix, suffix=suffix
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,7 @@ from .streams import Stream
 NO_DISPARITY = -1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Canvas:
+class Canvas(NamedTuple):
     """Pixels inside a buffer that can be published: `array` begins where `buffer` does."""
 
     buffer: _core.Buffer
@@ -112,25 +111,21 @@ class Picture:
     stamp_ns: int
     received_ns: int  # host's monotonic clock
     settings: PictureSettings
-    _upright: Canvas | None = None
 
     @property
-    def upright(self) -> Canvas:
-        """The pixels in the wire's layout, un-mirrored where the device mirrors them.
+    def is_mirrored(self) -> bool:
+        """True if the device mirrors this stream. Each conversion undoes that as it goes."""
+        return self.stream.name in self.settings.mirrored
+
+    @property
+    def sent(self) -> Canvas:
+        """The pixels as they came, in the wire's layout.
 
         Raises  DecodeError if the packet has not the size of its stream
         """
-        if self._upright is None:
-            dtype = np.uint16 if self.stream.layout == "depth16" else np.uint8
-            array = as_image(self.data, self.settings.shape(self.stream.layout), dtype)
-            self._upright = Canvas(self.buffer, array)
-            if self.stream.name in self.settings.mirrored:
-                self._upright = Canvas.blank(array.shape, dtype)
-                rows = (-1, array.shape[-1])  # of all planes alike
-                _core.mirror(
-                    source=array.reshape(rows), destination=self._upright.array.reshape(rows)
-                )
-        return self._upright
+        layout = self.stream.layout
+        dtype = np.uint16 if layout == "depth16" else np.uint8
+        return Canvas(self.buffer, as_image(self.data, self.settings.shape(layout), dtype))
 
     def converted(self, encoding: str) -> Canvas:
         """The pixels as a topic wants them; `encoding` is an Image's, or "disparity".
@@ -141,15 +136,22 @@ class Picture:
 
     def looked_up(self, encoding: str) -> Canvas:
         """The pixels through the stereo table of this encoding."""
-        source = self.upright.array
+        source = self.sent.array
         table = self.settings.stereo.tables[self.stream.layout, encoding]
         canvas = Canvas.blank(source.shape, table.dtype)
-        _core.map_table(source=source, table=table, destination=canvas.array)
+        _core.map_table(
+            source=source, table=table, destination=canvas.array, mirrored=self.is_mirrored
+        )
         return canvas
 
 
-def _as_sent(picture: Picture) -> Canvas:
-    return picture.upright
+def _upright(picture: Picture) -> Canvas:
+    sent = picture.sent
+    if not picture.is_mirrored:
+        return sent
+    canvas = Canvas.blank(sent.array.shape, sent.array.dtype)
+    _core.mirror(source=sent.array, destination=canvas.array)
+    return canvas
 
 
 def _through_table(encoding: str) -> Callable[[Picture], Canvas]:
@@ -158,29 +160,32 @@ def _through_table(encoding: str) -> Callable[[Picture], Canvas]:
 
 def _depth_in_place(picture: Picture) -> Canvas:
     """Unknown and too distant pixels to 0. Disparity must have been made before: it wants them."""
-    depth = picture.upright
+    depth, mirrored = picture.sent, picture.is_mirrored
+    canvas = Canvas.blank(depth.array.shape, np.uint16) if mirrored else depth
     limit_mm = picture.settings.stereo.farthest_mm
-    _core.zero_above(source=depth.array, limit=limit_mm, destination=depth.array)
-    return depth
+    _core.zero_above(
+        source=depth.array, limit=limit_mm, destination=canvas.array, mirrored=mirrored
+    )
+    return canvas
 
 
-def _colored(disparity: Canvas) -> Canvas:
-    canvas = Canvas.blank((*disparity.array.shape, 3), np.uint8)
-    _core.colorize(source=disparity.array, table=_COLORS, destination=canvas.array)
+def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> Canvas:
+    canvas = Canvas.blank((*disparity.shape, 3), np.uint8)
+    _core.colorize(source=disparity, table=_COLORS, destination=canvas.array, mirrored=mirrored)
     return canvas
 
 
 def _interleaved(picture: Picture) -> Canvas:
-    planes = picture.upright.array
+    planes = picture.sent.array
     canvas = Canvas.blank((*planes.shape[1:], planes.shape[0]), np.uint8)
-    _core.interleave(source=planes, destination=canvas.array)
+    _core.interleave(source=planes, destination=canvas.array, mirrored=picture.is_mirrored)
     return canvas
 
 
 def _bgr_from_i420(picture: Picture) -> Canvas:
     import cv2  # only who asks for colour pays for loading it
 
-    planes = picture.upright.array
+    planes = picture.sent.array
     canvas = Canvas.blank((planes.shape[0] * 2 // 3, planes.shape[1], 3), np.uint8)
     cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420, dst=canvas.array)
     return canvas
@@ -190,14 +195,14 @@ _COLORS = disparity_color_table()
 
 #: (layout on the wire, encoding wanted) -> how to get there.
 CONVERSIONS: dict[tuple[str, str], Callable[[Picture], Canvas]] = {
-    ("mono8", "mono8"): _as_sent,
+    ("mono8", "mono8"): _upright,
     ("mono8", "disparity"): _through_table("disparity"),
-    ("mono8", "bgr8"): lambda picture: _colored(picture.upright),
+    ("mono8", "bgr8"): lambda picture: _colored(picture.sent.array, mirrored=picture.is_mirrored),
     ("depth16", "mono8"): _through_table("mono8"),
     ("depth16", "16UC1"): _depth_in_place,
     ("depth16", "32FC1"): _through_table("32FC1"),
     ("depth16", "disparity"): _through_table("disparity"),
-    ("depth16", "bgr8"): lambda picture: _colored(picture.looked_up("mono8")),
+    ("depth16", "bgr8"): lambda picture: _colored(picture.looked_up("mono8").array),
     ("planar8", "bgr8"): _interleaved,
     ("i420", "bgr8"): _bgr_from_i420,
 }

@@ -163,14 +163,13 @@ class PacketLoop:
 
     def _count(self, stream: str, picture: Picture, sent: int) -> None:
         metadata = picture.metadata
-        meter = self._rig.health.meters[stream]
-        meter.arrived(
+        self._rig.health.meters[stream].arrived(
             metadata.sequence if metadata is not None else None,
             len(picture.data),
             picture.received_ns,
             time.time_ns() - picture.stamp_ns,
+            sent,
         )
-        meter.sent(sent)
 
     def _reject(self, stream: str, cause: DecodeError) -> None:
         count, _ = self._unreadable.get(stream, (0, ""))

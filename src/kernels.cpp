@@ -28,20 +28,48 @@ bool overlap(const Array& a, const Array& b) {
   return a.data < b.data + b.bytes && b.data < a.data + a.bytes;
 }
 
+/// How a loop walks over its source: unmirrored pixels may as well be one row.
+struct Rows {
+  std::size_t count, columns;
+  bool mirrored;
+};
+
+Rows rows_of(const Array& source, bool mirrored, const char* what) {
+  if (!mirrored) return {1, source.count(), false};
+  require(source.shape.size() >= 2, what);
+  const std::size_t columns = source.shape.back();
+  return {columns > 0 ? source.count() / columns : 0, columns, true};
+}
+
+/// `pixel(there, here)` with the index of each pixel but `left_out` ones at the end.
+template <typename Action>
+inline __attribute__((always_inline)) void for_each(const Rows& rows, Action pixel,
+                                                    std::size_t left_out = 0) {
+  for (std::size_t row = 0, start = 0; row < rows.count; ++row, start += rows.columns) {
+    const std::size_t last = start + rows.columns - 1;
+    const std::size_t count = rows.columns - (row + 1 == rows.count ? left_out : 0);
+    if (rows.mirrored) {
+      for (std::size_t i = 0; i < count; ++i) pixel(start + i, last - i);
+    } else {
+      for (std::size_t i = 0; i < count; ++i) pixel(start + i, start + i);
+    }
+  }
+}
+
 // ---- map_table -------------------------------------------------------------------------------
 
 template <typename Source, typename Destination>
-void map_values(const Array& source, const Array& table, const Array& destination) {
+void map_values(const Array& source, const Array& table, const Array& destination,
+                const Rows& rows) {
   const auto* const from = reinterpret_cast<const Source*>(source.data);
   const auto* const through = reinterpret_cast<const Destination*>(table.data);
   auto* const to = reinterpret_cast<Destination*>(destination.data);
-  const std::size_t count = source.count();
-  for (std::size_t i = 0; i < count; ++i) to[i] = through[from[i]];
+  for_each(rows, [=](std::size_t there, std::size_t here) { to[there] = through[from[here]]; });
 }
 
 struct MapRow {
   char source, destination;
-  void (*run)(const Array&, const Array&, const Array&);
+  void (*run)(const Array&, const Array&, const Array&, const Rows&);
 };
 constexpr MapRow kMaps[] = {
     {'B', 'B', &map_values<std::uint8_t, std::uint8_t>},
@@ -102,22 +130,24 @@ constexpr MirrorPixels kMirrors[3][4] = {
 DEPTHAI_FOR_EACH_CPU void interleave_planes(const std::uint8_t* __restrict first,
                                             const std::uint8_t* __restrict second,
                                             const std::uint8_t* __restrict third,
-                                            std::uint8_t* __restrict to, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    to[3 * i] = first[i];
-    to[3 * i + 1] = second[i];
-    to[3 * i + 2] = third[i];
-  }
+                                            std::uint8_t* __restrict to, const Rows& rows) {
+  for_each(rows, [=](std::size_t there, std::size_t here) {
+    to[3 * there] = first[here];
+    to[3 * there + 1] = second[here];
+    to[3 * there + 2] = third[here];
+  });
 }
 
 DEPTHAI_FOR_EACH_CPU void keep_up_to(std::uint16_t limit, const std::uint16_t* from,
-                                     std::uint16_t* to, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) to[i] = from[i] <= limit ? from[i] : std::uint16_t{0};
+                                     std::uint16_t* to, const Rows& rows) {
+  for_each(rows, [=](std::size_t there, std::size_t here) {
+    to[there] = from[here] <= limit ? from[here] : std::uint16_t{0};
+  });
 }
 
 }  // namespace
 
-void map_table(const Array& source, const Array& table, const Array& destination) {
+void map_table(const Array& source, const Array& table, const Array& destination, bool mirrored) {
   const MapRow* found = nullptr;
   for (const MapRow& row : kMaps) {
     if (row.source == source.type && row.destination == destination.type) found = &row;
@@ -128,30 +158,35 @@ void map_table(const Array& source, const Array& table, const Array& destination
           "destination's type");
   require(source.count() == destination.count(),
           "map_table: source and destination must have the same number of elements");
-  const bool in_place = source.data == destination.data && source.type == destination.type;
+  const bool in_place =
+      !mirrored && source.data == destination.data && source.type == destination.type;
   require((in_place || !overlap(source, destination)) && !overlap(table, destination),
           "map_table: source, table and destination must not overlap");
-  found->run(source, table, destination);
+  const Rows rows = rows_of(source, mirrored, "map_table: what is mirrored must be (…, H, W)");
+  found->run(source, table, destination, rows);
 }
 
-void interleave(const Array& source, const Array& destination) {
+void interleave(const Array& source, const Array& destination, bool mirrored) {
   const Shape& planes = source.shape;
   require(source.type == 'B' && destination.type == 'B' && planes.size() == 3 && planes[0] == 3 &&
               destination.shape == Shape{planes[1], planes[2], 3},
           "interleave: must be (3, H, W) -> (H, W, 3) uint8");
   require(!overlap(source, destination), "interleave: source and destination must not overlap");
   const std::size_t count = planes[1] * planes[2];
+  const Rows rows = mirrored ? Rows{planes[1], planes[2], true} : Rows{1, count, false};
   interleave_planes(source.data, source.data + count, source.data + 2 * count, destination.data,
-                    count);
+                    rows);
 }
 
-void zero_above(const Array& source, const Array& destination, std::uint16_t limit) {
+void zero_above(const Array& source, const Array& destination, std::uint16_t limit, bool mirrored) {
   require(source.type == 'H' && destination.type == 'H' && source.count() == destination.count(),
           "zero_above: must be uint16, both with the same number of elements");
-  require(source.data == destination.data || !overlap(source, destination),
+  const bool in_place = !mirrored && source.data == destination.data;
+  require(in_place || !overlap(source, destination),
           "zero_above: source and destination must be the same or not overlap");
+  const Rows rows = rows_of(source, mirrored, "zero_above: what is mirrored must be (…, H, W)");
   keep_up_to(limit, reinterpret_cast<const std::uint16_t*>(source.data),
-             reinterpret_cast<std::uint16_t*>(destination.data), source.count());
+             reinterpret_cast<std::uint16_t*>(destination.data), rows);
 }
 
 void mirror(const Array& source, const Array& destination) {
@@ -166,7 +201,7 @@ void mirror(const Array& source, const Array& destination) {
 }
 
 // Each pixel is one load and one store of four bytes; the fourth is overwritten by its neighbour.
-void colorize(const Array& source, const Array& table, const Array& destination) {
+void colorize(const Array& source, const Array& table, const Array& destination, bool mirrored) {
   const Shape& shape = source.shape;
   require(source.type == 'B' && table.type == 'B' && destination.type == 'B' && shape.size() == 2 &&
               table.shape == Shape{256, 3} && destination.shape == Shape{shape[0], shape[1], 3},
@@ -175,11 +210,16 @@ void colorize(const Array& source, const Array& table, const Array& destination)
           "colorize: the arrays must not overlap");
   std::array<std::uint32_t, 256> colors{};
   for (std::size_t i = 0; i < colors.size(); ++i) std::memcpy(&colors[i], table.data + 3 * i, 3);
+  if (source.bytes == 0) return;
   const std::uint8_t* const from = source.data;
   std::uint8_t* const to = destination.data;
-  const std::size_t count = source.bytes;
-  for (std::size_t i = 0; i + 1 < count; ++i) std::memcpy(to + 3 * i, &colors[from[i]], 4);
-  if (count > 0) std::memcpy(to + 3 * (count - 1), &colors[from[count - 1]], 3);
+  const Rows rows = rows_of(source, mirrored, "");
+  const auto pixel = [&colors, from, to](std::size_t there, std::size_t here) {
+    std::memcpy(to + 3 * there, &colors[from[here]], 4);
+  };
+  for_each(rows, pixel, 1);
+  const std::size_t last = source.bytes - 1;
+  std::memcpy(to + 3 * last, &colors[from[mirrored ? source.bytes - rows.columns : last]], 3);
 }
 
 }  // namespace depthai

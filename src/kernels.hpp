@@ -19,22 +19,26 @@ struct Array {
 };
 
 // All throw std::invalid_argument for shapes and types that are not those given here, and for
-// arrays that overlap.
+// arrays that overlap. `mirrored`: each row of the source is read from its end; the source has
+// the shape (…, H, W) then, and nothing works in place.
 
 /// destination[i] = table[source[i]], whatever the shapes. uint8 or uint16 -> uint8, uint16 or
 /// float32; the table has 256 or 65536 entries of the destination's type. May work in place.
-void map_table(const Array& source, const Array& table, const Array& destination);
+void map_table(const Array& source, const Array& table, const Array& destination,
+               bool mirrored = false);
 
 /// (3, H, W) -> (H, W, 3) uint8.
-void interleave(const Array& source, const Array& destination);
+void interleave(const Array& source, const Array& destination, bool mirrored = false);
 
 /// Elements above the limit become 0: uint16, whatever the shapes. May work in place.
-void zero_above(const Array& source, const Array& destination, std::uint16_t limit);
+void zero_above(const Array& source, const Array& destination, std::uint16_t limit,
+                bool mirrored = false);
 
 /// Reverse each row: (H, W) or (H, W, 1..3) uint8, uint16 or float32.
 void mirror(const Array& source, const Array& destination);
 
 /// (H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8.
-void colorize(const Array& source, const Array& table, const Array& destination);
+void colorize(const Array& source, const Array& table, const Array& destination,
+              bool mirrored = false);
 
 }  // namespace depthai

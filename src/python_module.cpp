@@ -387,27 +387,33 @@ PYBIND11_MODULE(_core, m) {
       .def("stream_counters", &Link::stream_counters, WithoutGil());
 
   using Bytes = const py::buffer&;
-  const auto map = [](Bytes source, Bytes table, Bytes destination) {
-    run_kernel(&map_table, destination, source, table);
+  const auto map = [](Bytes source, Bytes table, Bytes destination, bool mirrored) {
+    run_kernel([=](const auto&... arrays) { map_table(arrays..., mirrored); }, destination, source,
+               table);
   };
-  const auto color = [](Bytes source, Bytes table, Bytes destination) {
-    run_kernel(&colorize, destination, source, table);
+  const auto color = [](Bytes source, Bytes table, Bytes destination, bool mirrored) {
+    run_kernel([=](const auto&... arrays) { colorize(arrays..., mirrored); }, destination, source,
+               table);
   };
-  const auto planes = [](Bytes source, Bytes destination) {
-    run_kernel(&interleave, destination, source);
+  const auto planes = [](Bytes source, Bytes destination, bool mirrored) {
+    run_kernel([=](const auto&... arrays) { interleave(arrays..., mirrored); }, destination,
+               source);
   };
   const auto rows = [](Bytes source, Bytes destination) {
     run_kernel(&mirror, destination, source);
   };
-  const auto limited = [](Bytes source, std::uint16_t limit, Bytes destination) {
-    run_kernel([=](const Array& from, const Array& to) { zero_above(from, to, limit); },
-               destination, source);
+  const auto limited = [](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
+    run_kernel([=](const auto&... arrays) { zero_above(arrays..., limit, mirrored); }, destination,
+               source);
   };
-  m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a);
-  m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a);
-  m.def("zero_above", limited, py::kw_only(), "source"_a, "limit"_a, "destination"_a);
+  m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a,
+        "mirrored"_a = false);
+  m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a, "mirrored"_a = false);
+  m.def("zero_above", limited, py::kw_only(), "source"_a, "limit"_a, "destination"_a,
+        "mirrored"_a = false);
   m.def("mirror", rows, py::kw_only(), "source"_a, "destination"_a);
-  m.def("colorize", color, py::kw_only(), "source"_a, "table"_a, "destination"_a);
+  m.def("colorize", color, py::kw_only(), "source"_a, "table"_a, "destination"_a,
+        "mirrored"_a = false);
 
   m.def("has_rcl", &has_rcl);
   m.def(

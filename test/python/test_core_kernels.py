@@ -92,6 +92,41 @@ def test_colorize_is_indexing(shape: tuple[int, int]) -> None:
     assert (memory[source.size * 3 :] == 0xEE).all(), "wrote behind the end"
 
 
+#: kernel, its source, what else it is given; mirrored is what it makes of reversed rows.
+MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
+    ("map_table", np.uint8, {"table": np.arange(256, dtype=np.float32)[::-1].copy()}, np.float32),
+    ("map_table", np.uint16, {"table": np.arange(65536, dtype=np.uint16)[::-1].copy()}, np.uint16),
+    ("zero_above", np.uint16, {"limit": 30_000}, np.uint16),
+    ("colorize", np.uint8, {"table": np.arange(768, dtype=np.uint8).reshape(256, 3)}, np.uint8),
+    ("interleave", np.uint8, {}, np.uint8),
+]
+
+
+@pytest.mark.parametrize(("kernel", "dtype", "others", "destination_dtype"), MIRRORED)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mirrored_kernel_does_the_same_to_reversed_rows(
+    shape: Any, kernel: str, dtype: Any, others: dict[str, Any], destination_dtype: Any
+) -> None:
+    source = random((3, *shape) if kernel == "interleave" else shape, dtype)
+    channels = (3,) if kernel in ("interleave", "colorize") else ()
+    plain, mirrored = (np.empty(shape + channels, destination_dtype) for _ in range(2))
+    call = getattr(_core, kernel)
+    call(source=source[..., ::-1].copy(), destination=plain, **others)
+    call(source=source, destination=mirrored, mirrored=True, **others)
+    assert np.array_equal(mirrored, plain)
+
+
+def test_mirrored_kernel_refuses_to_work_in_place_or_without_rows() -> None:
+    depth, table = random((4, 6), np.uint16), np.zeros(65536, np.uint16)
+    with pytest.raises(ValueError, match="overlap"):
+        _core.map_table(source=depth, table=table, destination=depth, mirrored=True)
+    with pytest.raises(ValueError, match="overlap"):
+        _core.zero_above(source=depth, limit=1, destination=depth, mirrored=True)
+    flat = depth.ravel().copy()
+    with pytest.raises(ValueError, match="must be"):
+        _core.zero_above(source=flat, limit=1, destination=depth.ravel(), mirrored=True)
+
+
 def test_empty_pictures_are_pictures() -> None:
     empty = np.empty((0, 5), np.uint8)
     _core.mirror(source=empty, destination=np.empty((0, 5), np.uint8))

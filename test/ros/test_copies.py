@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,13 @@ PATHS: list[tuple[str, str, dict[str, Any], int]] = [
     ("depth", "depth/image", {}, 1),
     ("previewout", "rgb/preview/image_raw", {}, 1),
     ("color", "rgb/image_raw", {}, 1),
+    ("depth", "depth/image_raw", UPRIGHT, 1),
+    ("depth", "depth/image", UPRIGHT, 1),
+    ("depth", "disparity", UPRIGHT, 1),
+    ("disparity", "disparity/image_raw", UPRIGHT, 1),
+    ("disparity", "disparity", UPRIGHT, 1),
+    ("disparity", "disparity_color/image_raw", UPRIGHT, 1),
+    ("previewout", "rgb/preview/image_raw", {**MIRRORED, "ai.camera_input": "rectified_right"}, 1),
 ]
 
 
@@ -98,6 +105,16 @@ class Spy:
         _core.publish_serialized(buffer=buffer, **others)
 
 
+def subscribed_outlet(node: Node, topic_name: str, callback: Callable[[bytes], None]) -> Outlet:
+    """An outlet that somebody listens to."""
+    fed, topic = TOPICS[topic_name]
+    kind = BUILDERS[topic.message].message_type
+    publisher = node.create_publisher(kind, "~/picture", 3)
+    node.create_subscription(kind, "~/picture", callback, 3, raw=True)
+    wait_until(publisher.get_subscription_count, lambda: "the subscription")
+    return Outlet(fed, topic, publisher)
+
+
 @pytest.mark.parametrize(("stream", "topic_name", "values", "passes"), PATHS)
 def test_payload_is_published_from_where_it_was_received_or_converted_once(
     stream: str,
@@ -120,16 +137,10 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
 
     monkeypatch.setattr(outlets, "_core", spy)
     monkeypatch.setattr(pictures.Canvas, "blank", noted)
-    fed, topic = TOPICS[topic_name]
-    kind = BUILDERS[topic.message].message_type
-    publisher = node.create_publisher(kind, "~/picture", 2)
-    subscription = node.create_subscription(kind, "~/picture", lambda _: None, 2)
-    wait_until(publisher.get_subscription_count, lambda: "the subscription")
 
-    assert Outlet(fed, topic, publisher).send(rig, picture) == 1
+    assert subscribed_outlet(node, topic_name, lambda _: None).send(rig, picture) == 1
     assert len(made) == passes
     assert spy.published == (made or [address(packet.buffer)])
-    node.destroy_subscription(subscription)
 
 
 def as_message(publisher: Any, message: Serialized) -> None:
@@ -150,13 +161,8 @@ def test_subscribers_get_the_same_bytes_from_every_way_to_publish(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rig = make_test_rig(values)
-    fed, topic = TOPICS[topic_name]
-    kind = BUILDERS[topic.message].message_type
     arrived: list[bytes] = []
-    publisher = node.create_publisher(kind, "~/picture", 3)
-    node.create_subscription(kind, "~/picture", arrived.append, 3, raw=True)
-    wait_until(publisher.get_subscription_count, lambda: "the subscription")
-    outlet = Outlet(fed, topic, publisher)
+    outlet = subscribed_outlet(node, topic_name, arrived.append)
 
     outlet.send(rig, received_picture(rig, stream)[1])
     with monkeypatch.context() as patched:
