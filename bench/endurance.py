@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """All default streams for a while, each with a raw subscriber: drops, CPU and memory of the driver.
 
-    bench/endurance.py [--duration S]        300 for the figure in README.md, 20 by default
+    bench/endurance.py [--duration S]
 
-The device runs as a process of its own and is not counted. Then the same with one more subscriber
-that takes a picture of each topic every half second, which must neither cost frames nor memory.
+The device runs as a process of its own and is not counted. In the second half of the time there is
+one more subscriber, which takes a picture of each topic every half second: that must neither cost
+frames nor memory.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +28,29 @@ from sensor_msgs.msg import Image
 
 from depthai_ros import _core
 
-DURATION_S = 20.0
-CORE_SHARE, RESIDENT_MB = 60.0, 250.0
-SAMPLES = 5
+DURATION_S = 600.0
+CORE_SHARE, RESIDENT_MB, GROWTH = 60.0, 250.0, 1.05
+SAMPLES = 6  # of each half
+MARGIN_S = 1.0  # of each half, for what is between the measurements
 SLOW_TAKE_S = 0.5
 SLOW_DEPTH = 10
 SLOW_TOPICS = ("left", "right", "depth", "disparity", "rgb/preview", "rgb")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What was seen in one run, in equal parts of its time."""
+@dataclass
+class Half:
+    """What was seen of the node in equal parts of this time."""
 
-    shares: list[float]  # of one core, %
-    resident_mb: list[float]
-    messages: int
-    drops: int
-    verdict: str  # the monitor's, which says where frames were lost
+    shares: list[float] = field(default_factory=list)  # of one core, %
+    resident_mb: list[float] = field(default_factory=list)
+
+    def watch(self, pid: int, duration_s: float) -> None:
+        """Look at a process for so long."""
+        for _ in range(SAMPLES):
+            start_s, used_s = time.monotonic(), cpu_s(pid)
+            time.sleep(duration_s / SAMPLES)
+            self.shares.append((cpu_s(pid) - used_s) / (time.monotonic() - start_s) * 100.0)
+            self.resident_mb.append(resident_mb(pid))
 
 
 def slow_subscriber() -> None:
@@ -58,52 +66,35 @@ def slow_subscriber() -> None:
         time.sleep(SLOW_TAKE_S / len(SLOW_TOPICS))
 
 
-def observed(duration_s: float, *, slow: bool) -> Run:
-    """Run the node and the monitor."""
-    with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name:
+def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, Any], str]:
+    """Run the node and the monitor: what that has counted on each topic, and its last word."""
+    with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name, ExitStack() as stack:
         address, summary = f"unix:{name}/device", Path(name, "summary.json")
-        device = run_device(address)
-        parameters = {"device.id": address}
         settings = str(ROOT / "config" / "virtual.yaml")
-        node = run_node(parameters, "--params-file", settings, stderr=subprocess.DEVNULL)
+        stack.callback(end, run_device(address))
+        node = run_node(
+            {"device.id": address}, "--params-file", settings, stderr=subprocess.DEVNULL
+        )
+        stack.callback(end, node)
         words = ["--duration", str(duration_s), "--summary", str(summary), "--wait", "60"]
-        others = [run([__file__, "--slow"], stderr=subprocess.DEVNULL)] if slow else []
         monitor = run(
             ["-u", "-m", "depthai_ros.monitor", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        try:
-            shares, resident, verdict = sampled(node, monitor, duration_s)
-        finally:
-            for process in (monitor, *others, node, device):
-                end(process)
+        stack.callback(end, monitor)
+        assert monitor.stdout is not None
+        monitor.stdout.readline()  # it waits for the topics
+        heading = monitor.stdout.readline()  # its first table: it has begun to measure
+        if "topic" not in heading:
+            raise RuntimeError(f"the monitor says: {heading}{monitor.stdout.read()}")
+        for half, extra in zip(halves, ([], ["--slow"]), strict=True):
+            if extra:
+                stack.callback(end, run([__file__, *extra], stderr=subprocess.DEVNULL))
+            half.watch(node.pid, duration_s / 2 - MARGIN_S)
+        lines = monitor.communicate()[0].splitlines()  # until it ends by itself
         topics: Mapping[str, Any] = json.loads(summary.read_text())["topics"]
-    messages = sum(topic["count"] for topic in topics.values())
-    drops = sum(topic["drops"] or 0 for topic in topics.values())
-    return Run(shares, resident, messages, drops, verdict)
-
-
-def sampled(
-    node: subprocess.Popen[str], monitor: subprocess.Popen[str], duration_s: float
-) -> tuple[list[float], list[float], str]:
-    """CPU and memory of the node in parts of the time in which the monitor measures, and what it
-    says in the end.
-    """
-    assert monitor.stdout is not None
-    monitor.stdout.readline()  # it waits for the topics
-    heading = monitor.stdout.readline()  # its first table: it has begun to measure
-    if "topic" not in heading:
-        raise RuntimeError(f"the monitor says: {heading}{monitor.stdout.read()}")
-    shares, resident = [], []
-    part_s = (duration_s - 2.0) / SAMPLES
-    for _ in range(SAMPLES):
-        start_s, used_s = time.monotonic(), cpu_s(node.pid)
-        time.sleep(part_s)
-        shares.append((cpu_s(node.pid) - used_s) / (time.monotonic() - start_s) * 100.0)
-        resident.append(resident_mb(node.pid))
-    lines = monitor.communicate()[0].splitlines()  # until it ends by itself
-    return shares, resident, lines[-1] if lines else ""
+    return topics, lines[-1]
 
 
 def main() -> None:
@@ -112,20 +103,34 @@ def main() -> None:
         slow_subscriber()
         return
     chosen = arguments(__doc__, duration=DURATION_S)
-    rows: list[Comparison] = []
-    for slow in (False, True):
-        seen = observed(chosen.duration, slow=slow)
-        name = "slow subscriber too" if slow else "all streams"
-        print(seen.verdict)
-        further = {"duration_s": chosen.duration, "messages": seen.messages}
-        drops = [float(seen.drops)]
-        rows += [
+    halves = {"all streams": Half(), "slow subscriber too": Half()}
+    topics, verdict = observed(chosen.duration, list(halves.values()))
+    print(verdict)
+    drops = [float(sum(topic["drops"] or 0 for topic in topics.values()))]
+    messages = sum(topic["count"] for topic in topics.values())
+    further = {"duration_s": chosen.duration, "messages": messages}
+    rows = [
+        Comparison("drops", drops, [1.0], "one", "messages", goal=0.0, further=further),
+        *(
+            against_limit(f"driver, {name}", half.shares, CORE_SHARE, "% of a core")
+            for name, half in halves.items()
+        ),
+        *(
+            against_limit(f"memory, {name}", half.resident_mb, RESIDENT_MB, "MB")
+            for name, half in halves.items()
+        ),
+        *(
             Comparison(
-                f"{name}: drops", drops, [1.0], "one", "messages", goal=0.0, further=further
-            ),
-            against_limit(f"{name}: driver", seen.shares, CORE_SHARE, "% of a core", **further),
-            against_limit(f"{name}: memory", seen.resident_mb, RESIDENT_MB, "MB", **further),
-        ]
+                f"memory, {name}, in the end",
+                half.resident_mb[-1:],
+                half.resident_mb[:1],
+                "a part after the start",
+                "MB",
+                goal=GROWTH,
+            )
+            for name, half in halves.items()
+        ),
+    ]
     publish_rows("endurance", rows, chosen.json)
 
 
