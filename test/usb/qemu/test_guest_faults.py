@@ -81,6 +81,16 @@ def test_too_little_memory_for_usb_is_told(bench: GuestBench) -> None:
     assert "usbfs_memory_mb" in told["text"]
 
 
+def test_too_little_memory_for_a_boot_is_told(bench: GuestBench, tmp_path: Path) -> None:
+    firmware = tmp_path / "large.cmd"
+    firmware.write_bytes(bytes(3 << 20))
+    driver = bench.driver(bench.rig({}))
+    with usbfs_memory_mb(bench, 1):
+        told = driver.do("open", selector="usb", firmware=str(firmware))
+    assert told["reason"] == "refused", told
+    assert "usbfs_memory_mb" in told["text"]
+
+
 def test_refused_access_is_told_with_path_owner_and_rule(bench: GuestBench) -> None:
     rig = bench.rig({})
     never_sent = "/etc/os-release"
