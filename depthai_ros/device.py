@@ -24,7 +24,7 @@ from .errors import (
     LinkTimeoutError,
     ProtocolError,
 )
-from .links import LINKS, Wishes
+from .links import LINKS, Wishes, closed_early
 from .pipeline import Layers, Pipeline
 from .streams import (
     CONFIG_D2H_WINDOW,
@@ -84,7 +84,7 @@ class Device:
         or tcp:host:port; `firmware` is the path of the image for a board on USB, or of the official
         wheel, from which `usb2` takes the variant that stays at USB 2 speed. No other program can
         take the device until it is closed. On USB it is looked for as long as `find_s` (None:
-        `timeout_s`), and `should_stop` may end that early.
+        `timeout_s`), and `should_stop` may end that early, and the wait for its first answers.
         Raises  ConfigError if the selector cannot be read; DeviceNotFoundError, with the reason
                 "busy" if another program has it; LinkError; BootError; ProtocolError if what it
                 says of itself makes no sense
@@ -105,8 +105,9 @@ class Device:
         self._pipeline: Pipeline | None = None
         self._is_configured = False
         try:
-            self._link.ping(timeout_s=self._timeout_s)
-            self._read_board()
+            with closed_early(self._link, self._wishes.should_stop):
+                self._link.ping(timeout_s=self._timeout_s)
+                self._read_board()
         except LinkError as cause:
             status = self._disconnect()
             if status:

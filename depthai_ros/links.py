@@ -12,8 +12,10 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from .virtual.settings import parse_settings
 _log = logging.getLogger(__name__)
 
 _VIRTUAL_EXIT_S = 5.0
+_LOOK_S = 0.05
 
 
 class VirtualProcess:
@@ -83,6 +86,26 @@ class Wishes:
     usb2: bool
     should_stop: Callable[[], bool] | None
     claims: Claims
+
+
+@contextmanager
+def closed_early(link: _core.Link, should_stop: Callable[[], bool] | None) -> Iterator[None]:
+    """What waits for an answer in this block gets a LinkError as soon as it `should_stop`."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while should_stop is not None and not is_over.wait(_LOOK_S):
+            if should_stop():
+                link.close()
+                return
+
+    watcher = threading.Thread(target=watch, name="connect-watch")
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _connect_virtual(text: str, _wishes: Wishes) -> Connection:

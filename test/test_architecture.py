@@ -68,7 +68,7 @@ MAY_KNOW = table("""
 
 #: What touches the outside or runs beside the rest, and the only modules that may.
 NAMED_PLACES = table("""
-    threading:  claim diagnostics live node publishing supervisor gen1_pipeline gen1_session
+    threading:  claim diagnostics links live node publishing supervisor gen1_pipeline gen1_session
     threading:  virtual.commands virtual.production virtual.session
     socket:     claim links
     subprocess: links udev

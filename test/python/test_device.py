@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -292,6 +295,23 @@ def test_selector_that_cannot_be_read_is_told_with_what_is_allowed(
 def test_nobody_at_the_socket_is_told_with_the_address(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFoundError, match=str(tmp_path / "nobody")):
         Device.open(f"unix:{tmp_path}/nobody", timeout_s=0.2)
+
+
+def test_wait_for_a_device_that_does_not_answer_can_be_ended(tmp_path: Path) -> None:
+    path, should_stop = str(tmp_path / "mute"), threading.Event()
+
+    def opening() -> None:
+        with pytest.raises(LinkError):
+            Device.open(f"unix:{path}", timeout_s=600.0, should_stop=should_stop.is_set)
+
+    with socket.socket(socket.AF_UNIX) as mute, ThreadPoolExecutor() as threads:
+        mute.bind(path)
+        mute.listen()
+        opened = threads.submit(opening)
+        with mute.accept()[0] as connection:
+            assert connection.recv(1), "it asks whether somebody is there"
+            should_stop.set()
+            opened.result(20.0)
 
 
 def test_missing_picture_folder_is_told_before_any_frame(tmp_path: Path) -> None:
