@@ -91,10 +91,13 @@ class Wishes:
 @contextmanager
 def closed_early(link: _core.Link, should_stop: Callable[[], bool] | None) -> Iterator[None]:
     """What waits for an answer in this block gets a LinkError as soon as it `should_stop`."""
+    if should_stop is None:
+        yield
+        return
     is_over = threading.Event()
 
     def watch() -> None:
-        while should_stop is not None and not is_over.wait(_LOOK_S):
+        while not is_over.wait(_LOOK_S):
             if should_stop():
                 link.close()
                 return

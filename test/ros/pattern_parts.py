@@ -7,7 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from node_parts import Listener
 from numpy.typing import NDArray
+from sensor_msgs.msg import Image
 
 from depthai_ros.decode import disparity_color_table, disparity_to_depth_table
 from depthai_ros.streams import STREAMS
@@ -81,6 +83,18 @@ FORMULAS: list[tuple[str, tuple[int, int], Callable[[NDArray[Any]], NDArray[Any]
     ("rgb/preview/image_raw", PREVIEW, preview),
     ("rgb/image_raw", COLOR, color),
 ]
+
+
+def check_every_picture(listener: Listener, count: int = 1) -> None:
+    """Subscribe to all topics of the table, and compare so many pictures of each."""
+    topics = {topic: (size, formula) for topic, size, formula in FORMULAS}
+    for topic in topics:
+        listener.subscribe(Image, topic)
+    listener.wait_for(*topics, count=count)
+    for topic, (size, formula) in topics.items():
+        for message in listener.messages(topic)[-count:]:
+            picture = np.frombuffer(message.data, np.uint8).reshape(size[1], size[0], -1).squeeze()
+            np.testing.assert_array_equal(picture, formula(picture), err_msg=topic)
 
 
 def depth(picture: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from node_parts import Listener, NodeProcess
-from pattern_parts import COLOR, FORMULAS
+from pattern_parts import COLOR, check_every_picture
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 #: Everything that does not need a network, disparity on the wire. Rectified pictures come upright
@@ -103,14 +103,7 @@ def test_subscriber_whose_qos_does_not_fit_is_told_what_to_change(
 
 
 def test_every_pixel_arrives_as_the_formula_says(node: NodeProcess, listener: Listener) -> None:
-    topics = {topic: (size, formula) for topic, size, formula in FORMULAS}
-    for topic in topics:
-        listener.subscribe(Image, topic)
-    listener.wait_for(*topics)
-    for topic, (size, formula) in topics.items():
-        message = listener.messages(topic)[-1]
-        picture = np.frombuffer(message.data, np.uint8).reshape(size[1], size[0], -1).squeeze()
-        np.testing.assert_array_equal(picture, formula(picture), err_msg=topic)
+    check_every_picture(listener)
 
 
 def test_motion_jpeg_arrives_as_whole_pictures(node: NodeProcess, listener: Listener) -> None:
