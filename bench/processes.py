@@ -72,6 +72,15 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def busiest_s(pid: int) -> float:
+    """CPU time so far of that thread of a process which has used most.
+
+    Source  linux/Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat
+    """
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return max(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
 def resident_mb(pid: int) -> float:
     """Memory of a process that is in RAM, its part of shared segments included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
