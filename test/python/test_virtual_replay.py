@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from view_parts import view
 
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.eeprom import eeprom_document
 from depthai_ros.virtual.replay import ImageReplay, VideoReplay
-from depthai_ros.virtual.source import DEFAULT_EEPROM_VERSIONS, View, make_source
+from depthai_ros.virtual.source import DEFAULT_EEPROM_VERSIONS, make_source
 
 BLANK = eeprom_document(-1)
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]
@@ -25,19 +26,6 @@ needs_samples = pytest.mark.skipif(
 needs_hog = pytest.mark.skipif(
     not hasattr(cv2, "HOGDescriptor"), reason=f"OpenCV {cv2.__version__} has no HOG detector"
 )
-
-
-def view(**changes: Any) -> View:
-    settings: dict[str, Any] = {
-        "mono_size": (1280, 720),
-        "rgb_size": (1920, 1080),
-        "preview_size": (300, 300),
-        "keep_aspect_ratio": True,
-        "nn_camera": "rgb",
-        "mirror_rectified": True,
-        "center_crop": True,
-    }
-    return View(**{**settings, **changes})
 
 
 def images(path: Path | str, **changes: Any) -> ImageReplay:

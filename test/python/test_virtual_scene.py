@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from view_parts import view
 
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.eeprom import eeprom_document
@@ -21,26 +22,13 @@ from depthai_ros.virtual.room import (
     WALL_X_M,
 )
 from depthai_ros.virtual.scene import SyntheticScene
-from depthai_ros.virtual.source import View, make_source
+from depthai_ros.virtual.source import make_source
 
 MONO_SIZES = [(1280, 720), (1280, 800), (640, 400)]
 RGB_SIZES = [(1920, 1080), (3840, 2160), (4056, 3040)]
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]
 BASELINE_M, FOV_DEG, RGB_FOV_DEG = 0.075, 71.86, 68.7938
 BOTTLE = 5
-
-
-def view(**changes: Any) -> View:
-    settings: dict[str, Any] = {
-        "mono_size": (1280, 720),
-        "rgb_size": (1920, 1080),
-        "preview_size": (300, 300),
-        "keep_aspect_ratio": True,
-        "nn_camera": "rgb",
-        "mirror_rectified": True,
-        "center_crop": True,
-    }
-    return View(**{**settings, **changes})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,21 @@
+"""What sources of pictures are told in tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthai_ros.virtual.source import View
+
+
+def view(**changes: Any) -> View:
+    """The usual sizes, and what is different."""
+    settings: dict[str, Any] = {
+        "mono_size": (1280, 720),
+        "rgb_size": (1920, 1080),
+        "preview_size": (300, 300),
+        "keep_aspect_ratio": True,
+        "nn_camera": "rgb",
+        "mirror_rectified": True,
+        "center_crop": True,
+    }
+    return View(**{**settings, **changes})
