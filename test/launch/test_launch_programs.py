@@ -155,20 +155,34 @@ def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins
     assert "argument bag: which recording?" in launched.output
 
 
-@pytest.mark.parametrize("wanted", ["", "true", "false"])
+OURS = str(ROOT / "config" / "fastdds.xml")
+#: large_messages, the settings that the shell names, those that pictures then get
+PROFILES = [
+    ("true", "", OURS),
+    ("true", "/elsewhere.xml", OURS),
+    ("false", "", ""),
+    ("", "/elsewhere.xml", "/elsewhere.xml"),
+    ("package://depthai_ros/config/fastdds.xml", "", OURS),
+    ("", "", OURS if shutil.disk_usage("/dev/shm").free >= 3 * 64 * 1024 * 1024 else ""),
+]
+
+
+@pytest.mark.parametrize(("wanted", "named", "given"), PROFILES)
 def test_pictures_get_room_in_shared_memory_unless_refused(
-    start_launch: StartLaunch, stand_ins: StandIns, wanted: str
+    start_launch: StartLaunch, stand_ins: StandIns, wanted: str, named: str, given: str
 ) -> None:
     stand_ins.install("rviz2")
-    start_launch(
-        "rviz.launch.py",
-        f"large_messages:={wanted}",
-        ROS_DISTRO="kilted",
-        FASTDDS_DEFAULT_PROFILES_FILE="",
-    )
+    variables = {"ROS_DISTRO": "kilted", "FASTDDS_DEFAULT_PROFILES_FILE": named}
+    start_launch("rviz.launch.py", f"large_messages:={wanted}", **variables)
     (call,) = stand_ins.wait_for("rviz2")
-    free = shutil.disk_usage("/dev/shm").free
-    if wanted == "false" or (not wanted and free < 3 * 64 * 1024 * 1024):
-        assert call["profile"] == ""
-    else:
-        assert call["profile"].endswith("config/fastdds.xml")
+    assert call["profile"] == given
+
+
+def test_settings_that_do_not_exist_are_told(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
+    stand_ins.install("rviz2")
+    launched = start_launch("rviz.launch.py", "large_messages:=none")
+    assert launched.wait() != 0
+    assert "argument large_messages: there is no file " in launched.output
+    assert "true, false or a path is expected" in launched.output
