@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from processes import ROOT, busiest_s, cpu_s, end, resident_mb, run, run_device, run_node
+from processes import ROOT, busiest_s, cpu_s, end, resident_mb, run, run_device, run_node, until
 from results import Comparison, against_limit, arguments, publish_rows
 from sensor_msgs.msg import Image
 
@@ -34,6 +34,7 @@ SAMPLES = 6  # of each half
 MARGIN_S = 1.0  # of each half, for what is between the measurements
 SLOW_TAKE_S = 0.5
 SLOW_DEPTH = 10
+HEADING = "topic  "  # of the monitor's table: it has begun to measure
 SLOW_TOPICS = ("left", "right", "depth", "disparity", "rgb/preview", "rgb")
 
 
@@ -72,7 +73,7 @@ def slow_subscriber() -> None:
 def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, Any], str]:
     """Run the node and the monitor: what that has counted on each topic, and its last word."""
     with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name, ExitStack() as stack:
-        address, summary = f"unix:{name}/device", Path(name, "summary.json")
+        address, summary, log = f"unix:{name}/device", Path(name, "summary.json"), Path(name, "log")
         settings = str(ROOT / "config" / "virtual.yaml")
         stack.callback(end, run_device(address))
         node = run_node(
@@ -80,24 +81,19 @@ def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, An
         )
         stack.callback(end, node)
         words = ["--duration", str(duration_s), "--summary", str(summary), "--wait", "60"]
-        monitor = run(
-            ["-u", "-m", "depthai_ros.monitor", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        with log.open("w") as output:  # a pipe that nobody empties would stop it
+            monitor = run(
+                ["-m", "depthai_ros.monitor", *words], stdout=output, stderr=subprocess.STDOUT
+            )
         stack.callback(end, monitor)
-        assert monitor.stdout is not None
-        monitor.stdout.readline()  # it waits for the topics
-        heading = monitor.stdout.readline()  # its first table: it has begun to measure
-        if "topic" not in heading:
-            raise RuntimeError(f"the monitor says: {heading}{monitor.stdout.read()}")
+        until(lambda: HEADING in log.read_text(), 90.0, "the monitor's first table")
         for half, extra in zip(halves, ([], ["--slow"]), strict=True):
             if extra:
                 stack.callback(end, run([__file__, *extra], stderr=subprocess.DEVNULL))
             half.watch(node.pid, duration_s / 2 - MARGIN_S)
-        lines = monitor.communicate()[0].splitlines()  # until it ends by itself
+        monitor.wait()  # it ends by itself
         topics: Mapping[str, Any] = json.loads(summary.read_text())["topics"]
-    return topics, lines[-1]
+        return topics, log.read_text().splitlines()[-1]
 
 
 def main() -> None:
