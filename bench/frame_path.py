@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Time from the device's write of a packet to the subscriber's callback, through the real node.
+"""Time from a packet that is whole on the link to the subscriber's callback, through the real node.
 
-The virtual device (a process) notes when it hands each packet to its link; the node (a process)
-publishes it; this process subscribes. The same message published by a bare rclpy node, measured
+The virtual device (a process) notes when its link has sent the last byte of each packet; the node
+(a process) publishes it; this process subscribes. What the socket still holds then, the node has
+yet to read: that is counted. The same message published by a bare rclpy node, measured
 from the moment it has the pixels to the same callback, is what the path is compared with.
 """
 
@@ -32,7 +33,7 @@ from depthai_ros.decode import TRAILER, TRAILER_MAGIC
 from depthai_ros.virtual.session import Session
 from depthai_ros.virtual.settings import parse_settings
 
-FRAMES = 100
+FRAMES = 200
 WARM_UP = 20
 TURNS = 5  # the node and the bare publisher take turns
 FPS = 30
@@ -54,28 +55,29 @@ CASES = {
 
 
 class NotingLink:
-    """A link that notes when each frame is written; everything else is the link's own."""
+    """A link that notes when each frame has been sent; everything else is the link's own."""
 
     def __init__(self, link: _core.Link) -> None:
         self._link = link
-        self.written: list[tuple[str, int, int]] = []  # stream, device clock, host clock, ns
+        self.sent: list[tuple[str, int, int]] = []  # stream, device clock, host clock, ns
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._link, name)
 
     def write(self, *, name: str, parts: Sequence[Any], **options: Any) -> bool:
-        """Note the time and write."""
+        """Write and note the time."""
+        written = self._link.write(name=name, parts=parts, **options)
         now_ns = time.time_ns()
         end = bytes(memoryview(parts[-1])[-TRAILER.size :])
         if len(end) == TRAILER.size:
             fields = TRAILER.unpack(end)
             if fields[-1] == TRAILER_MAGIC:
-                self.written.append((name, fields[8] * 1_000_000_000 + fields[9], now_ns))
-        return self._link.write(name=name, parts=parts, **options)
+                self.sent.append((name, fields[8] * 1_000_000_000 + fields[9], now_ns))
+        return bool(written)
 
 
 def device(address: str, notes: Path) -> None:
-    """The device's process: serve one host, then write down when each packet was written."""
+    """The device's process: serve one host, then write down when each packet was sent."""
     _core.keep_large_buffers()
     listener = _core.Listener(address=address)
     print("ready", flush=True)
@@ -84,7 +86,7 @@ def device(address: str, notes: Path) -> None:
         raise TimeoutError(f"no host came to {address}")
     link = NotingLink(_core.Link(transport=transport, role="device"))
     Session(link, parse_settings("pattern")).run()  # type: ignore[arg-type]
-    notes.write_text(json.dumps(link.written))
+    notes.write_text(json.dumps(link.sent))
 
 
 def bare(topic: str, encoding: str, width: int, height: int, pixel: int) -> None:
@@ -149,26 +151,24 @@ def through_the_node(receiver: Receiver, stream: str, folder: Path) -> list[floa
         end(node)
         camera.wait(DEADLINE_S)
         camera.stdout.close()
-    written = [entry[1:] for entry in json.loads(notes.read_text()) if entry[0] == stream]
-    return matched_ms(arrivals, written)
+    sent = [entry[1:] for entry in json.loads(notes.read_text()) if entry[0] == stream]
+    return matched_ms(arrivals, sent)
 
 
-def matched_ms(
-    arrivals: Sequence[tuple[int, int]], written: Sequence[tuple[int, int]]
-) -> list[float]:
+def matched_ms(arrivals: Sequence[tuple[int, int]], sent: Sequence[tuple[int, int]]) -> list[float]:
     """Latency of each arrival whose packet is known.
 
     The quickest packet tells how far the device's clock is from ours, to within the time that
     painting takes at least. The node learns the same from the quickest packet to reach it, so that
     a message's stamp names its packet: frames are further apart than either error.
     """
-    devices = np.array([device_ns for device_ns, _ in written])
-    offset_ns = min(now_ns - device_ns for device_ns, now_ns in written)
+    devices = np.array([device_ns for device_ns, _ in sent])
+    offset_ns = min(now_ns - device_ns for device_ns, now_ns in sent)
     latencies = []
     for stamp_ns, now_ns in arrivals:
         index = int(np.abs(devices + offset_ns - stamp_ns).argmin())
         if abs(int(devices[index]) + offset_ns - stamp_ns) < SAME_FRAME_NS:
-            latencies.append((now_ns - written[index][1]) / 1e6)
+            latencies.append((now_ns - sent[index][1]) / 1e6)
     return latencies
 
 
