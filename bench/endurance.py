@@ -30,6 +30,12 @@ from depthai_ros import _core
 
 DURATION_S = 600.0
 CORE_SHARE, THREAD_SHARE, RESIDENT_MB, GROWTH = 60.0, 50.0, 250.0, 1.05
+#: What is limited: name, where `Half` has it, limit, unit.
+LIMITS = (
+    ("driver", "shares", CORE_SHARE, "% of a core"),
+    ("its busiest thread", "busiest", THREAD_SHARE, "% of a core"),
+    ("memory", "resident_mb", RESIDENT_MB, "MB"),
+)
 SAMPLES = 6  # of each half
 MARGIN_S = 1.0  # of each half, for what is between the measurements
 SLOW_TAKE_S = 0.5
@@ -111,15 +117,8 @@ def main() -> None:
     rows = [
         Comparison("drops", drops, [1.0], "one", "messages", goal=0.0, further=further),
         *(
-            against_limit(f"driver, {name}", half.shares, CORE_SHARE, "% of a core")
-            for name, half in halves.items()
-        ),
-        *(
-            against_limit(f"its busiest thread, {name}", half.busiest, THREAD_SHARE, "% of a core")
-            for name, half in halves.items()
-        ),
-        *(
-            against_limit(f"memory, {name}", half.resident_mb, RESIDENT_MB, "MB")
+            against_limit(f"{what}, {name}", getattr(half, place), limit, unit)
+            for what, place, limit, unit in LIMITS
             for name, half in halves.items()
         ),
         *(

@@ -34,11 +34,9 @@ struct Rows {
   bool mirrored;
 };
 
-Rows rows_of(const Array& source, bool mirrored, const char* what) {
-  if (!mirrored) return {1, source.count(), false};
-  require(source.shape.size() >= 2, what);
-  const std::size_t columns = source.shape.back();
-  return {columns > 0 ? source.count() / columns : 0, columns, true};
+Rows rows_of(std::size_t pixels, const Shape& shape, bool mirrored) {
+  const std::size_t columns = mirrored ? shape.back() : pixels;
+  return {columns > 0 ? pixels / columns : 0, columns, mirrored};
 }
 
 /// `pixel(there, here)` with the index of each pixel but `left_out` ones at the end.
@@ -94,10 +92,8 @@ inline __attribute__((always_inline)) void mirror_rows(const std::uint8_t* sourc
                                                        std::size_t columns) {
   const T* __restrict from = reinterpret_cast<const T*>(source);
   T* __restrict to = reinterpret_cast<T*>(destination);
-  for (std::size_t row = 0; row < rows; ++row, from += columns, to += columns) {
-    for (std::size_t column = 0; column < columns; ++column)
-      to[column] = from[columns - 1 - column];
-  }
+  for_each({rows, columns, true},
+           [=](std::size_t there, std::size_t here) { to[there] = from[here]; });
 }
 
 template <typename T>
@@ -162,8 +158,8 @@ void map_table(const Array& source, const Array& table, const Array& destination
       !mirrored && source.data == destination.data && source.type == destination.type;
   require((in_place || !overlap(source, destination)) && !overlap(table, destination),
           "map_table: source, table and destination must not overlap");
-  const Rows rows = rows_of(source, mirrored, "map_table: what is mirrored must be (…, H, W)");
-  found->run(source, table, destination, rows);
+  require(!mirrored || source.shape.size() >= 2, "map_table: what is mirrored must be (…, H, W)");
+  found->run(source, table, destination, rows_of(source.count(), source.shape, mirrored));
 }
 
 void interleave(const Array& source, const Array& destination, bool mirrored) {
@@ -173,9 +169,8 @@ void interleave(const Array& source, const Array& destination, bool mirrored) {
           "interleave: must be (3, H, W) -> (H, W, 3) uint8");
   require(!overlap(source, destination), "interleave: source and destination must not overlap");
   const std::size_t count = planes[1] * planes[2];
-  const Rows rows = mirrored ? Rows{planes[1], planes[2], true} : Rows{1, count, false};
   interleave_planes(source.data, source.data + count, source.data + 2 * count, destination.data,
-                    rows);
+                    rows_of(count, planes, mirrored));
 }
 
 void zero_above(const Array& source, const Array& destination, std::uint16_t limit, bool mirrored) {
@@ -184,9 +179,10 @@ void zero_above(const Array& source, const Array& destination, std::uint16_t lim
   const bool in_place = !mirrored && source.data == destination.data;
   require(in_place || !overlap(source, destination),
           "zero_above: source and destination must be the same or not overlap");
-  const Rows rows = rows_of(source, mirrored, "zero_above: what is mirrored must be (…, H, W)");
+  require(!mirrored || source.shape.size() >= 2, "zero_above: what is mirrored must be (…, H, W)");
   keep_up_to(limit, reinterpret_cast<const std::uint16_t*>(source.data),
-             reinterpret_cast<std::uint16_t*>(destination.data), rows);
+             reinterpret_cast<std::uint16_t*>(destination.data),
+             rows_of(source.count(), source.shape, mirrored));
 }
 
 void mirror(const Array& source, const Array& destination) {
@@ -213,7 +209,7 @@ void colorize(const Array& source, const Array& table, const Array& destination,
   if (source.bytes == 0) return;
   const std::uint8_t* const from = source.data;
   std::uint8_t* const to = destination.data;
-  const Rows rows = rows_of(source, mirrored, "");
+  const Rows rows = rows_of(source.bytes, shape, mirrored);
   const auto pixel = [&colors, from, to](std::size_t there, std::size_t here) {
     std::memcpy(to + 3 * there, &colors[from[here]], 4);
   };

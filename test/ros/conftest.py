@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import rclpy
 from board_parts import Board
-from node_parts import ROOT, Listener, NodeProcess, StartNode
+from node_parts import PROFILE_VARIABLES, ROOT, Listener, NodeProcess, StartNode
 from recording_parts import Recording, record
 
 from depthai_ros import _core
@@ -19,7 +19,7 @@ from depthai_ros import _core
 @pytest.fixture(scope="session", autouse=True)
 def ros_context() -> Iterator[None]:
     """Initialise rclpy as whoever takes pictures does; nodes started by tests inherit it."""
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    for name in PROFILE_VARIABLES:
         os.environ[name] = str(ROOT / "config" / "fastdds.xml")
     _core.keep_large_buffers()
     rclpy.init()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from node_parts import DEADLINE_S, ROOT, StartNode
+from node_parts import DEADLINE_S, PROFILE_VARIABLES, ROOT, StartNode
 from test_patterns import PARAMETERS
 
 #: As the manual of Fast DDS has it. Pictures have no largest size, so it carries them otherwise.
@@ -34,7 +34,7 @@ def test_pictures_arrive_whole_with_these_settings(
 ) -> None:
     profile = tmp_path / "profile.xml"
     profile.write_text(SETTINGS[name])
-    for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    for variable in PROFILE_VARIABLES:
         if SETTINGS[name]:
             monkeypatch.setenv(variable, str(profile))
         else:
