@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 HEADER = struct.Struct("<iI64sIII")
@@ -55,15 +56,21 @@ class RawEnd:
         """Send one request header and return its id."""
         event_id = self._next_id
         self._next_id += 1
-        self.sock.sendall(HEADER.pack(event_id, kind, name.encode(), stream, size, ACK))
+        self._send(HEADER.pack(event_id, kind, name.encode(), stream, size, ACK))
         return event_id
+
+    def _send(self, data: bytes) -> None:
+        """Send bytes. Whether the other end still takes them is told by reading: what it sent
+        before it left, such as its answer to RESET, lies unread in front of the end."""
+        with suppress(ConnectionError):
+            self.sock.sendall(data)
 
     def request(
         self, kind: int, name: str = "", stream: int = 0, size: int = 0, payload: bytes = b""
     ) -> tuple[str, int, int, int]:
         """Send a request and return its response: (name, stream id, size, flags)."""
         event_id = self.send(kind, name, stream, size)
-        self.sock.sendall(payload)
+        self._send(payload)
         while True:
             response = self.step()
             if response is not None and response[0] == event_id:
@@ -87,8 +94,7 @@ class RawEnd:
             stream = self.ids.setdefault(name, len(self.ids))
         known = {} if kind in (PING, RESET) else {n: text for text, n in self.ids.items()}
         self.requests.append(Request(NAMES[kind], known.get(stream, ""), size, flags, payload))
-        answer = HEADER.pack(event_id, kind + 8, name.encode(), stream, size, ACK)
-        self.sock.sendall(answer)
+        self._send(HEADER.pack(event_id, kind + 8, name.encode(), stream, size, ACK))
         if kind == WRITE and self.release_at_once:
             self.send(RELEASE, stream=stream, size=size)
         return None
