@@ -40,7 +40,7 @@ def test_launch_stops_at_the_goal(start_launch: StartLaunch, observer: Observer)
     launched = start_launch("lifecycle.launch.py", *SMALL, "goal:=inactive")
     launched.wait_for_output("connected to virtual")
     observer.wait_until(lambda: state_of(observer, "/oak") == "inactive", "the state inactive")
-    assert "/oak/left/image_raw" in observer.topics("/oak")
+    observer.wait_until(lambda: "/oak/left/image_raw" in observer.topics("/oak"), "the topics")
     assert "streaming" not in launched.output
 
 

@@ -212,7 +212,10 @@ class Listener:
 
     def offered(self, topic: str) -> QoSProfile:
         """The quality of service that the publisher of a topic offers."""
-        (endpoint,) = self.node.get_publishers_info_by_topic(self.full_name(topic))
+        name = self.full_name(topic)
+        found = self.node.get_publishers_info_by_topic
+        self.wait_until(lambda: found(name), f"a publisher of {name}")
+        (endpoint,) = found(name)
         profile: QoSProfile = endpoint.qos_profile
         return profile
 
