@@ -150,13 +150,38 @@ void remove_stale_socket(const Address& address) {
   }
 }
 
-/// Drop the first `size` bytes from the parts at `*first`.
-void advance(iovec** first, const iovec* end, std::size_t size) {
-  while (*first != end && size >= (*first)->iov_len) size -= (*first)++->iov_len;
-  if (*first == end) return;
-  (*first)->iov_base = static_cast<char*>((*first)->iov_base) + size;
-  (*first)->iov_len -= size;
-}
+constexpr std::size_t kMaxVectors = 64;
+
+/// The first parts of some, as the kernel takes them.
+class Vectors {
+ public:
+  Vectors(const Part* parts, std::size_t count) : end_(std::min(count, kMaxVectors)) {
+    for (std::size_t i = 0; i < end_; ++i) {
+      vectors_[i] = {const_cast<std::uint8_t*>(parts[i].data), parts[i].size};
+    }
+  }
+  bool empty() const { return first_ == end_; }
+
+  ssize_t send(int fd, int flags) {
+    msghdr message{};
+    message.msg_iov = vectors_.data() + first_;
+    message.msg_iovlen = end_ - first_;
+    return ::sendmsg(fd, &message, flags);
+  }
+
+  /// Drop the first `size` bytes.
+  void advance(std::size_t size) {
+    while (!empty() && size >= vectors_[first_].iov_len) size -= vectors_[first_++].iov_len;
+    if (empty()) return;
+    vectors_[first_].iov_base = static_cast<char*>(vectors_[first_].iov_base) + size;
+    vectors_[first_].iov_len -= size;
+  }
+
+ private:
+  std::array<iovec, kMaxVectors> vectors_;
+  std::size_t first_ = 0;
+  std::size_t end_;
+};
 
 }  // namespace
 
@@ -188,29 +213,24 @@ void SocketTransport::read_exactly(std::uint8_t* data, std::size_t size) {
 }
 
 void SocketTransport::write(const Part* parts, std::size_t count) {
-  std::array<iovec, 64> vectors{};
-  for (std::size_t begin = 0; begin < count; begin += vectors.size()) {
-    const auto used = std::min(vectors.size(), count - begin);
-    for (std::size_t i = 0; i < used; ++i) {
-      const Part& part = parts[begin + i];
-      vectors[i] = {const_cast<std::uint8_t*>(part.data), part.size};
-    }
-    iovec* first = vectors.data();
-    const iovec* const end = first + used;
-    while (first != end) {
-      msghdr message{};
-      message.msg_iov = first;
-      message.msg_iovlen = static_cast<std::size_t>(end - first);
-      const auto sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  for (std::size_t begin = 0; begin < count; begin += kMaxVectors) {
+    Vectors vectors(parts + begin, count - begin);
+    while (!vectors.empty()) {
+      const auto sent = vectors.send(fd_, MSG_NOSIGNAL);
       if (sent < 0 && errno == EINTR) continue;
       if (sent < 0) {
         throw LinkError(description_ + (errno == EAGAIN
                                             ? ": the other end stopped taking bytes"
                                             : ": sending failed: " + error_text(errno)));
       }
-      advance(&first, end, static_cast<std::size_t>(sent));
+      vectors.advance(static_cast<std::size_t>(sent));
     }
   }
+}
+
+std::size_t SocketTransport::write_now(const Part* parts, std::size_t count) noexcept {
+  const auto sent = Vectors(parts, count).send(fd_, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
 void SocketTransport::limit_write(std::chrono::milliseconds limit) {

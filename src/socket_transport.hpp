@@ -20,6 +20,7 @@ class SocketTransport final : public Transport {
 
   void read_exactly(std::uint8_t* data, std::size_t size) override;
   void write(const Part* parts, std::size_t count) override;
+  std::size_t write_now(const Part* parts, std::size_t count) noexcept override;
   void limit_write(std::chrono::milliseconds limit) override;
   void close() noexcept override;
   std::string describe() const override { return description_; }

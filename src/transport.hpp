@@ -33,6 +33,10 @@ class Transport {
   /// long as the write limit: what was half sent cannot be taken back.
   virtual void write(const Part* parts, std::size_t count) = 0;
 
+  /// Send as many bytes of the parts as leave without waiting, from the front; returns how many.
+  /// 0 also if the pipe is broken: `write()` tells how.
+  virtual std::size_t write_now(const Part* /*parts*/, std::size_t /*count*/) noexcept { return 0; }
+
   /// How long a write waits for the other end to take the next byte; without limit at first.
   virtual void limit_write(std::chrono::milliseconds limit) = 0;
 

@@ -1,5 +1,7 @@
 #include "writer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <optional>
 #include <string>
@@ -30,8 +32,30 @@ void Writer::post(std::initializer_list<xlink::Header> headers) {
     }
     for (const xlink::Header& header : headers) queue_.push_back({header});
     if (busy_) return;  // whoever sends now sees to the rest
+    send_what_need_not_wait();
+    if (queue_.empty()) return;
   }
   work_.notify_one();
+}
+
+/// From the front of the queue. Lock held, nobody sends. What fails here is told by the thread, to
+/// which it then falls.
+void Writer::send_what_need_not_wait() {
+  std::array<Part, kMaxBatch> parts;
+  std::size_t count = 0;
+  while (count < std::min(queue_.size(), parts.size()) && queue_[count].transfer == nullptr) {
+    parts[count] = queue_[count].rest_of_header();
+    ++count;
+  }
+  std::size_t sent = count > 0 ? transport_->write_now(parts.data(), count) : 0;
+  bytes_sent_ += sent;
+  while (sent > 0) {
+    Message& first = queue_.front();
+    const std::size_t of_this = std::min(sent, first.rest_of_header().size);
+    first.sent += of_this;
+    sent -= of_this;
+    if (first.sent == xlink::kHeaderBytes) queue_.pop_front();
+  }
 }
 
 void Writer::post(const xlink::Header& header, const Part* parts, std::size_t count,
@@ -122,11 +146,13 @@ void Writer::send(const Batch& batch) {
   std::vector<Part> parts;
   std::uint64_t bytes = 0;
   for (const Message& message : batch) {
-    parts.push_back({xlink::wire_bytes(message.header), xlink::kHeaderBytes});
+    parts.push_back(message.rest_of_header());
+    bytes += parts.back().size;
     parts.insert(parts.end(), message.parts, message.parts + message.part_count);
-    bytes += xlink::kHeaderBytes + (message.transfer != nullptr ? message.header.size : 0);
+    if (message.transfer != nullptr) bytes += message.header.size;
   }
   std::optional<Failure> failure;
+  bool more = false;
   try {
     transport_->write(parts.data(), parts.size());
   } catch (const std::exception& error) {
@@ -136,13 +162,15 @@ void Writer::send(const Batch& batch) {
     const std::lock_guard<std::mutex> lock(mutex_);
     busy_ = false;
     if (failure) abandoned_ = true;
+    if (!failure) send_what_need_not_wait();
+    more = !queue_.empty();
     if (!failure) bytes_sent_ += bytes;
     for (const Message& message : batch) {
       if (message.transfer == nullptr) continue;
       message.transfer->state = failure ? Transfer::State::abandoned : Transfer::State::sent;
     }
   }
-  work_.notify_one();
+  if (more || failure) work_.notify_one();
   progress_.notify_all();
   if (failure) on_failure_(*failure);
 }

@@ -19,8 +19,9 @@
 
 namespace depthai {
 
-/// Whoever posts a payload sends it himself if nothing else is being sent; everything else is sent
-/// by a thread. One message after the other, in the order of the posts.
+/// Whoever posts a payload sends it himself if nothing else is being sent. Messages without one
+/// leave at once where that needs no waiting; all others are sent by a thread, which is woken only
+/// for them. One message after the other, in the order of the posts.
 class Writer {
  public:
   struct Transfer;
@@ -29,6 +30,11 @@ class Writer {
     const Part* parts = nullptr;
     std::size_t part_count = 0;
     Transfer* transfer = nullptr;  // null: there is no payload
+    std::size_t sent = 0;          // bytes of the header that have left already
+
+    Part rest_of_header() const {
+      return {xlink::wire_bytes(header) + sent, xlink::kHeaderBytes - sent};
+    }
   };
   /// One message whose payload belongs to a caller, who sees to its end.
   struct Transfer {
@@ -47,8 +53,8 @@ class Writer {
 
   void start();
 
-  /// Queue messages without payload. Never waits. Throws LinkError if the other end has let
-  /// thousands of them pile up.
+  /// Send messages without payload, or queue what would have to wait. Never waits. Throws
+  /// LinkError if the other end has let thousands of them pile up.
   void post(std::initializer_list<xlink::Header> headers);
 
   /// Queue a message with payload. Never waits; the parts and the transfer must live until
@@ -74,6 +80,7 @@ class Writer {
  private:
   using Batch = std::vector<Message>;
 
+  void send_what_need_not_wait();
   void run();
   bool next_batch(Batch& batch);
   void send(const Batch& batch);
