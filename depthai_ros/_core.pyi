@@ -277,6 +277,17 @@ def zero_above(
 ) -> None:
     """uint16 elements above the limit become 0. In place if source is destination."""
 
+def metres(
+    *, source: _BytesLike, limit: int, destination: _BytesLike, mirrored: bool = False
+) -> None:
+    """uint16 millimetres -> float32 metres; NaN for 0 and for what is above the limit (mm)."""
+
+def bgr_from_i420(*, source: _BytesLike, destination: _BytesLike) -> None:
+    """(H * 3 / 2, W) uint8 I420 -> (H, W, 3) uint8 BGR, H and W even.
+
+    OpenCV's bytes, but that less than one in a hundred is one level away.
+    """
+
 def mirror(*, source: _BytesLike, destination: _BytesLike) -> None:
     """Reverse each row of (H, W) or (H, W, C) uint8, uint16 or float32, C <= 3; not in place."""
 

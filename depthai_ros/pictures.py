@@ -44,7 +44,7 @@ class Canvas(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StereoTables:
-    """Look-up tables between disparity (px) and depth (mm on the wire, m in float topics).
+    """Look-up tables between disparity (px) and depth (mm).
 
     Keys are (layout on the wire, encoding wanted); an index is the wire's own value.
     """
@@ -68,9 +68,6 @@ class StereoTables:
             ("depth16", every_mm, disparity),
         ):
             measured = (mm > 0) & (mm <= farthest_mm)
-            if layout == "depth16":
-                metres = np.where(measured, mm / 1000.0, np.nan)
-                tables[layout, "32FC1"] = metres.astype(np.float32)
             tables[layout, "disparity"] = np.where(measured & (px > 0), px, NO_DISPARITY).astype(
                 np.float32
             )
@@ -169,6 +166,16 @@ def _depth_in_place(picture: Picture) -> Canvas:
     return canvas
 
 
+def _metres(picture: Picture) -> Canvas:
+    depth = picture.sent.array
+    canvas = Canvas.blank(depth.shape, np.float32)
+    limit_mm = picture.settings.stereo.farthest_mm
+    _core.metres(
+        source=depth, limit=limit_mm, destination=canvas.array, mirrored=picture.is_mirrored
+    )
+    return canvas
+
+
 def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> Canvas:
     canvas = Canvas.blank((*disparity.shape, 3), np.uint8)
     _core.colorize(source=disparity, table=_COLORS, destination=canvas.array, mirrored=mirrored)
@@ -183,11 +190,9 @@ def _interleaved(picture: Picture) -> Canvas:
 
 
 def _bgr_from_i420(picture: Picture) -> Canvas:
-    import cv2  # only who asks for colour pays for loading it
-
     planes = picture.sent.array
     canvas = Canvas.blank((planes.shape[0] * 2 // 3, planes.shape[1], 3), np.uint8)
-    cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420, dst=canvas.array)
+    _core.bgr_from_i420(source=planes, destination=canvas.array)
     return canvas
 
 
@@ -200,7 +205,7 @@ CONVERSIONS: dict[tuple[str, str], Callable[[Picture], Canvas]] = {
     ("mono8", "bgr8"): lambda picture: _colored(picture.sent.array, mirrored=picture.is_mirrored),
     ("depth16", "mono8"): _through_table("mono8"),
     ("depth16", "16UC1"): _depth_in_place,
-    ("depth16", "32FC1"): _through_table("32FC1"),
+    ("depth16", "32FC1"): _metres,
     ("depth16", "disparity"): _through_table("disparity"),
     ("depth16", "bgr8"): lambda picture: _colored(picture.looked_up("mono8").array),
     ("planar8", "bgr8"): _interleaved,

@@ -34,6 +34,15 @@ void interleave(const Array& source, const Array& destination, bool mirrored = f
 void zero_above(const Array& source, const Array& destination, std::uint16_t limit,
                 bool mirrored = false);
 
+/// Depth in mm, uint16 -> m, float32, whatever the shapes; NaN for 0 and for what is beyond the
+/// limit (mm).
+void metres(const Array& source, const Array& destination, std::uint16_t limit,
+            bool mirrored = false);
+
+/// I420, (H * 3 / 2, W) -> BGR, (H, W, 3) uint8, at most one level from OpenCV's bytes. H and W are
+/// even.
+void bgr_from_i420(const Array& source, const Array& destination);
+
 /// Reverse each row: (H, W) or (H, W, 1..3) uint8, uint16 or float32.
 void mirror(const Array& source, const Array& destination);
 

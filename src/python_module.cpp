@@ -406,11 +406,21 @@ PYBIND11_MODULE(_core, m) {
     run_kernel([=](const auto&... arrays) { zero_above(arrays..., limit, mirrored); }, destination,
                source);
   };
+  const auto meters = [](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
+    run_kernel([=](const auto&... arrays) { metres(arrays..., limit, mirrored); }, destination,
+               source);
+  };
+  const auto i420 = [](Bytes source, Bytes destination) {
+    run_kernel(&bgr_from_i420, destination, source);
+  };
   m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a,
         "mirrored"_a = false);
   m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a, "mirrored"_a = false);
   m.def("zero_above", limited, py::kw_only(), "source"_a, "limit"_a, "destination"_a,
         "mirrored"_a = false);
+  m.def("metres", meters, py::kw_only(), "source"_a, "limit"_a, "destination"_a,
+        "mirrored"_a = false);
+  m.def("bgr_from_i420", i420, py::kw_only(), "source"_a, "destination"_a);
   m.def("mirror", rows, py::kw_only(), "source"_a, "destination"_a);
   m.def("colorize", color, py::kw_only(), "source"_a, "table"_a, "destination"_a,
         "mirrored"_a = false);

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from depthai_ros import _core
 
 RANDOM = np.random.default_rng(1)
-SHAPES = [(1, 1), (3, 5), (17, 64), (400, 640)]
+SHAPES = [(1, 1), (3, 5), (2, 23), (17, 64), (400, 640)]
 
 
 def random(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
@@ -57,6 +58,59 @@ def test_zero_above_keeps_what_is_within_the_limit(shape: Any, limit: int) -> No
     assert np.array_equal(source, expected)
 
 
+@pytest.mark.parametrize("limit", [0, 1, 10_000, 65535])
+def test_metres_are_thousandths_of_what_is_measured_and_within_the_limit(limit: int) -> None:
+    every_mm = np.arange(65536, dtype=np.uint16)
+    measured = (every_mm > 0) & (every_mm <= limit)
+    expected = np.where(measured, every_mm / 1000.0, np.nan).astype(np.float32)
+    destination = np.empty(65536, np.float32)
+    _core.metres(source=every_mm, limit=limit, destination=destination)
+    assert np.array_equal(destination, expected, equal_nan=True)
+
+
+def away_from_opencv(source: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """How many levels each value of an I420 picture's colours is away from OpenCV's."""
+    expected = cv2.cvtColor(source, cv2.COLOR_YUV2BGR_I420)
+    destination = np.empty_like(expected)
+    _core.bgr_from_i420(source=source, destination=destination)
+    return np.abs(destination.astype(np.int16) - expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (4, 34), (6, 256), (8, 258), (40, 1282)])
+def test_colour_from_i420_is_that_of_opencv(shape: tuple[int, int]) -> None:
+    height, width = shape
+    assert away_from_opencv(random((height * 3 // 2, width), np.uint8)).max() <= 1
+
+
+def test_colour_from_i420_is_that_of_opencv_for_every_colour() -> None:
+    """One brightness a picture; each pair of columns has another U, each pair of rows another V."""
+    step = np.arange(0, 256, 5, dtype=np.uint8)
+    u, v = np.meshgrid(step, step)
+    away = []
+    for brightness in range(256):
+        y = np.full((2 * len(step), 2 * len(step)), brightness, np.uint8)
+        planes = np.concatenate([y.ravel(), u.ravel(), v.ravel()])
+        away.append(away_from_opencv(planes.reshape(3 * len(step), -1)))
+    assert np.max(away) == 1
+    assert np.mean(away) < 0.01
+
+
+def test_last_pixels_of_a_row_are_converted_like_the_first() -> None:
+    """Vectors end before them."""
+    narrow = random((6, 14), np.uint8)
+    wide = np.concatenate(
+        [
+            np.tile(row.reshape(rows, -1), 8)
+            for row, rows in ((narrow[:4], 4), (narrow[4], 2), (narrow[5], 2))
+        ],
+        axis=None,
+    ).reshape(6, -1)
+    colors = [np.empty((4, width, 3), np.uint8) for width in (14, 8 * 14)]
+    for source, destination in zip((narrow, wide), colors, strict=True):
+        _core.bgr_from_i420(source=source, destination=destination)
+    assert np.array_equal(np.tile(colors[0], (1, 8, 1)), colors[1])
+
+
 def test_zero_above_refuses_a_limit_that_no_pixel_can_have() -> None:
     for limit in (-1, 65536):
         with pytest.raises(TypeError):
@@ -97,6 +151,7 @@ MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("map_table", np.uint8, {"table": np.arange(256, dtype=np.float32)[::-1].copy()}, np.float32),
     ("map_table", np.uint16, {"table": np.arange(65536, dtype=np.uint16)[::-1].copy()}, np.uint16),
     ("zero_above", np.uint16, {"limit": 30_000}, np.uint16),
+    ("metres", np.uint16, {"limit": 65535}, np.float32),
     ("colorize", np.uint8, {"table": np.arange(768, dtype=np.uint8).reshape(256, 3)}, np.uint8),
     ("interleave", np.uint8, {}, np.uint8),
 ]
@@ -107,7 +162,7 @@ MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
 def test_mirrored_kernel_does_the_same_to_reversed_rows(
     shape: Any, kernel: str, dtype: Any, others: dict[str, Any], destination_dtype: Any
 ) -> None:
-    source = random((3, *shape) if kernel == "interleave" else shape, dtype)
+    source = random((3, *shape) if kernel == "interleave" else shape, dtype) | np.asarray(1, dtype)
     channels = (3,) if kernel in ("interleave", "colorize") else ()
     plain, mirrored = (np.empty(shape + channels, destination_dtype) for _ in range(2))
     call = getattr(_core, kernel)
@@ -167,6 +222,16 @@ BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
     ("zero_above", u8(8).view("u2"), None, u8(6).view("u2")),
     ("zero_above", u8(8).view("i2"), None, u8(8).view("i2")),
     ("zero_above", SHARED[:500].view("u2"), None, SHARED[2:502].view("u2")),
+    ("metres", u8(8), None, u8(32).view("f4")),
+    ("metres", u8(8).view("u2"), None, u8(12).view("f4")),
+    ("metres", u8(8).view("u2"), None, u8(16).view("i4")),
+    ("metres", SHARED[:8].view("u2"), None, SHARED[:16].view("f4")),
+    ("bgr_from_i420", u8(6, 4), None, u8(4, 4, 4)),
+    ("bgr_from_i420", u8(6, 4), None, u8(2, 8, 3)),
+    ("bgr_from_i420", u8(24), None, u8(4, 4, 3)),
+    ("bgr_from_i420", u8(9, 3), None, u8(6, 3, 3)),
+    ("bgr_from_i420", u8(4, 4), None, u8(3, 4, 3)),
+    ("bgr_from_i420", SHARED[:24].reshape(6, 4), None, SHARED[:48].reshape(4, 4, 3)),
     ("interleave", u8(4, 5, 6), None, u8(5, 6, 4)),
     ("interleave", u8(3, 5, 6), None, u8(6, 5, 3)),
     ("interleave", u8(90), None, u8(5, 6, 3)),
@@ -189,7 +254,7 @@ def test_kernel_refuses_arrays_of_another_shape_or_type(
     kernel: str, source: Any, table: Any, destination: Any
 ) -> None:
     tables: dict[str, Any] = {} if table is None else {"table": table}
-    if kernel == "zero_above":
+    if kernel in ("zero_above", "metres"):
         tables = {"limit": 1}
     with pytest.raises((ValueError, TypeError, BufferError)):
         getattr(_core, kernel)(source=source, destination=destination, **tables)

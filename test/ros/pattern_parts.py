@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from node_parts import Listener
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
+from depthai_ros import _core
 from depthai_ros.decode import disparity_color_table, disparity_to_depth_table
 from depthai_ros.streams import STREAMS
 
@@ -63,10 +63,13 @@ def colored(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def color(picture: NDArray[Any]) -> NDArray[Any]:
-    """Grey I420 through OpenCV's own conversion, from the sequence that fits the first row."""
+    """Grey I420 as colour, from the sequence that fits the first row; the conversion itself is
+    compared with OpenCV's in test_core_kernels.py."""
     luma = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 2, axis=1)
     planes = np.vstack([luma, np.full((128, 2), 128, np.uint8)])
-    shown = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)[:, 0]
+    converted = np.empty((256, 2, 3), np.uint8)
+    _core.bgr_from_i420(source=planes, destination=converted)
+    shown = converted[:, 0]
     rows = (ramp((COLOR[0], 1), first, 256)[0] for first in range(256))
     first = next(n for n, row in enumerate(rows) if (shown[row] == picture[0]).all())
     return np.asarray(shown[ramp(COLOR, first, 256)])
