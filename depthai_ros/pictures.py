@@ -6,6 +6,7 @@ is written in one pass into the buffer of the outgoing message: table `CONVERSIO
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ class Canvas(NamedTuple):
     @classmethod
     def blank(cls, shape: tuple[int, ...], dtype: Any) -> Canvas:
         """Uninitialised pixels from the pool."""
-        buffer = _core.Buffer(size=int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        buffer = _core.Buffer(size=math.prod(shape) * np.dtype(dtype).itemsize)
         return cls(buffer, np.frombuffer(memoryview(buffer), dtype).reshape(shape))
 
 
