@@ -162,13 +162,13 @@ MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
 def test_mirrored_kernel_does_the_same_to_reversed_rows(
     shape: Any, kernel: str, dtype: Any, others: dict[str, Any], destination_dtype: Any
 ) -> None:
-    source = random((3, *shape) if kernel == "interleave" else shape, dtype) | np.asarray(1, dtype)
+    source = random((3, *shape) if kernel == "interleave" else shape, dtype)
     channels = (3,) if kernel in ("interleave", "colorize") else ()
     plain, mirrored = (np.empty(shape + channels, destination_dtype) for _ in range(2))
     call = getattr(_core, kernel)
     call(source=source[..., ::-1].copy(), destination=plain, **others)
     call(source=source, destination=mirrored, mirrored=True, **others)
-    assert np.array_equal(mirrored, plain)
+    assert np.array_equal(mirrored, plain, equal_nan=True)
 
 
 def test_mirrored_kernel_refuses_to_work_in_place_or_without_rows() -> None:
