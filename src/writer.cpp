@@ -152,7 +152,7 @@ void Writer::send(const Batch& batch) {
     if (message.transfer != nullptr) bytes += message.header.size;
   }
   std::optional<Failure> failure;
-  bool more = false;
+  bool thread_is_needed = false;
   try {
     transport_->write(parts.data(), parts.size());
   } catch (const std::exception& error) {
@@ -161,16 +161,19 @@ void Writer::send(const Batch& batch) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     busy_ = false;
-    if (failure) abandoned_ = true;
-    if (!failure) send_what_need_not_wait();
-    more = !queue_.empty();
-    if (!failure) bytes_sent_ += bytes;
+    if (failure) {
+      abandoned_ = true;
+    } else {
+      bytes_sent_ += bytes;
+      send_what_need_not_wait();
+    }
+    thread_is_needed = abandoned_ || !queue_.empty();
     for (const Message& message : batch) {
       if (message.transfer == nullptr) continue;
       message.transfer->state = failure ? Transfer::State::abandoned : Transfer::State::sent;
     }
   }
-  if (more || failure) work_.notify_one();
+  if (thread_is_needed) work_.notify_one();
   progress_.notify_all();
   if (failure) on_failure_(*failure);
 }
