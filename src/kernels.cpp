@@ -157,7 +157,7 @@ constexpr MirrorPixels kMirrors[3][4] = {
 // Compilers interleave three of something by far more shuffles than it takes: here, two for each
 // sixteen bytes that are written.
 #if defined(__GNUC__) && !defined(__clang__)
-#define DEPTHAI_SHUFFLES 16
+#define DEPTHAI_SHUFFLES 1
 typedef std::uint8_t Sixteen __attribute__((vector_size(16)));
 typedef std::uint16_t Words __attribute__((vector_size(16)));
 typedef std::int16_t SignedWords __attribute__((vector_size(16)));
@@ -174,6 +174,17 @@ constexpr Sixteen kThird[] = {
     {0, 21, 2, 3, 22, 5, 6, 23, 8, 9, 24, 11, 12, 25, 14, 15},
     {26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 31},
 };
+
+inline __attribute__((always_inline)) void put_interleaved(const Sixteen (&planes)[3],
+                                                           std::uint8_t* to) {
+#pragma GCC unroll 3
+  for (std::size_t k = 0; k < 3; ++k) {
+    const Sixteen two = __builtin_shuffle(planes[0], planes[1], kFirstTwo[k]);
+    const Sixteen all = __builtin_shuffle(two, planes[2], kThird[k]);
+    std::memcpy(to + k * sizeof(Sixteen), &all, sizeof(Sixteen));
+  }
+}
+
 constexpr Sixteen kLowWords = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
 constexpr Sixteen kHighWords = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 
@@ -210,11 +221,7 @@ DEPTHAI_FOR_EACH_CPU void interleave_planes(const std::uint8_t* __restrict first
       if (rows.mirrored) {
         for (Sixteen& plane : planes) plane = __builtin_shuffle(plane, kReversed);
       }
-      for (std::size_t k = 0; k < 3; ++k) {
-        const Sixteen two = __builtin_shuffle(planes[0], planes[1], kFirstTwo[k]);
-        const Sixteen all = __builtin_shuffle(two, planes[2], kThird[k]);
-        std::memcpy(to + 3 * (start + i) + k * sizeof(Sixteen), &all, sizeof(Sixteen));
-      }
+      put_interleaved(planes, to + 3 * (start + i));
     }
 #endif
     for (; i < rows.columns; ++i) {
@@ -305,12 +312,7 @@ DEPTHAI_FOR_EACH_CPU void paint(const std::uint8_t* __restrict y, const Stretch&
       planes[k] = saturated(reinterpret_cast<SignedWords>(bright[0] + added[0]) >> kFractionBits,
                             reinterpret_cast<SignedWords>(bright[1] + added[1]) >> kFractionBits);
     }
-#pragma GCC unroll 3
-    for (std::size_t k = 0; k < 3; ++k) {
-      const Sixteen two = __builtin_shuffle(planes[0], planes[1], kFirstTwo[k]);
-      const Sixteen all = __builtin_shuffle(two, planes[2], kThird[k]);
-      std::memcpy(to + 3 * i + k * sizeof(Sixteen), &all, sizeof(Sixteen));
-    }
+    put_interleaved(planes, to + 3 * i);
   }
 #endif
   for (; i < count; ++i) {

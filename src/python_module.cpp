@@ -402,13 +402,11 @@ PYBIND11_MODULE(_core, m) {
   const auto rows = [](Bytes source, Bytes destination) {
     run_kernel(&mirror, destination, source);
   };
-  const auto limited = [](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
-    run_kernel([=](const auto&... arrays) { zero_above(arrays..., limit, mirrored); }, destination,
-               source);
-  };
-  const auto meters = [](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
-    run_kernel([=](const auto&... arrays) { metres(arrays..., limit, mirrored); }, destination,
-               source);
+  const auto limited = [](auto kernel) {
+    return [kernel](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
+      run_kernel([=](const auto&... arrays) { kernel(arrays..., limit, mirrored); }, destination,
+                 source);
+    };
   };
   const auto i420 = [](Bytes source, Bytes destination) {
     run_kernel(&bgr_from_i420, destination, source);
@@ -416,9 +414,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a,
         "mirrored"_a = false);
   m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a, "mirrored"_a = false);
-  m.def("zero_above", limited, py::kw_only(), "source"_a, "limit"_a, "destination"_a,
+  m.def("zero_above", limited(&zero_above), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
         "mirrored"_a = false);
-  m.def("metres", meters, py::kw_only(), "source"_a, "limit"_a, "destination"_a,
+  m.def("metres", limited(&metres), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
         "mirrored"_a = false);
   m.def("bgr_from_i420", i420, py::kw_only(), "source"_a, "destination"_a);
   m.def("mirror", rows, py::kw_only(), "source"_a, "destination"_a);
