@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
@@ -242,7 +242,7 @@ class Health:
     sync: Mapping[str, Tally] | None = None  # by wire stream; None = not asked for
     namesake: str = ""  # what another node of the same name does, "" = there is none
     logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
-    _synced: tuple[int, int] = (0, 0)  # packets in complete and incomplete exposures, last report
+    _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
 
     def device_spoke(
         self, temperatures: Mapping[str, float], logs: list[str], received_ns: int
@@ -406,17 +406,17 @@ class Health:
         return self._status(f"stream {stream}", level, text, values)
 
     def _sync_diagnostic(self, tallies: Mapping[str, Tally]) -> DiagnosticStatus:
-        whole = sum(row.complete for row in tallies.values())
-        broken = sum(row.incomplete for row in tallies.values())
-        counted, self._synced = self._synced, (whole, broken)
-        new, new_broken = (
-            max(0, now - then) for now, then in zip(self._synced, counted, strict=True)
-        )
-        percent = 100.0 * new_broken / max(1, new + new_broken)
+        new = {
+            stream: row.since(self._synced.get(stream, Tally())) for stream, row in tallies.items()
+        }
+        self._synced = {stream: replace(row) for stream, row in tallies.items()}
+        broken = sum(row.incomplete for row in new.values())
+        percent = 100.0 * broken / max(1, broken + sum(row.complete for row in new.values()))
         level, text = _OK, f"{percent:.0f} % of the packets belong to incomplete exposures"
         if percent > self.settings["diagnostics.drops_warn_percent"]:
-            worst = max(tallies, key=lambda stream: tallies[stream].missing)
-            level, text = _WARN, f"{text}, {worst} is missing most often"
+            level, worst = _WARN, max(new, key=lambda stream: new[stream].missing)
+            if new[worst].missing:  # else some came after the rest of their exposure had gone
+                text += f", {worst} is missing most often"
         values = {
             f"{stream}_{field}": getattr(row, field)
             for stream, row in tallies.items()

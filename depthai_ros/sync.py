@@ -28,6 +28,14 @@ class Tally:
     incomplete: int = 0
     missing: int = 0
 
+    def since(self, before: Tally) -> Tally:
+        """What was counted after an earlier copy; nothing where the counting began anew."""
+        return Tally(
+            max(0, self.complete - before.complete),
+            max(0, self.incomplete - before.incomplete),
+            max(0, self.missing - before.missing),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ExposureSet(Generic[T]):

@@ -178,6 +178,31 @@ def test_slow_or_lossy_stream_is_a_warning(case: Any) -> None:
     assert (found.level, words in found.message) == (level, True), found
 
 
+#: new packets in complete and in incomplete exposures, and gaps; percentage, who is to blame
+EXPOSURES = [
+    ({"left": (9, 0, 0), "right": (9, 0, 0)}, 0, ""),
+    ({"left": (9, 1, 0), "right": (9, 0, 1)}, 5, ", right is missing most often"),
+    ({"left": (0, 1, 0), "right": (0, 0, 0)}, 100, ""),
+]
+
+
+@pytest.mark.parametrize("case", EXPOSURES, ids=lambda case: f"{case[1]} %{case[2]}")
+def test_report_on_exposures_judges_what_has_come_since_the_last(case: Any) -> None:
+    new, percent, blame = case
+    health = make_health(sync={"left": Tally(0, 100, 50), "right": Tally(0, 100, 20)})
+    assert "left is missing most often" in status(health, "sync").message
+    for stream, (complete, incomplete, missing) in new.items():
+        tally = health.sync[stream]
+        health.sync[stream] = Tally(
+            tally.complete + complete, tally.incomplete + incomplete, tally.missing + missing
+        )
+    found = status(health, "sync")
+    sentence = f"{percent} % of the packets belong to incomplete exposures{blame}"
+    assert (found.message, found.level) == (sentence, WARN if percent else OK)
+    health.sync = {"left": Tally(3, 0, 0), "right": Tally(3, 0, 0)}  # the device came back
+    assert status(health, "sync").level == OK
+
+
 def test_values_are_plain_numbers_as_text() -> None:
     health = make_health(clock=ClockFacts(1.25, 20.5, 0, 0.5), rejected={"left": 3})
     values = {pair.key: pair.value for pair in status(health, "clock").values}
