@@ -7,7 +7,7 @@ bounding box. A face parallel to the picture covers exactly the pixels whose cen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -54,33 +54,41 @@ class Faces:
         down = self.origins + self.downs
         return np.stack([self.origins, right, right + self.downs, down], axis=1)
 
-    def seen_by(self, camera: Camera) -> Views:
-        """Project the faces whose front the camera sees."""
-        matrix, shift = camera.projection[:, :3], camera.projection[:, 3]
-        image = self.corners() @ matrix.T + shift
-        quads = image[..., :2] / image[..., 2:]
-        first, last = quads.min(axis=1), quads.max(axis=1)
+    def seen_by(self, cameras: Sequence[Camera]) -> list[Views]:
+        """For each camera, project the faces whose front it sees; all at once costs little more."""
+        projections = np.stack([camera.projection for camera in cameras])
+        matrices, shifts = projections[:, :, :3].transpose(0, 2, 1), projections[:, None, :, 3]
+        image = self.corners().reshape(-1, 3) @ matrices + shifts
+        quads = (image[..., :2] / image[..., 2:]).reshape(len(cameras), -1, 4, 2)
+        first, last = quads.min(axis=2), quads.max(axis=2)
         low = np.maximum(np.ceil(first), 0)
-        high = np.minimum(np.floor(last), np.array(camera.size) - 1)
-        facing = ((self.origins - camera.centre) * self.normals).sum(axis=1) > 0
+        sizes = np.array([camera.size for camera in cameras])
+        high = np.minimum(np.floor(last), sizes[:, None] - 1)
+        centres = np.stack([camera.centre for camera in cameras])
+        facing = ((self.origins - centres[:, None]) * self.normals).sum(axis=2) > 0
         # A region one pixel wide is not worth painting, and OpenCV cannot write into it.
-        shown = np.flatnonzero(facing & (high > low).all(axis=1))
-        texels_per_pixel = (self._spans[shown] / (last - first)[shown]).min(axis=1)
+        shown = facing & (high > low).all(axis=2)
+        with np.errstate(divide="ignore"):  # what is not shown may have no width
+            texels_per_pixel = (self._spans / (last - first)).min(axis=2)
         level = np.log2(np.maximum(texels_per_pixel, 1.0)) + _LEVEL_BIAS
-        levels = np.minimum(level.astype(int), LEVELS - 1)
+        levels = np.minimum(level, LEVELS - 1).astype(int)
         homographies = np.stack(
             [
-                self.rights[shown] @ matrix.T / self._spans[shown, :1],
-                self.downs[shown] @ matrix.T / self._spans[shown, 1:],
-                self.origins[shown] @ matrix.T + shift,
+                self.rights @ matrices / self._spans[:, :1],
+                self.downs @ matrices / self._spans[:, 1:],
+                self.origins @ matrices + shifts,
             ],
-            axis=2,
+            axis=3,
         )
-        homographies[:, :, :2] *= 2.0 ** levels[:, None, None]
-        homographies[:, :2] -= low[shown, :, None] * homographies[:, 2:]
-        homographies /= homographies[:, 2:, 2:]
-        regions = np.hstack([low[shown], high[shown] + 1]).astype(int)
-        return Views(shown, quads[shown], regions, levels, homographies)
+        homographies[..., :2] *= 2.0 ** levels[..., None, None]
+        homographies[..., :2, :] -= low[..., None] * homographies[..., 2:, :]
+        homographies /= homographies[..., 2:, 2:]
+        regions = np.concatenate([low, high + 1], axis=2).astype(int)
+        found = quads, regions, levels, homographies
+        return [
+            Views(np.flatnonzero(rows), *(values[number, rows] for values in found))
+            for number, rows in enumerate(shown)
+        ]
 
 
 @dataclass(frozen=True)
@@ -101,95 +109,135 @@ class Views:
         return flat
 
 
-class _Repainted:
-    """Planes that are painted again and again over what stands still."""
+#: Paints face number n of the views over a region of the picture.
+_Brush = Callable[[int, Pixels], None]
 
-    def __init__(self, planes: Sequence[Pixels]) -> None:
-        self._planes = tuple(planes)
-        self._still: tuple[Pixels, ...] = ()
+
+@dataclass(frozen=True)
+class _Stamp:
+    """A face that stands still, as it was painted."""
+
+    mask: Pixels  # 255 where it covers what is there
+    pixels: Pixels
+
+    @classmethod
+    def cut(cls, brush: _Brush, number: int, region: Pixels) -> _Stamp:
+        """What a brush leaves alone shows both grounds."""
+        dark, light = np.zeros_like(region), np.full_like(region, 255)
+        brush(number, dark)
+        brush(number, light)
+        covered = (dark == light).reshape(*region.shape[:2], -1).all(axis=2)
+        return cls(covered.astype(np.uint8) * 255, dark)
+
+
+class _Repainted:
+    """A picture that is painted again and again over what stands still."""
+
+    def __init__(self, camera: Camera, picture: Pixels) -> None:
+        self.camera = camera
+        self._picture = picture
+        self._still = picture
         self._painted: list[list[int]] = []  # regions
+        self._places: dict[Texture, bytes] = {}  # where each face was seen last
+        self._stamps: dict[Texture, _Stamp] = {}  # of those that were there before, too
 
     def settle(self) -> None:
         """What is painted now stands still from here on."""
-        self._still = tuple(plane.copy() for plane in self._planes)
+        self._still = self._picture.copy()
         self._painted = []
 
-    def repaint(self, faces: Faces) -> None:
-        """Paint faces in place of those painted since `settle`."""
-        for plane, still in zip(self._planes, self._still, strict=True):
-            for x0, y0, x1, y1 in self._painted:
-                plane[y0:y1, x0:x1] = still[y0:y1, x0:x1]
-        self._painted = self.paint(faces)
+    def repaint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, in place of those painted since `settle`."""
+        for x0, y0, x1, y1 in self._painted:
+            self._picture[y0:y1, x0:x1] = self._still[y0:y1, x0:x1]
+        self.paint(faces, views)
 
-    def paint(self, faces: Faces) -> list[list[int]]:
-        """Paint faces over what is there, and say in which regions."""
+    def paint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, over what is there."""
+        self._painted = views.regions.tolist()
+        brush = self._brush(faces, views)
+        rows = zip(views.shown.tolist(), self._painted, strict=True)
+        for number, (index, (x0, y0, x1, y1)) in enumerate(rows):
+            region, face = self._picture[y0:y1, x0:x1], faces.textures[index]
+            place = views.homographies[number].tobytes() + views.regions[number].tobytes()
+            if self._places.get(face) != place:
+                self._places[face] = place
+                self._stamps.pop(face, None)
+                brush(number, region)
+                continue
+            if face not in self._stamps:
+                self._stamps[face] = _Stamp.cut(brush, number, region)
+            stamp = self._stamps[face]
+            cv2.copyTo(stamp.pixels, stamp.mask, region)
+
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
         raise NotImplementedError
 
 
 class Layer(_Repainted):
-    """Planes of one picture that share a camera, each with the texture channel it shows."""
+    """Planes of one picture that share a camera, each with the texture channel it shows.
+
+    Several are painted as one picture of as many channels: where a pixel comes from is the same.
+    """
 
     def __init__(self, camera: Camera, planes: Sequence[tuple[Pixels, str]]) -> None:
-        super().__init__([plane for plane, _ in planes])
-        self.camera = camera
         self.planes = tuple(planes)
+        self._parts = tuple(plane for plane, _ in planes)
+        self._channels = tuple(channel for _, channel in planes)
+        super().__init__(camera, self._joined())
 
-    def paint(self, faces: Faces) -> list[list[int]]:
-        """Paint faces over what is there, and say in which regions."""
-        views = faces.seen_by(self.camera)
-        regions: list[list[int]] = views.regions.tolist()
-        rows = zip(
-            views.shown.tolist(),
-            regions,
-            views.levels.tolist(),
-            views.upright(),
-            views.homographies,
-            strict=True,
-        )
-        for index, (x0, y0, x1, y1), level, upright, homography in rows:
-            texture, size = faces.textures[index], (x1 - x0, y1 - y0)
-            for plane, channel in self.planes:
-                texels, region = texture.plane(channel, level), plane[y0:y1, x0:x1]
-                if upright:
-                    cv2.warpAffine(
-                        texels, homography[:2], size, region, _LINEAR, cv2.BORDER_REPLICATE
-                    )
-                else:
-                    cv2.warpPerspective(
-                        texels, homography, size, region, _LINEAR, cv2.BORDER_TRANSPARENT
-                    )
-        return regions
+    def _joined(self) -> Pixels:
+        return self._parts[0] if len(self._parts) == 1 else np.asarray(cv2.merge(self._parts))
+
+    def settle(self) -> None:
+        """What the planes show now stands still from here on."""
+        self._picture = self._joined()
+        super().settle()
+
+    def paint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, over what is there."""
+        super().paint(faces, views)
+        if len(self._parts) > 1:
+            cv2.split(self._picture, self._parts)
+
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
+        levels, upright = views.levels.tolist(), views.upright()
+
+        def brush(number: int, region: Pixels) -> None:
+            texels = faces.textures[views.shown[number]].pixels(self._channels, levels[number])
+            homography, size = views.homographies[number], region.shape[1::-1]
+            if upright[number]:
+                cv2.warpAffine(texels, homography[:2], size, region, _LINEAR, cv2.BORDER_REPLICATE)
+            else:
+                cv2.warpPerspective(
+                    texels, homography, size, region, _LINEAR, cv2.BORDER_TRANSPARENT
+                )
+
+        return brush
 
 
 class DisparityLayer(_Repainted):
     """The disparity picture; `camera` is the rectified right one, at the world's origin."""
 
     def __init__(self, camera: Camera, plane: Pixels, baseline_m: float) -> None:
-        super().__init__([plane])
+        super().__init__(camera, plane)
         self._rays = np.linalg.inv(camera.projection[:, :3])
-        self._camera, self._plane = camera, plane
         self._focal_baseline = float(camera.projection[0, 0]) * baseline_m  # px * m
 
-    def paint(self, faces: Faces) -> list[list[int]]:
-        """Paint the disparity of the faces over what is there, and say in which regions."""
-        views = faces.seen_by(self._camera)
-        regions: list[list[int]] = views.regions.tolist()
-        rows = zip(
-            self._gradients(faces, views.shown),
-            regions,
-            views.upright(),
-            views.quads,
-            strict=True,
-        )
-        for (a, b, c), (x0, y0, x1, y1), upright, quad in rows:
-            region = self._plane[y0:y1, x0:x1]
-            if upright:
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
+        gradients, upright = self._gradients(faces, views.shown), views.upright()
+
+        def brush(number: int, region: Pixels) -> None:
+            a, b, c = gradients[number]
+            if upright[number]:
                 region[:] = rounded_disparity(c)
-            else:
-                u, v = np.arange(x0, x1, dtype=float), np.arange(y0, y1, dtype=float)[:, None]
-                disparity = rounded_disparity(a * u + (b * v + c))
-                np.copyto(region, disparity, where=inside_quad(quad, u, v))
-        return regions
+                return
+            x0, y0, x1, y1 = views.regions[number]
+            u, v = np.arange(x0, x1, dtype=float), np.arange(y0, y1, dtype=float)[:, None]
+            disparity = rounded_disparity(a * u + (b * v + c))
+            np.copyto(region, disparity, where=inside_quad(views.quads[number], u, v))
+
+        return brush
 
     def _gradients(self, faces: Faces, shown: NDArray[np.intp]) -> Floats:
         """a, b, c of disparity = a u + b v + c for the faces that are shown, (n, 3).
@@ -215,7 +263,13 @@ def inside_quad(quad: Floats, u: Floats, v: Floats) -> NDArray[np.bool_]:
     steps = behind - quad
     area = np.sum(quad[:, 0] * behind[:, 1] - behind[:, 0] * quad[:, 1])
     sign = 1.0 if area > 0 else -1.0
-    inside = np.ones((len(v), len(u)), np.bool_)
+    first, last = np.full_like(v, -np.inf), np.full_like(v, np.inf)  # of each row
     for (x, y), (dx, dy) in zip(quad, sign * steps, strict=True):
-        inside &= dx * (v - y) + _FLAT >= dy * (u - x)
-    return inside
+        inward = dx * (v - y) + _FLAT  # inside is where dy * (u - x) is no more than this
+        if dy > 0:
+            last = np.minimum(last, x + inward / dy)
+        elif dy < 0:
+            first = np.maximum(first, x + inward / dy)
+        else:
+            last = np.where(inward < 0, -np.inf, last)
+    return np.asarray((first <= u) & (u <= last))

@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from .canvas import DisparityLayer, Faces, Layer, Pixels
+from .canvas import DisparityLayer, Faces, Layer, Pixels, Views
 from .optics import Calibration, Camera, Floats, make_cameras, network_camera
-from .room import BOARDS, FACES_PER_THING, THINGS, Thing, box_faces, room_faces
+from .room import BOARDS, FACES_PER_THING, THINGS, box_faces, room_faces
 from .source import SceneObject, View
 
+_SIZES = np.array([thing.size_m for thing in THINGS])
+#: Corners of a box of size 1 from the middle of its front face's lower edge.
+_CORNERS = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-1, 0) for z in (0, 1)])
 #: Less of a thing than this in the picture, and the network does not find it.
 VISIBLE_SHARE = 0.5
 #: Rows and columns of the little picture in which hidden shares are counted.
@@ -28,6 +31,15 @@ _SHARE_CELLS = 128
 _TEXTURED = ("left", "right", "rectified_left", "rectified_right", "color", "previewout")
 #: The room is painted about this wide at least, then shrunk: what is seen at a slant stays smooth.
 _FINE_WIDTH = 2560
+
+
+@dataclass(frozen=True)
+class _Scenery:
+    """The boxes at one time, and how the layers of all streams see them."""
+
+    time_s: float
+    boxes: Faces  # far to near
+    views: Mapping[Layer | DisparityLayer, Views]
 
 
 @dataclass
@@ -40,9 +52,9 @@ class _Canvas:
     shown: Pixels
     time_s: float | None = None
 
-    def paint(self, boxes: Faces) -> None:
+    def paint(self, scenery: _Scenery) -> None:
         for layer in self.layers:
-            layer.repaint(boxes)
+            layer.repaint(scenery.boxes, scenery.views[layer])
         if self.mirrored:
             cv2.flip(self.picture, 1, self.shown)
 
@@ -72,7 +84,8 @@ def _paint_finely(layer: Layer, faces: Faces) -> None:
     factor = min(4, _FINE_WIDTH // width)
     large = (width * factor, height * factor)
     planes = tuple((np.zeros(large[::-1], np.uint8), channel) for _, channel in layer.planes)
-    Layer(layer.camera.resampled(large), planes).paint(faces)
+    camera = layer.camera.resampled(large)
+    Layer(camera, planes).paint(faces, *faces.seen_by([camera]))
     for (plane, _), (fine, _) in zip(layer.planes, planes, strict=True):
         cv2.resize(fine, (width, height), plane, interpolation=cv2.INTER_AREA)
 
@@ -91,13 +104,13 @@ class SyntheticScene:
         self._cameras: dict[str, Camera] = {}
         self._canvases: dict[str, _Canvas] = {}
         self._bgr: tuple[float, Pixels] | None = None
-        self._moved: tuple[float, Faces] | None = None
+        self._scenery: _Scenery | None = None
 
     def configure(self, view: View) -> None:
         """Take other sizes; every stream's background is painted when it is first asked for."""
         self._view = view
         self._cameras = make_cameras(self._calibration, view)
-        self._canvases, self._bgr = {}, None
+        self._canvases, self._bgr, self._scenery = {}, None, None
 
     def camera(self, name: str) -> Camera:
         """One camera of the present view; names as in optics.make_cameras."""
@@ -116,7 +129,7 @@ class SyntheticScene:
             return self._paint_bgr(time_s, sequence)
         canvas = self._canvases.get(stream) or self._new_canvas(stream)
         if canvas.time_s != time_s:
-            canvas.paint(self._boxes_at(time_s))
+            canvas.paint(self._scenery_at(time_s, canvas))
             canvas.time_s = time_s
         return canvas.shown
 
@@ -127,18 +140,22 @@ class SyntheticScene:
             self._bgr = time_s, np.asarray(bgr, np.uint8)
         return self._bgr[1]
 
+    def _scenery_at(self, time_s: float, canvas: _Canvas) -> _Scenery:
+        """What all streams of one time share; a canvas made since then has yet to look."""
+        scenery = self._scenery
+        if scenery is None or scenery.time_s != time_s or canvas.layers[0] not in scenery.views:
+            boxes = self._boxes_at(time_s)
+            layers = [layer for canvas in self._canvases.values() for layer in canvas.layers]
+            views = boxes.seen_by([layer.camera for layer in layers])
+            scenery = _Scenery(time_s, boxes, dict(zip(layers, views, strict=True)))
+            self._scenery = scenery
+        return scenery
+
     def _boxes_at(self, time_s: float) -> Faces:
-        """The boxes at one time, far to near; all streams of that time share them."""
-        if self._moved is None or self._moved[0] != time_s:
-            fronts = np.array([thing.front_at(time_s) for thing in THINGS])
-            order = np.argsort(
-                [-front[2] - t.size_m[2] for front, t in zip(fronts, THINGS, strict=True)]
-            )
-            each = np.arange(FACES_PER_THING)
-            faces = (order[:, None] * FACES_PER_THING + each).reshape(-1)
-            offsets = np.repeat(fronts, FACES_PER_THING, axis=0)
-            self._moved = time_s, self._boxes.moved(offsets, faces)
-        return self._moved[1]
+        fronts = _fronts_at(time_s)
+        each = np.arange(FACES_PER_THING)
+        faces = (_far_to_near(fronts)[:, None] * FACES_PER_THING + each).reshape(-1)
+        return self._boxes.moved(np.repeat(fronts, FACES_PER_THING, axis=0), faces)
 
     def _configured(self) -> View:
         if self._view is None:
@@ -151,7 +168,7 @@ class SyntheticScene:
             picture = np.zeros(view.mono_size[::-1], np.uint8)
             camera = self._cameras["rectified_right"]
             surface = DisparityLayer(camera, picture, self._calibration.baseline_m)
-            surface.paint(self._room)
+            surface.paint(self._room, *self._room.seen_by([camera]))
             layers: tuple[Layer | DisparityLayer, ...] = (surface,)
             mirrored = not view.mirror_rectified
         else:
@@ -176,17 +193,16 @@ class SyntheticScene:
             if size[0] <= _FINE_WIDTH // 2:
                 _paint_finely(layer, self._room)
             else:
-                layer.paint(self._room)
+                layer.paint(self._room, *self._room.seen_by([layer.camera]))
             layers.append(layer)
         return picture, tuple(layers)
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
         """See source.Source; things mostly hidden or outside the picture are left out."""
         camera = self._cameras["preview"]
-        fronts = [thing.front_at(time_s) for thing in THINGS]
-        boxes = np.array([_box_of(t, f, camera) for t, f in zip(THINGS, fronts, strict=True)])
-        backs = [front[2] + thing.size_m[2] for thing, front in zip(THINGS, fronts, strict=True)]
-        shares = _visible_shares(boxes, np.argsort(backs)[::-1])
+        fronts = _fronts_at(time_s)
+        boxes = _outlines(fronts, camera)
+        shares = _visible_shares(boxes, _far_to_near(fronts))
         return [
             SceneObject(
                 thing.label,
@@ -201,13 +217,21 @@ class SyntheticScene:
         ]
 
 
-def _box_of(thing: Thing, front: Floats, camera: Camera) -> tuple[float, float, float, float]:
-    """Box around a thing, 0..1 of the picture, not clipped."""
-    width, height, depth = thing.size_m
-    shifts = [(x, y, z) for x in (-width / 2, width / 2) for y in (-height, 0) for z in (0, depth)]
-    edges = (camera.project(front + np.array(shifts)) + 0.5) / camera.size
-    (x0, y0), (x1, y1) = edges.min(axis=0).tolist(), edges.max(axis=0).tolist()
-    return x0, y0, x1, y1
+def _fronts_at(time_s: float) -> Floats:
+    """Shape (N, 3) metres: where each of THINGS is."""
+    return np.array([thing.front_at(time_s) for thing in THINGS])
+
+
+def _far_to_near(fronts: Floats) -> NDArray[np.intp]:
+    """Shape (N,): THINGS by the depth of their backs."""
+    return np.argsort(-(fronts[:, 2] + _SIZES[:, 2]))
+
+
+def _outlines(fronts: Floats, camera: Camera) -> Floats:
+    """Shape (N, 4): box around each thing, 0..1 of the picture, not clipped."""
+    corners = (fronts[:, None] + _SIZES[:, None] * _CORNERS).reshape(-1, 3)
+    edges = ((camera.project(corners) + 0.5) / camera.size).reshape(len(fronts), -1, 2)
+    return np.hstack([edges.min(axis=1), edges.max(axis=1)])
 
 
 def _visible_shares(boxes: Floats, order: NDArray[np.intp]) -> list[float]:

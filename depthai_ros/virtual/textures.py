@@ -39,18 +39,18 @@ class Texture:
         assert (width % _GRAIN, height % _GRAIN) == (1, 1), "sides must be multiples of 8, plus 1"
         self.span = (width - 1, height - 1)
         self._pictures = [picture]
-        self._planes: dict[tuple[str, int], Pixels] = {}
+        self._pixels: dict[tuple[tuple[str, ...], int], Pixels] = {}
 
-    def plane(self, channel: str, level: int) -> Pixels:
-        """Shape (h, w): one channel at one size."""
-        key = channel, level
-        if key not in self._planes:
+    def pixels(self, channels: tuple[str, ...], level: int) -> Pixels:
+        """Shape (h, w) for one channel, (h, w, n) for several: at one size."""
+        key = channels, level
+        if key not in self._pixels:
             while len(self._pictures) <= level:
                 self._pictures.append(np.asarray(cv2.pyrDown(self._pictures[-1]), np.uint8))
-            weights = np.array([_CHANNELS[channel]])
-            plane = cv2.transform(self._pictures[level], weights)
-            self._planes[key] = np.asarray(plane, np.uint8)
-        return self._planes[key]
+            weights = np.array([_CHANNELS[channel] for channel in channels])
+            pixels = cv2.transform(self._pictures[level], weights)
+            self._pixels[key] = np.asarray(pixels, np.uint8)
+        return self._pixels[key]
 
 
 def texture_size(width_m: float, height_m: float, texel_m: float) -> tuple[int, int]:
