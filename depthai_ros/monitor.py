@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -349,13 +349,22 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _make_executor() -> Executor:
+    """One that does not look through all topics for every message, where rclpy has it."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # up to Jazzy
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the monitor; returns the exit status."""
     chosen = _arguments(arguments)
     _core.keep_large_buffers()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     ros = rclpy.create_node("monitor", enable_rosout=False, start_parameter_services=False)
-    executor = SingleThreadedExecutor()
+    executor = _make_executor()
     executor.add_node(ros)
     session = Session(Watch(ros, "/" + chosen.node.strip("/")), executor.spin_once)
     for number in (signal.SIGINT, signal.SIGTERM):
