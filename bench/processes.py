@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from depthai_ros.picture_memory import MEMORY
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What `make run` gives its processes and a shell does not.
 SETTINGS = (
-    *("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "GLIBC_TUNABLES"),
-    *("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"),
+    *("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+    *MEMORY,
 )
 
 

@@ -38,17 +38,10 @@ from .errors import ConfigError
 from .launch_arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .launch_plan import Camera, full_name, read_yaml, renamed_rviz
 from .limits import Value
+from .picture_memory import MEMORY
 
 #: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
 _OLDER_DISTROS = ("humble", "iron", "jazzy")
-#: Memory of pictures stays with its process, and copies of them go past the cache.
-#: Measured: bench/delivery_cost.py
-_MEMORY = {
-    "GLIBC_TUNABLES": "glibc.cpu.x86_non_temporal_threshold=262144",
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "67108864",
-}
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _SHARED_MEMORY = Path("/dev/shm")
 #: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
@@ -196,7 +189,7 @@ def picture_environment(large_messages: str) -> dict[str, str]:
     if not large_messages and not _segments_fit(path.read_text(encoding="utf-8")):
         return {}
     older = os.environ.get("ROS_DISTRO") in _OLDER_DISTROS
-    memory = {name: value for name, value in _MEMORY.items() if name not in os.environ}
+    memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
     return {_PROFILE_VARIABLES[older]: str(path), **memory}
 
 

@@ -265,12 +265,14 @@ auto with_parts(Buffer& buffer, std::size_t size, const py::bytes& prefix, const
 }
 
 /// Large blocks are kept and used again instead of being given back to the kernel: a frame-sized
-/// block that is mapped anew costs a page fault per 4 KiB.
+/// block that is mapped anew costs a page fault per 4 KiB. There is one heap: every thread would
+/// keep blocks of its own.
 void keep_large_buffers() {
   constexpr int kLargest = 1 << 30, kLargestOfOldGlibc = 32 << 20, kSpare = 64 << 20;
   if (::mallopt(M_MMAP_THRESHOLD, kLargest) == 0) ::mallopt(M_MMAP_THRESHOLD, kLargestOfOldGlibc);
   ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
   ::mallopt(M_TOP_PAD, kSpare);
+  ::mallopt(M_ARENA_MAX, 1);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ GROUPS = table("""
     messages: cdr detections diagnostics messages pictures rig tensors
     node:     attempts counters frames live monitor namesakes node outlets publishing ros_parameters
     node:     services supervisor
-    starting: launch_arguments launch_plan launching
+    starting: launch_arguments launch_plan launching picture_memory
 """)
 
 #: What each of them may import: groups, single modules, packages of others ("ros_messages" stands

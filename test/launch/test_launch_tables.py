@@ -18,6 +18,7 @@ from depthai_ros.launch_arguments import (
     unknown,
 )
 from depthai_ros.launch_plan import board_file, camera, cameras, parameters_in, renamed_rviz
+from depthai_ros.picture_memory import MEMORY
 from depthai_ros.streams import STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,3 +220,9 @@ def test_rviz_file_is_made_to_fit_another_camera() -> None:
     shown = other["Visualization Manager"]
     assert shown["Global Options"]["Fixed Frame"] == "mast_eye"
     assert all(topic.startswith("/robot/eye/") for topic in topics_in(shown["Displays"]))
+
+
+def test_settings_for_subscribers_of_ones_own_are_those_of_the_launch_files() -> None:
+    text = (ROOT / "docs" / "launch.md").read_text(encoding="utf-8")
+    settings = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text))
+    assert {name: settings.get(name) for name in MEMORY} == MEMORY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,21 @@ SETTINGS = {
 }
 
 
+#: Threads that would interrupt the one that sends.
+RECEIVERS = r"dds\.(ev|shm)\.\d+"
+
+
+def receivers(pid: int) -> dict[str, int]:
+    """Scheduling policy of the threads in which Fast DDS receives or watches the time."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    names = {int(path.name): (path / "comm").read_text() for path in tasks}
+    return {
+        name: os.sched_getscheduler(thread)
+        for thread, name in names.items()
+        if re.match(RECEIVERS, name)
+    }
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_pictures_arrive_whole_with_these_settings(
     name: str, tmp_path: Path, start_node: StartNode, monkeypatch: pytest.MonkeyPatch
@@ -49,5 +66,8 @@ def test_pictures_arrive_whole_with_these_settings(
     )
     assert seen.returncode == 0, seen.stderr
     assert "every picture is right" in seen.stdout
+    policies = receivers(node.process.pid)
+    assert len(policies) >= 3
+    assert set(policies.values()) == {os.SCHED_BATCH if name == "ours" else os.SCHED_OTHER}
     assert node.stop() == 0
     assert "XMLPARSER" not in seen.stderr + node.output, "the settings could not be read"

@@ -1,0 +1,14 @@
+"""How a process that publishes or subscribes to pictures is to use memory."""
+
+#: Environment -> value, for processes that are started. Large buffers stay with their process
+#: between pictures, else each picture faults its pages in; they lie in large pages where the kernel
+#: allows that, in one heap, else each thread keeps spare ones; and copies of pictures go past
+#: the cache, which they would only empty. See bench/delivery_cost.py
+#: Source: https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
+MEMORY = {
+    "GLIBC_TUNABLES": f"glibc.cpu.x86_non_temporal_threshold={1 << 18}:glibc.malloc.hugetlb=1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
