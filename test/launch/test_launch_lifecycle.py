@@ -29,7 +29,8 @@ def test_launch_takes_the_camera_to_active_and_ends_cleanly(
     launched = start_launch("lifecycle.launch.py", *SMALL, "namespace:=robot")
     image = observer.first(Image, "/robot/oak/left/image_raw")
     assert (image.width, image.height) == (640, 400)
-    assert state_of(observer, "/robot/oak") == "active"
+    # The first picture can come before the transition has ended.
+    observer.wait_until(lambda: state_of(observer, "/robot/oak") == "active", "the state active")
     assert observer.parameters("/robot/oak", "autostart") == [False]
     assert launched.stop() == 0
     assert "process has finished cleanly" in launched.output
