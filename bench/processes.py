@@ -11,17 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from depthai_ros.picture_memory import MEMORY
+from depthai_ros.picture_memory import MEMORY, PROFILE_VARIABLES
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What `make run` gives its processes and a shell does not.
-SETTINGS = (
-    *("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"),
-    *MEMORY,
-)
+SETTINGS = (*PROFILE_VARIABLES, *MEMORY)
 
 
 def run(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:

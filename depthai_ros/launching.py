@@ -38,11 +38,8 @@ from .errors import ConfigError
 from .launch_arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .launch_plan import Camera, full_name, read_yaml, renamed_rviz
 from .limits import Value
-from .picture_memory import MEMORY
+from .picture_memory import MEMORY, PROFILE_VARIABLES, profile_variable
 
-#: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
-_OLDER_DISTROS = ("humble", "iron", "jazzy")
-_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _SHARED_MEMORY = Path("/dev/shm")
 #: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
 _SEGMENTS = 3
@@ -177,7 +174,7 @@ def picture_environment(large_messages: str) -> dict[str, str]:
     Raises  ConfigError
     """
     truth = TRUTHS.get(large_messages.lower())
-    named = any(os.environ.get(name) for name in _PROFILE_VARIABLES)
+    named = any(os.environ.get(name) for name in PROFILE_VARIABLES)
     if truth is False or (named and not large_messages):
         return {}
     ours = truth or not large_messages
@@ -188,9 +185,8 @@ def picture_environment(large_messages: str) -> dict[str, str]:
         )
     if not large_messages and not _segments_fit(path.read_text(encoding="utf-8")):
         return {}
-    older = os.environ.get("ROS_DISTRO") in _OLDER_DISTROS
     memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
-    return {_PROFILE_VARIABLES[older]: str(path), **memory}
+    return {profile_variable(): str(path), **memory}
 
 
 def _segments_fit(profile: str) -> bool:

@@ -1,4 +1,10 @@
-"""How a process that publishes or subscribes to pictures is to use memory."""
+"""The environment of a process that publishes or subscribes to pictures."""
+
+import os
+
+#: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_OLDER_DISTROS = ("humble", "iron", "jazzy")
 
 #: Environment -> value, for processes that are started. Large buffers stay with their process
 #: between pictures, else each picture faults its pages in; they lie in large pages where the kernel
@@ -12,3 +18,8 @@ MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
+
+
+def profile_variable() -> str:
+    """The one of PROFILE_VARIABLES that this ROS distribution wants."""
+    return PROFILE_VARIABLES[os.environ.get("ROS_DISTRO") in _OLDER_DISTROS]

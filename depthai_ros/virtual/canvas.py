@@ -138,13 +138,17 @@ class _Repainted:
         self._picture = picture
         self._still = picture
         self._painted: list[list[int]] = []  # regions
-        self._places: dict[Texture, bytes] = {}  # where each face was seen last
-        self._stamps: dict[Texture, _Stamp] = {}  # of those that were there before, too
+        #: Where each face was seen last, and its stamp if it was there before, too.
+        self._seen: dict[Texture, tuple[bytes, _Stamp | None]] = {}
 
     def settle(self) -> None:
         """What is painted now stands still from here on."""
         self._still = self._picture.copy()
         self._painted = []
+
+    def begin(self, faces: Faces) -> None:
+        """Look at faces and paint them."""
+        self.paint(faces, *faces.seen_by([self.camera]))
 
     def repaint(self, faces: Faces, views: Views) -> None:
         """Paint faces, as they are seen, in place of those painted since `settle`."""
@@ -160,14 +164,14 @@ class _Repainted:
         for number, (index, (x0, y0, x1, y1)) in enumerate(rows):
             region, face = self._picture[y0:y1, x0:x1], faces.textures[index]
             place = views.homographies[number].tobytes() + views.regions[number].tobytes()
-            if self._places.get(face) != place:
-                self._places[face] = place
-                self._stamps.pop(face, None)
+            last_place, stamp = self._seen.get(face, (b"", None))
+            if place != last_place:
+                self._seen[face] = place, None
                 brush(number, region)
                 continue
-            if face not in self._stamps:
-                self._stamps[face] = _Stamp.cut(brush, number, region)
-            stamp = self._stamps[face]
+            if stamp is None:
+                stamp = _Stamp.cut(brush, number, region)
+                self._seen[face] = place, stamp
             cv2.copyTo(stamp.pixels, stamp.mask, region)
 
     def _brush(self, faces: Faces, views: Views) -> _Brush:

@@ -84,8 +84,7 @@ def _paint_finely(layer: Layer, faces: Faces) -> None:
     factor = min(4, _FINE_WIDTH // width)
     large = (width * factor, height * factor)
     planes = tuple((np.zeros(large[::-1], np.uint8), channel) for _, channel in layer.planes)
-    camera = layer.camera.resampled(large)
-    Layer(camera, planes).paint(faces, *faces.seen_by([camera]))
+    Layer(layer.camera.resampled(large), planes).begin(faces)
     for (plane, _), (fine, _) in zip(layer.planes, planes, strict=True):
         cv2.resize(fine, (width, height), plane, interpolation=cv2.INTER_AREA)
 
@@ -129,7 +128,7 @@ class SyntheticScene:
             return self._paint_bgr(time_s, sequence)
         canvas = self._canvases.get(stream) or self._new_canvas(stream)
         if canvas.time_s != time_s:
-            canvas.paint(self._scenery_at(time_s, canvas))
+            canvas.paint(self._scenery_at(time_s))
             canvas.time_s = time_s
         return canvas.shown
 
@@ -140,10 +139,10 @@ class SyntheticScene:
             self._bgr = time_s, np.asarray(bgr, np.uint8)
         return self._bgr[1]
 
-    def _scenery_at(self, time_s: float, canvas: _Canvas) -> _Scenery:
-        """What all streams of one time share; a canvas made since then has yet to look."""
+    def _scenery_at(self, time_s: float) -> _Scenery:
+        """What all streams of one time share."""
         scenery = self._scenery
-        if scenery is None or scenery.time_s != time_s or canvas.layers[0] not in scenery.views:
+        if scenery is None or scenery.time_s != time_s:
             boxes = self._boxes_at(time_s)
             layers = [layer for canvas in self._canvases.values() for layer in canvas.layers]
             views = boxes.seen_by([layer.camera for layer in layers])
@@ -168,7 +167,7 @@ class SyntheticScene:
             picture = np.zeros(view.mono_size[::-1], np.uint8)
             camera = self._cameras["rectified_right"]
             surface = DisparityLayer(camera, picture, self._calibration.baseline_m)
-            surface.paint(self._room, *self._room.seen_by([camera]))
+            surface.begin(self._room)
             layers: tuple[Layer | DisparityLayer, ...] = (surface,)
             mirrored = not view.mirror_rectified
         else:
@@ -178,7 +177,7 @@ class SyntheticScene:
         for layer in layers:
             layer.settle()
         canvas = _Canvas(layers, picture, mirrored, shown)
-        self._canvases[stream] = canvas
+        self._canvases[stream], self._scenery = canvas, None  # it has yet to look
         return canvas
 
     def _texture_layers(self, stream: str, view: View) -> tuple[Pixels, tuple[Layer, ...]]:
@@ -193,7 +192,7 @@ class SyntheticScene:
             if size[0] <= _FINE_WIDTH // 2:
                 _paint_finely(layer, self._room)
             else:
-                layer.paint(self._room, *self._room.seen_by([layer.camera]))
+                layer.begin(self._room)
             layers.append(layer)
         return picture, tuple(layers)
 

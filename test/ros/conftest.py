@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import rclpy
 from board_parts import Board
-from node_parts import PROFILE_VARIABLES, ROOT, Listener, NodeProcess, StartNode
+from node_parts import ROOT, Listener, NodeProcess, StartNode
 from recording_parts import Recording, record
 
 from depthai_ros import _core
+from depthai_ros.picture_memory import PROFILE_VARIABLES
 
 
 @pytest.fixture(scope="session", autouse=True)

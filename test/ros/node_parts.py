@@ -22,8 +22,6 @@ from yaml import safe_dump
 
 ROOT = Path(__file__).resolve().parents[2]
 VIRTUAL_YAML = ROOT / "config" / "virtual.yaml"
-#: What Fast DDS reads its settings from, in the newer and the older distributions.
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 DEADLINE_S = 30.0
 _END_S = 15.0
 
