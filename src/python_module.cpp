@@ -389,20 +389,15 @@ PYBIND11_MODULE(_core, m) {
       .def("stream_counters", &Link::stream_counters, WithoutGil());
 
   using Bytes = const py::buffer&;
-  const auto map = [](Bytes source, Bytes table, Bytes destination, bool mirrored) {
-    run_kernel([=](const auto&... arrays) { map_table(arrays..., mirrored); }, destination, source,
-               table);
-  };
-  const auto color = [](Bytes source, Bytes table, Bytes destination, bool mirrored) {
-    run_kernel([=](const auto&... arrays) { colorize(arrays..., mirrored); }, destination, source,
-               table);
+  const auto through_table = [](auto kernel) {
+    return [kernel](Bytes source, Bytes table, Bytes destination, bool mirrored) {
+      run_kernel([=](const auto&... arrays) { kernel(arrays..., mirrored); }, destination, source,
+                 table);
+    };
   };
   const auto planes = [](Bytes source, Bytes destination, bool mirrored) {
     run_kernel([=](const auto&... arrays) { interleave(arrays..., mirrored); }, destination,
                source);
-  };
-  const auto rows = [](Bytes source, Bytes destination) {
-    run_kernel(&mirror, destination, source);
   };
   const auto limited = [](auto kernel) {
     return [kernel](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
@@ -410,19 +405,19 @@ PYBIND11_MODULE(_core, m) {
                  source);
     };
   };
-  const auto i420 = [](Bytes source, Bytes destination) {
-    run_kernel(&bgr_from_i420, destination, source);
+  const auto whole = [](auto kernel) {
+    return [kernel](Bytes source, Bytes destination) { run_kernel(kernel, destination, source); };
   };
-  m.def("map_table", map, py::kw_only(), "source"_a, "table"_a, "destination"_a,
-        "mirrored"_a = false);
+  m.def("map_table", through_table(&map_table), py::kw_only(), "source"_a, "table"_a,
+        "destination"_a, "mirrored"_a = false);
   m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a, "mirrored"_a = false);
   m.def("zero_above", limited(&zero_above), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
         "mirrored"_a = false);
   m.def("metres", limited(&metres), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
         "mirrored"_a = false);
-  m.def("bgr_from_i420", i420, py::kw_only(), "source"_a, "destination"_a);
-  m.def("mirror", rows, py::kw_only(), "source"_a, "destination"_a);
-  m.def("colorize", color, py::kw_only(), "source"_a, "table"_a, "destination"_a,
+  m.def("bgr_from_i420", whole(&bgr_from_i420), py::kw_only(), "source"_a, "destination"_a);
+  m.def("mirror", whole(&mirror), py::kw_only(), "source"_a, "destination"_a);
+  m.def("colorize", through_table(&colorize), py::kw_only(), "source"_a, "table"_a, "destination"_a,
         "mirrored"_a = false);
 
   m.def("has_rcl", &has_rcl);
