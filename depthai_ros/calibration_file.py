@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
-from .network_config import resolve_path
+from .paths import replace_file, resolve_path
 
 #: Contents in order, little-endian float32. Source: docs/wire_format.md#calibration
 #: Rectification left and right, intrinsics left and right (for 1280x800), rotation and
@@ -93,17 +91,3 @@ def write(path: str, floats: Sequence[float], *, center_crop: bool) -> None:
     if len(floats) != _FLOATS:
         raise ConfigError(f"{path}: {len(floats)} values, a calibration file has {_FLOATS}")
     replace_file(resolve_path(path), pack(floats, center_crop=center_crop))
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; folders are made, an older one is replaced.
-
-    Raises  OSError
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from .calibration_file import replace_file
 from .camera_model import CameraModel, Matrix
 from .errors import ConfigError
+from .paths import replace_file
 from .settings import Settings
 
 #: Distortion model -> how many coefficients it has. Source: sensor_msgs/CameraInfo

@@ -10,7 +10,8 @@ from typing import Any
 from .errors import ConfigError, ConfigTypeError
 from .gen1_entries import TensorPlan, bind, read_tensors
 from .gen1_types import describe
-from .network_config import NetworkConfig, resolve_path
+from .network_config import NetworkConfig
+from .paths import resolve_path
 from .settings import Settings
 
 #: What the device is asked to do when the host has to build records with distances itself:

@@ -25,7 +25,7 @@ from .gen1_network import NetworkPlan, read_network_plan
 from .gen1_pipeline import CNNPipeline, Feed, make_pipeline
 from .gen1_results import Results
 from .gen1_streams import CAPACITY, PacketSource
-from .network_config import resolve_path
+from .paths import resolve_path
 from .settings import Settings, mono_size, stream_list
 
 _log = logging.getLogger("depthai")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import depthai
-from .network_config import resolve_path
+from .paths import resolve_path
 
 _MODELS = "package://depthai_ros/config/models/"
 _WINDOW = "depthai-test"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ConfigError
+from .paths import resolve_path
 from .settings import Settings, stream_list
-
-_SCHEME = "package://"
-_PACKAGE = "depthai_ros"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +25,6 @@ class NetworkConfig:
     labels: tuple[str, ...] = ()
     tensors: tuple[Mapping[str, Any], ...] = ()
     confidence_threshold: float = 0.0
-
-
-def resolve_path(text: str) -> Path:
-    """A plain path, or package://PACKAGE/PATH in that package's share directory.
-
-    Raises  ConfigError if the package is not installed or holds no such file
-    """
-    if not text.startswith(_SCHEME):
-        return Path(text).expanduser()
-    package, _, rest = text.removeprefix(_SCHEME).partition("/")
-    roots = _share_directories(package)
-    for root in roots:
-        if (root / rest).exists():
-            return root / rest
-    looked = ", ".join(map(str, roots)) or "no installed package of this name"
-    raise ConfigError(f"{text}: not found; looked in {looked}")
-
-
-def _share_directories(package: str) -> list[Path]:
-    """Where a package may keep its files: beside its sources, or in an install prefix."""
-    roots = [Path(__file__).resolve().parents[1]] if package == _PACKAGE else []
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    roots += [Path(prefix, "share", package) for prefix in prefixes if prefix]
-    if package == _PACKAGE:
-        # An install prefix is the parent of lib/python3.X/site-packages/depthai_ros.
-        roots += [parent / "share" / package for parent in Path(__file__).resolve().parents]
-    return [root for root in roots if root.is_dir()]
 
 
 def read_blob(path: str) -> bytes:

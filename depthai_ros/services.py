@@ -24,7 +24,7 @@ from .decode import CAMERAS
 from .device import Device
 from .diagnostics import Health
 from .errors import ConfigError, DepthaiError
-from .network_config import resolve_path
+from .paths import resolve_path
 from .settings import picture_size, stream_list
 from .srv import DeviceInfo, SaveCalibration
 from .streams import STREAMS

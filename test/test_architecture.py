@@ -35,7 +35,8 @@ def table(text: str) -> dict[str, set[str]]:
 #: fails: decide where it belongs.
 GROUPS = table("""
     facts:    __init__ arrivals boxes clock decode errors limits report streams sync thinning
-    options:  bandwidth config device_config gen1_config network_config options settings
+    options:  bandwidth config device_config gen1_config network_config option_documents
+    options:  options paths settings
     geometry: calibration calibration_file camera_info_file camera_model stereo_model
     scenes:   virtual.canvas virtual.detector virtual.eeprom virtual.optics virtual.pattern
     scenes:   virtual.replay virtual.room virtual.scene virtual.source virtual.stereo

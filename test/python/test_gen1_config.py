@@ -10,11 +10,12 @@ import pytest
 
 from depthai_ros import config
 from depthai_ros.errors import ConfigError, ConfigTypeError
+from depthai_ros.gen1_config import from_gen1
 from depthai_ros.streams import STREAMS
 
 
 def test_gen1_program_without_sections_has_no_streams_and_all_defaults():
-    settings = config.from_gen1({})
+    settings = from_gen1({})
     assert settings == {**config.defaults(), "stream_list": ()}
     assert settings.dialect == "gen1"
 
@@ -62,7 +63,7 @@ READ = {
 
 
 def test_gen1_dict_is_read_key_by_key():
-    settings = config.from_gen1(PASSED)
+    settings = from_gen1(PASSED)
     changed = {key: value for key, value in settings.items() if value != config.defaults()[key]}
     assert changed == READ
     assert json.dumps(config.device_config(settings, network=None))
@@ -81,7 +82,7 @@ ENCODER = [
 
 @pytest.mark.parametrize(("key", "value", "read"), ENCODER)
 def test_gen1_encoder_setting_is_a_name_in_any_case_or_a_number(key, value, read):
-    settings = config.from_gen1({"video_config": {key: value}})
+    settings = from_gen1({"video_config": {key: value}})
     assert settings[f"video_config.{key}"] == read
 
 
@@ -126,12 +127,12 @@ GEN1_REFUSED = [
 @pytest.mark.parametrize(("dictionary", "kind", "complaint"), GEN1_REFUSED)
 def test_gen1_errors_of_type_and_of_value_are_told_apart(dictionary, kind, complaint):
     with pytest.raises(ConfigError) as caught:
-        config.from_gen1(dictionary)
+        from_gen1(dictionary)
     assert (type(caught.value), str(caught.value)) == (kind, complaint)
 
 
 def test_gen1_program_may_ask_for_what_it_will_not_get():
-    settings = config.from_gen1(
+    settings = from_gen1(
         {
             "streams": "metaout",
             "ai": {"calc_dist_to_bb": True},
