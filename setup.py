@@ -50,17 +50,17 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["depthai_ros", "depthai_ros.*"]),
-    package_data={"depthai_ros": ["py.typed", "*.pyi", "gen1_name/*.py"]},
+    package_data={"depthai_ros": ["py.typed", "*.pyi", "gen1/name/*.py"]},
     data_files=shared_files(),
     ext_modules=[Extension("depthai_ros._core", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
     entry_points={
         "console_scripts": [
-            "depthai-doctor=depthai_ros.doctor:main",
-            "depthai-firmware=depthai_ros.firmware:main",
-            "depthai-run=depthai_ros.run_script:main",
-            "depthai-test=depthai_ros.installation_test:main",
-            "depthai-udev=depthai_ros.udev:main",
+            "depthai-doctor=depthai_ros.commands.doctor:main",
+            "depthai-firmware=depthai_ros.device.firmware:main",
+            "depthai-run=depthai_ros.commands.run_script:main",
+            "depthai-test=depthai_ros.commands.installation_test:main",
+            "depthai-udev=depthai_ros.commands.udev:main",
         ]
     },
     install_requires=["numpy>=1.24", "opencv-python-headless>=4.8,<5", "PyYAML>=6"],

@@ -28,10 +28,10 @@ from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
 
 from depthai_ros import _core
-from depthai_ros.arrivals import percentile
-from depthai_ros.decode import TRAILER, TRAILER_MAGIC
+from depthai_ros.messages.arrival_stats import percentile
 from depthai_ros.virtual.session import Session
 from depthai_ros.virtual.settings import parse_settings
+from depthai_ros.wire_formats import TRAILER, TRAILER_MAGIC
 
 FRAMES = 200
 WARM_UP = 20

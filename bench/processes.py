@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from depthai_ros.picture_memory import MEMORY, PROFILE_VARIABLES
+from depthai_ros.launch.environment import MEMORY, PROFILE_VARIABLES
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0

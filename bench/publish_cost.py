@@ -42,14 +42,14 @@ from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
 
 from depthai_ros import _core
-from depthai_ros.calibration import load
+from depthai_ros.calibration.calibration import load
 from depthai_ros.config import mono_size, rgb_size, validate
-from depthai_ros.diagnostics import Health, make_meters
-from depthai_ros.outlets import Outlet
-from depthai_ros.pictures import Canvas, Picture
-from depthai_ros.rig import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.messages.context import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.messages.diagnostics import Health, make_meters
+from depthai_ros.messages.images import Canvas, Picture
+from depthai_ros.node.publishers import Outlet
 from depthai_ros.streams import STREAMS
-from depthai_ros.virtual.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
 
 REPETITIONS = 7
 FRAMES = {"published": 30, "delivered": 20}

@@ -12,14 +12,14 @@ import sys
 from typing import Any
 
 from . import __version__ as _own_version
-from .gen1_control import AutofocusMode, CameraControl
-from .gen1_device import Device, open_session
-from .gen1_entries import TensorEntry, TensorEntryContainer
-from .gen1_packets import DataPacket, DataPacketList, FrameMetadata, ObjectTracker, Tracklet
-from .gen1_pipeline import CNNPipeline, Pipeline
-from .gen1_results import Detection, Detections, NNetPacket, NNetPacketList
-from .gen1_session import Session
-from .gen1_tensors import TensorInfo
+from .gen1.control import AutofocusMode, CameraControl
+from .gen1.device import Device, open_session
+from .gen1.entries import TensorEntry, TensorEntryContainer
+from .gen1.packets import DataPacket, DataPacketList, FrameMetadata, ObjectTracker, Tracklet
+from .gen1.pipeline import CNNPipeline, Pipeline
+from .gen1.results import Detection, Detections, NNetPacket, NNetPacketList
+from .gen1.session import Session
+from .gen1.tensors import TensorInfo
 
 __all__ = [
     "init_device",
@@ -200,6 +200,6 @@ def __dir__() -> list[str]:
 
 
 if __name__ == "__main__":
-    from .run_script import main
+    from .commands.run_script import main
 
     sys.exit(main())

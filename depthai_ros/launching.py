@@ -1,332 +1,42 @@
-"""What the launch files share: declared arguments, the environment of pictures, starting programs.
+"""What launch files import: the names stay, because people copy our launch files."""
 
-The only module that imports `launch`; nothing but launch files imports it.
-"""
-
-from __future__ import annotations
-
-import atexit
-import json
-import os
-import re
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
-
-import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    ExecuteProcess,
-    GroupAction,
-    IncludeLaunchDescription,
-    LogInfo,
-    OpaqueFunction,
+from .launch.actions import (
+    bag,
+    beside,
+    camera_node,
+    chosen,
+    described,
+    namespace_of,
+    need,
+    node_of,
+    part,
+    picture_environment,
+    robot_state_publisher,
+    rviz,
+    sim_time,
 )
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from .launch.arguments import LAUNCH_FILES, is_true, number
+from .launch.plan import board_file, camera, cameras, full_name
 
-from .config import resolve_path
-from .errors import ConfigError
-from .launch_arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
-from .launch_plan import Camera, full_name, read_yaml, renamed_rviz
-from .limits import Value
-from .picture_memory import MEMORY, PROFILE_VARIABLES, profile_variable
-
-_SHARED_MEMORY = Path("/dev/shm")
-#: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
-_SEGMENTS = 3
-
-_RESPAWN_DELAY_S = 2.0
-
-Start = Callable[[LaunchContext, Mapping[str, str]], list[Any]]
-
-
-def described(file: str, start: Start) -> LaunchDescription:
-    """The description of one of our launch files.
-
-    `start` gets the arguments as texts, when the file runs, and returns what to start.
-    """
-    name, arguments = Path(file).name, LAUNCH_FILES[Path(file).name]
-    declared = [
-        DeclareLaunchArgument(
-            argument.name,
-            default_value=argument.default,
-            description=argument.meaning,
-            choices=sorted({argument.default, *argument.choices}) if argument.choices else None,
-        )
-        for argument in arguments
-    ]
-
-    def run(context: LaunchContext) -> list[Any]:
-        if _is_what_the_user_started(file, name):
-            given = [word.partition(":=")[0] for word in context.argv if ":=" in word]
-            if wrong := unknown(given, arguments):
-                raise ConfigError(wrong)
-        values = {
-            argument.name: LaunchConfiguration(argument.name).perform(context)
-            for argument in arguments
-        }
-        return start(context, values)
-
-    return LaunchDescription([*declared, OpaqueFunction(function=run)])
-
-
-def _is_what_the_user_started(file: str, name: str) -> bool:
-    """True if `ros2 launch` was called with this very file; one that includes it has own words."""
-    for package, word in pairwise(sys.argv):
-        if Path(word).name == name and (package == "depthai_ros" or Path(word).exists()):
-            return package == "depthai_ros" or Path(word).samefile(file)
-    return False
-
-
-def namespace_of(context: LaunchContext) -> str:
-    """The namespace that this file is included in."""
-    return str(context.launch_configurations.get("ros_namespace", ""))
-
-
-def node_of(context: LaunchContext, values: Mapping[str, str]) -> str:
-    """Full name of the camera node that name and namespace mean here."""
-    return full_name(f"{namespace_of(context)}/{values['namespace']}", values["name"])
-
-
-def sim_time(values: Mapping[str, str]) -> dict[str, bool]:
-    """The parameter use_sim_time, if it was given."""
-    given = values.get("use_sim_time", "")
-    return {"use_sim_time": is_true(given)} if given else {}
-
-
-@cache
-def _own_folder() -> Path:
-    """Where files for the programs are written; it goes when the launch ends."""
-    folder = tempfile.mkdtemp(prefix="depthai_ros-launch-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def own_file(suffix: str, text: str) -> Path:
-    """A file that lives as long as the launch."""
-    number, path = tempfile.mkstemp(suffix=suffix, dir=_own_folder())
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write(text)
-    return Path(path)
-
-
-def parameter_files(values: Mapping[str, Value]) -> list[str]:
-    """A parameter file for one program; none if there is nothing to say.
-
-    launch_ros would write one, too, but leaves it behind. It is written as JSON, in which a text
-    is always quoted: "1.3" and "1e5" stay texts for every reader of YAML.
-    """
-    if not values:
-        return []
-    typed = {
-        key: list(value) or [""] if isinstance(value, tuple) else value
-        for key, value in values.items()
-    }
-    document = {"/**": {"ros__parameters": typed}}
-    return [str(own_file(".yaml", json.dumps(document, ensure_ascii=False)))]
-
-
-def need(package: str, purpose: str) -> None:
-    """See that a package is there.
-
-    Raises  ConfigError that says what for, and how to do without
-    """
-    try:
-        get_package_prefix(package)
-    except PackageNotFoundError:
-        distro = os.environ.get("ROS_DISTRO", "ROS_DISTRO")
-        raise ConfigError(
-            f"{purpose} needs the package {package}, which is not installed here "
-            f"(apt install ros-{distro}-{package.replace('_', '-')})"
-        ) from None
-
-
-def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
-    """Another of our launch files, with exactly these arguments and no others of ours."""
-    path = resolve_path(f"{SHARE}/launch/{name}")
-    given = {argument.name: argument.default for argument in LAUNCH_FILES[name]} | dict(arguments)
-    source = PythonLaunchDescriptionSource(str(path))
-    included = IncludeLaunchDescription(source, launch_arguments=list(given.items()))
-    return GroupAction([included], scoped=True)
-
-
-def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
-    """Those arguments that another launch file has, too."""
-    names = {argument.name for argument in LAUNCH_FILES[file]}
-    return {name: text for name, text in values.items() if name in names}
-
-
-# -- programs
-
-
-def picture_environment(large_messages: str) -> dict[str, str]:
-    """Environment variables for a process that publishes or subscribes to pictures.
-
-    Raises  ConfigError
-    """
-    truth = TRUTHS.get(large_messages.lower())
-    named = any(os.environ.get(name) for name in PROFILE_VARIABLES)
-    if truth is False or (named and not large_messages):
-        return {}
-    ours = truth or not large_messages
-    path = resolve_path(f"{SHARE}/config/fastdds.xml" if ours else large_messages).absolute()
-    if not path.is_file():
-        raise ConfigError(
-            f"argument large_messages: there is no file {path}; true, false or a path is expected"
-        )
-    if not large_messages and not _segments_fit(path.read_text(encoding="utf-8")):
-        return {}
-    memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
-    return {profile_variable(): str(path), **memory}
-
-
-def _segments_fit(profile: str) -> bool:
-    segment = re.search(r"<segment_size>(\d+)</segment_size>", profile)
-    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
-    return segment is None or free >= _SEGMENTS * int(segment[1])
-
-
-def camera_node(asked: Camera, values: Mapping[str, str], action: type[Node] = Node) -> Node:
-    """The camera node, as this kind of action. Later parameters win."""
-    level = values["log_level"]
-    own = parameter_files({**asked.options, **sim_time(values)})
-    return action(
-        package="depthai_ros",
-        executable="camera_node",
-        name=values["name"],
-        namespace=values["namespace"],
-        parameters=[*map(str, asked.files), *own],
-        ros_arguments=["--log-level", level] if level else [],
-        output=values["output"],
-        emulate_tty=True,
-        respawn=is_true(values["respawn"]),
-        respawn_delay=_RESPAWN_DELAY_S,
-        additional_env=picture_environment(values["large_messages"]),
-    )
-
-
-def camera_frames(asked: Camera, values: Mapping[str, str]) -> list[Node]:
-    """Who says where the camera is: each frame has exactly one publisher."""
-    texts = [f"{value:g}" for value in asked.mount]
-    if asked.tf_source == "urdf" and is_true(values["publish_urdf"]):
-        words = {
-            "name": asked.prefix,
-            "parent": asked.parent_frame,
-            "board": str(asked.board),
-            "xyz": " ".join(texts[:3]),
-            "rpy": " ".join(texts[3:]),
-        }
-        namespace = "/".join(filter(None, (values["namespace"], values["name"])))
-        return [robot_state_publisher(namespace, "camera.urdf.xacro", words, values)]
-    if asked.tf_source == "calibration" and any(asked.mount):
-        need("tf2_ros", "a camera that is mounted somewhere (cam_pos_x, …)")
-        named = zip(("x", "y", "z", "roll", "pitch", "yaw"), texts, strict=True)
-        words_of_pose = [word for name, text in named for word in (f"--{name}", text)]
-        ends = ["--frame-id", asked.parent_frame, "--child-frame-id", asked.prefix]
-        mount = Node(
-            package="tf2_ros",
-            executable="static_transform_publisher",
-            name=f"{values['name']}_mount",
-            namespace=values["namespace"],
-            arguments=[*words_of_pose, *ends],
-            output=values["output"],
-        )
-        return [mount]
-    return []
-
-
-def beside(asked: Camera, values: Mapping[str, str]) -> list[Any]:
-    """What belongs to a camera: its frames, and a point cloud and rviz2 if asked for."""
-    actions: list[Any] = camera_frames(asked, values)
-    if is_true(values["pointcloud.enable"]):
-        file = "pointcloud.launch.py"
-        actions.append(part(file, chosen(values, file)))
-    if is_true(values["use_rviz"]):
-        file = "rviz.launch.py"
-        actions.append(part(file, {**chosen(values, file), "tf_prefix": asked.prefix}))
-    return actions
-
-
-def robot_state_publisher(
-    namespace: str, xacro_file: str, words: Mapping[str, str], values: Mapping[str, str]
-) -> Node:
-    """robot_state_publisher for one of our xacro files.
-
-    Raises  ConfigError
-    """
-    need("robot_state_publisher", "tf_source urdf (calibration does without)")
-    description = {"robot_description": urdf(xacro_file, words)}
-    return Node(
-        package="robot_state_publisher",
-        executable="robot_state_publisher",
-        namespace=namespace,
-        parameters=parameter_files({**description, **sim_time(values)}),
-        output=values["output"],
-    )
-
-
-def urdf(xacro_file: str, words: Mapping[str, str]) -> str:
-    """A URDF from one of our xacro files.
-
-    Raises  ConfigError
-    """
-    try:
-        import xacro  # found where it is wanted only
-    except ImportError:
-        need("xacro", "tf_source urdf (calibration does without)")
-        raise
-    path = resolve_path(f"{SHARE}/urdf/{xacro_file}")
-    return str(xacro.process_file(str(path), mappings=dict(words)).toxml())
-
-
-def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
-    """rviz2 with one of our configurations, made to fit this camera.
-
-    Raises  ConfigError
-    """
-    need("rviz2", "rviz")
-    text = values["rviz_config"]
-    own = resolve_path(f"{SHARE}/config/rviz") / f"{text}.rviz"
-    path = own if own.is_file() else resolve_path(text)
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
-        raise ConfigError(f"argument rviz_config: {text!r} is not one of {names}, nor a file")
-    if own.is_file() and text != "multi_camera":
-        document = renamed_rviz(read_yaml(path), node, prefix)
-        path = own_file(f"-{text}.rviz", yaml.safe_dump(document, sort_keys=False))
-    return [
-        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {path}"),
-        Node(
-            package="rviz2",
-            executable="rviz2",
-            name=f"rviz_{node.strip('/').replace('/', '_') or 'cameras'}",
-            arguments=["-d", str(path)],
-            parameters=parameter_files(sim_time(values)),
-            output=values.get("output", "screen"),
-            additional_env=picture_environment(values.get("large_messages", "")),
-        ),
-    ]
-
-
-def bag(verb: str, words: Sequence[str], environment: Mapping[str, str]) -> Any:
-    """`ros2 bag VERB`.
-
-    Raises  ConfigError
-    """
-    need("ros2bag", f"ros2 bag {verb}")
-    need("rosbag2_storage_mcap", f"ros2 bag {verb} with mcap")
-    return ExecuteProcess(
-        cmd=["ros2", "bag", verb, *words],
-        name=f"ros2_bag_{verb}",
-        output="screen",
-        additional_env=dict(environment),
-    )
+__all__ = [
+    "LAUNCH_FILES",
+    "bag",
+    "beside",
+    "board_file",
+    "camera",
+    "camera_node",
+    "cameras",
+    "chosen",
+    "described",
+    "full_name",
+    "is_true",
+    "namespace_of",
+    "need",
+    "node_of",
+    "number",
+    "part",
+    "picture_environment",
+    "robot_state_publisher",
+    "rviz",
+    "sim_time",
+]

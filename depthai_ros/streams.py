@@ -2,7 +2,7 @@
 
 A row is never changed at run time. What is only known then (the preview's size, the mono
 resolution) travels beside it. `message` is a key, not a class, so that the table also serves
-where ROS is not installed; `messages.py` has a builder for each key.
+where ROS is not installed; `messages/builders.py` has a builder for each key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Topic:
     """One topic that a stream feeds; `name` is relative to the node (`~/name`)."""
 
     name: str
-    message: str  # key into messages.BUILDERS
+    message: str  # key into builders.BUILDERS
     encoding: str = ""  # of an Image; format of a CompressedImage
     option: str = ""  # published only if this option is true
     network: str = ""  # and only if the networks deliver "detections" or raw "tensors"
@@ -44,7 +44,7 @@ class Stream:
     layout: str
     camera: str
     max_packet_bytes: int
-    format_code: str  # key into decode.FRAME_FORMATS
+    format_code: str  # key into wire_formats.FRAME_FORMATS
     topics: tuple[Topic, ...] = ()
 
     @property

@@ -12,12 +12,11 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
-from depthai_ros.launch_plan import camera
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """The node, its frames, and what was asked for beside it."""
-    asked = camera(values, launching.namespace_of(context))
+    asked = launching.camera(values, launching.namespace_of(context))
     return [launching.camera_node(asked, values), *launching.beside(asked, values)]
 
 

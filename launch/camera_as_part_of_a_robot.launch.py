@@ -15,13 +15,11 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
-from depthai_ros.launch_arguments import is_true
-from depthai_ros.launch_plan import board_file
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """The robot's description, and its camera."""
-    board = board_file(values["camera_model"] or "OAK-D")
+    board = launching.board_file(values["camera_model"] or "OAK-D")
     words = {"camera_name": values["name"], "camera_board": str(board)}
     robot = launching.robot_state_publisher(
         values["namespace"], "example_robot.urdf.xacro", words, values
@@ -31,7 +29,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     camera = launching.part(
         "camera.launch.py", {**shared, "tf_source": "urdf", "publish_urdf": "false"}
     )
-    if not is_true(values["use_rviz"]):
+    if not launching.is_true(values["use_rviz"]):
         return [robot, camera]
     shown = {name: values[name] for name in ("name", "namespace", "use_sim_time", "output")}
     return [robot, camera, launching.part("rviz.launch.py", shown)]

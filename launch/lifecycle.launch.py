@@ -19,14 +19,13 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from depthai_ros import launching
-from depthai_ros.launch_plan import camera
 
 _FAILURES = {"configuring": "unconfigured", "activating": "inactive"}
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """The node, the events that move it, and what was asked for beside it."""
-    asked = camera({**values, "autostart": "false"}, launching.namespace_of(context))
+    asked = launching.camera({**values, "autostart": "false"}, launching.namespace_of(context))
     node = launching.camera_node(asked, values, LifecycleNode)
     moves = [
         OnProcessStart(target_action=node, on_start=[move(node, Transition.TRANSITION_CONFIGURE)])

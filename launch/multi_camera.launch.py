@@ -13,22 +13,20 @@ from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
 from depthai_ros.config import resolve_path
-from depthai_ros.launch_arguments import LAUNCH_FILES, is_true
-from depthai_ros.launch_plan import cameras
 
 _FILE = "camera.launch.py"
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """camera.launch.py for each, and rviz2 once."""
-    defaults = {argument.name: argument.default for argument in LAUNCH_FILES[_FILE]}
+    defaults = {argument.name: argument.default for argument in launching.LAUNCH_FILES[_FILE]}
     given = launching.chosen(values, _FILE)
     common = {name: text for name, text in given.items() if text != defaults[name]}
     common["use_rviz"] = "false"
     common.pop("rviz_config", None)
-    listed = cameras(resolve_path(values["cameras"]), common)
+    listed = launching.cameras(resolve_path(values["cameras"]), common)
     actions = [launching.part(_FILE, words) for words in listed]
-    if is_true(values["use_rviz"]):
+    if launching.is_true(values["use_rviz"]):
         actions += launching.rviz("", "", values)
     return actions
 

@@ -14,8 +14,6 @@ from launch_ros.actions import ComposableNodeContainer, LoadComposableNodes
 from launch_ros.descriptions import ComposableNode
 
 from depthai_ros import launching
-from depthai_ros.launch_arguments import is_true
-from depthai_ros.launch_plan import full_name
 
 #: pointcloud.color -> components of depth_image_proc: name, class, its topic -> the camera's.
 #: Source: depth_image_proc/doc/components.rst
@@ -70,9 +68,9 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
         for name, plugin, topics in COMPONENTS[values["pointcloud.color"]]
     ]
     container = values["container_name"] or f"{values['name']}_container"
-    if is_true(values["use_composition"]):
+    if launching.is_true(values["use_composition"]):
         if not container.startswith("/"):
-            container = full_name(
+            container = launching.full_name(
                 f"{launching.namespace_of(context)}/{values['namespace']}", container
             )
         return [LoadComposableNodes(target_container=container, composable_node_descriptions=nodes)]

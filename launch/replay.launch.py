@@ -12,25 +12,24 @@ from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
 from depthai_ros.errors import ConfigError
-from depthai_ros.launch_arguments import is_true, number
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """ros2 bag play, and what shows it."""
     if not values["bag"]:
         raise ConfigError("argument bag: which recording? The folder that record.launch.py wrote")
-    rate = number(values, "rate")
+    rate = launching.number(values, "rate")
     if rate <= 0:
         raise ConfigError(f"argument rate: {values['rate']!r} must be above 0")
     words = [values["bag"], "--clock", "--rate", f"{rate:g}"]
-    if is_true(values["loop"]):
+    if launching.is_true(values["loop"]):
         words.append("--loop")
     actions = [launching.bag("play", words, launching.picture_environment(""))]
     for wanted, file in (
         ("pointcloud.enable", "pointcloud.launch.py"),
         ("use_rviz", "rviz.launch.py"),
     ):
-        if is_true(values[wanted]):
+        if launching.is_true(values[wanted]):
             shared = {**launching.chosen(values, file), "use_sim_time": "true"}
             actions.append(launching.part(file, shared))
     return actions

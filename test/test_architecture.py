@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -31,114 +30,114 @@ def table(text: str) -> dict[str, set[str]]:
 
 # ------------------------------------------------------------------------ who may know whom, Python
 
-#: The modules, by what they are about; the first pattern that fits counts. A module that is in none
-#: fails: decide where it belongs.
-GROUPS = table("""
-    facts:    __init__ arrivals boxes clock decode errors limits report streams sync thinning
-    options:  bandwidth config device_config gen1_config network_config option_documents
-    options:  options paths settings
-    geometry: calibration calibration_file camera_info_file camera_model stereo_model
-    scenes:   virtual.canvas virtual.detector virtual.eeprom virtual.optics virtual.pattern
-    scenes:   virtual.replay virtual.room virtual.scene virtual.source virtual.stereo
-    scenes:   virtual.textures
-    far_end:  virtual.*
-    device:   claim device doctor firmware links pipeline udev usb_tree
-    gen1:     depthai gen1_* run_script
-    shown:    installation_test
-    messages: cdr detections diagnostics messages pictures rig tensors
-    node:     attempts counters frames live monitor namesakes node outlets publishing ros_parameters
-    node:     services supervisor
-    starting: launch_arguments launch_plan launching picture_memory
+#: Room (a folder of the package; "top" is the package itself): what its modules may import. That is
+#: other rooms and packages of others; "ros_messages" stands for all message packages. The standard
+#: library is free, except for what NAMED_PLACES lists.
+MAY_IMPORT = table("""
+    top:            numpy
+    config:         top
+    calibration:    top config numpy yaml
+    virtual:        top virtual.scenes _core numpy cv2 av
+    virtual.scenes: top numpy cv2
+    device:         top config calibration virtual _core numpy
+    messages:       top config calibration _core msg ros_messages numpy
+    node:           top config calibration device messages _core msg srv ros_messages rclpy numpy
+    launch:         top config yaml xacro ament_index_python launch launch_ros
+    gen1:           top config calibration device _core numpy
+    gen1.name:
+    commands:       top config device gen1 messages _core msg ros_messages rclpy numpy cv2
 """)
 
-#: What each of them may import: groups, single modules, packages of others ("ros_messages" stands
-#: for all of them). The standard library is free, except for what NAMED_PLACES lists.
-MAY_KNOW = table("""
-    facts:    facts numpy
-    options:  options facts numpy
-    geometry: geometry options facts numpy yaml
-    scenes:   scenes facts numpy cv2
-    far_end:  far_end scenes facts _core numpy cv2 av
-    device:   device virtual.settings calibration_file options facts _core numpy
-    gen1:     gen1 device geometry options facts _core numpy
-    shown:    gen1 options numpy cv2
-    messages: messages geometry options facts _core msg ros_messages numpy cv2
-    node:     node messages device geometry options facts _core msg srv ros_messages rclpy numpy
-    starting: starting options facts yaml xacro ament_index_python launch launch_ros
-""")
+#: Public names beside the rooms, and the room that each belongs to.
+FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 
 #: What touches the outside or runs beside the rest, and the only modules that may.
 NAMED_PLACES = table("""
-    threading:  claim diagnostics links live node publishing supervisor gen1_pipeline gen1_session
-    threading:  virtual.commands virtual.production virtual.session
-    socket:     claim links
-    subprocess: links udev
+    threading:  device.connect device.device_lock gen1.pipeline gen1.session messages.diagnostics
+    threading:  node.live_parameters node.node node.packet_loop node.supervisor virtual.commands
+    threading:  virtual.frame_scheduler virtual.session
+    socket:     device.connect device.device_lock
+    subprocess: device.connect commands.udev
 """)
 
 
 def python_modules() -> dict[str, Path]:
+    """Our modules by their name in the package; a folder has that of its __init__.py."""
     return {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        .removesuffix("__init__")
+        .rstrip("."): path
         for path in sorted(PACKAGE.rglob("*.py"))
     }
 
 
-def imports_of(module: str, path: Path, *, at_load_time: bool = False) -> Iterator[str]:
+def imports_of(path: Path, *, at_load_time: bool = False) -> Iterator[str]:
     """What a module imports, our own modules by their name in the package.
 
-    Anywhere in it, or only when it is loaded: not in a function.
+    Anywhere in it, or only when it is loaded: not in a function. Without what follows
+    `if __name__ == "__main__"`: there a program begins, which may start anything.
     """
-    parents = module.split(".")
+    folders = path.parent.relative_to(PACKAGE).parts
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
     for node in ast.iter_child_nodes(tree) if at_load_time else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield (node.module or "").partition(".")[0]
         elif isinstance(node, ast.ImportFrom):
-            base = parents[: len(parents) - node.level]
-            if node.module:
-                yield ".".join([*base, node.module])
+            above = folders[: len(folders) - node.level + 1]
+            name = ".".join([*above, *filter(None, [node.module])])
+            if name in python_modules():
+                yield name
             else:
-                yield from (".".join([*base, alias.name]) for alias in node.names)
+                yield from (f"{name}.{alias.name}".lstrip(".") for alias in node.names)
 
 
-def group_of(module: str) -> str | None:
-    fitting = (
-        name
-        for name, patterns in GROUPS.items()
-        if any(fnmatchcase(module, pattern) for pattern in patterns)
-    )
-    return next(fitting, None)
+def room_of(module: str) -> str:
+    """The folder that a module lies in; "" for what is none of our modules."""
+    if module not in python_modules():
+        return ""
+    folder = python_modules()[module].parent.relative_to(PACKAGE)
+    return FACES.get(module) or ".".join(folder.parts) or "top"
 
 
 @pytest.mark.parametrize("module", python_modules())
-def test_module_imports_only_what_its_group_may_know(module: str) -> None:
-    group = group_of(module)
-    assert group, f"{module} is in no group: what is it about, and who may know it?"
-    for name in imports_of(module, python_modules()[module]):
+def test_module_imports_only_what_its_room_may(module: str) -> None:
+    room = room_of(module)
+    assert room in MAY_IMPORT, f"{room} has no row in MAY_IMPORT: what may it know?"
+    for name in imports_of(python_modules()[module]):
         if name in sys.stdlib_module_names:
             assert module in NAMED_PLACES.get(name, {module}), name
         elif name not in {"depthai_ros", "__version__"}:
             name = re.sub(r"^\w+_(msgs|srvs|interfaces)$", "ros_messages", name)
-            assert MAY_KNOW[group] & {group_of(name), name}, name
+            known = MAY_IMPORT[room] | {room}
+            assert known & {room_of(name) or name.partition(".")[0]}, name
 
 
 def test_every_name_in_the_import_tables_is_a_module() -> None:
     modules = python_modules()
-    for pattern in set().union(*GROUPS.values(), *NAMED_PLACES.values()):
-        assert any(fnmatchcase(module, pattern) for module in modules), pattern
-    assert GROUPS.keys() == MAY_KNOW.keys()
+    assert {*FACES, *set().union(*NAMED_PLACES.values())} <= modules.keys()
+    assert MAY_IMPORT.keys() == {room_of(module) for module in modules}
+
+
+def without_leaves(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is left of a graph without circles: nothing."""
+    graph = {name: needed & graph.keys() - {name} for name, needed in graph.items()}
+    while leaves := {name for name, needed in graph.items() if not needed}:
+        graph = {name: needed - leaves for name, needed in graph.items() if name not in leaves}
+    return graph
+
+
+def test_rooms_may_not_know_each_other_in_circles() -> None:
+    assert not without_leaves(MAY_IMPORT)
 
 
 def test_modules_do_not_import_each_other_in_circles() -> None:
-    graph = {
-        module: set(imports_of(module, path, at_load_time=True)) & set(python_modules())
-        for module, path in python_modules().items()
-    }
-    while leaves := {module for module, needed in graph.items() if not needed}:
-        graph = {name: needed - leaves for name, needed in graph.items() if name not in leaves}
-    assert not graph
+    modules = python_modules()
+    assert not without_leaves(
+        {name: set(imports_of(path, at_load_time=True)) for name, path in modules.items()}
+    )
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -212,7 +211,7 @@ BUDGETS = {"CMakeLists.txt": 150, "setup.py": 60}
 
 #: Larger on purpose, each with its reason.
 LARGER_FILES = {
-    "depthai_ros/options.py": "the option table: rows, not code",
+    "depthai_ros/config/options.py": "the option table: rows, not code",
 }
 LARGER_FUNCTIONS = {
     "PYBIND11_MODULE(_core, m) {": "the table of what Python sees",
@@ -338,8 +337,9 @@ def test_version_is_the_same_everywhere() -> None:
 
 def test_everything_imported_is_declared_in_the_package_manifest() -> None:
     modules = python_modules()
-    imported = set().union(*(imports_of(*module) for module in modules.items()))
-    foreign = imported - set(sys.stdlib_module_names) - modules.keys() - NOT_DECLARED
+    imported = set().union(*map(imports_of, modules.values()))
+    foreign = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
+    foreign -= {name.partition(".")[0] for name in modules} | NOT_DECLARED
     declared = set(re.findall(r"depend>([^<]+)<", (ROOT / "package.xml").read_text("utf-8")))
     assert {ROSDEP_KEYS.get(name, name) for name in foreign} - declared == set()
 

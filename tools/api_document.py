@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from depthai_ros import depthai
-from depthai_ros.gen1_types import Enumeration
+from depthai_ros.gen1.types import Enumeration
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "test/python"

@@ -9,7 +9,7 @@ import sys
 
 from .. import _core
 from ..errors import DepthaiError
-from .memory import Eeprom
+from .eeprom_store import Eeprom
 from .session import Session, make_eeprom
 from .settings import FAULTS, SCENES, VirtualSettings, parse_settings
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decode import CAMERAS
 from ..streams import HOST_CAPTURE_BYTES
+from ..wire_formats import CAMERAS
 
 #: Exposure time x ISO at which a picture has its natural brightness.
 _NATURAL_EXPOSURE = 10_000 * 400

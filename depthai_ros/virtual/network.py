@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decode import DETECTION, TENSOR_DTYPES, encode_detections
+from ..wire_formats import DETECTION, TENSOR_DTYPES, encode_detections
 
 _ALIGNMENT = 64
 _SSD = {

@@ -16,16 +16,16 @@ from dataclasses import replace
 from typing import Any
 
 from .. import _core
-from ..decode import CAMERAS, DETECTIONS_BYTES
 from ..errors import DepthaiError, LinkError
 from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS, WIRE_STREAMS
+from ..wire_formats import CAMERAS, DETECTIONS_BYTES
 from .commands import CameraState
-from .memory import Eeprom
+from .eeprom_store import Eeprom
+from .frame_scheduler import DeviceClock, Production, exposure_groups
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
-from .painters import Painters, PaintSettings
-from .production import DeviceClock, Production, exposure_groups
+from .packet_factory import Painters, PaintSettings
+from .scenes.source import DEFAULT_EEPROM_VERSIONS, Source, View, make_source
 from .settings import VirtualSettings
-from .source import DEFAULT_EEPROM_VERSIONS, Source, View, make_source
 from .tracker import Tracker
 
 _log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..decode import CAMERAS
 from ..errors import ConfigError
 from ..streams import WIRE_STREAMS
+from ..wire_formats import CAMERAS
 
 #: Scene -> whether it needs a path behind "=".
 SCENES = {"synthetic": False, "pattern": False, "images": True, "video": True}

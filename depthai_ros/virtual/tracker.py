@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import Box, overlap
-from ..decode import MAX_TRACKLETS, TRACKLET, TRACKLET_STATUS
+from ..wire_formats import MAX_TRACKLETS, TRACKLET, TRACKLET_STATUS
 
 NEW, TRACKED, LOST = (TRACKLET_STATUS.index(name) for name in ("NEW", "TRACKED", "LOST"))
 #: Least overlap of a detection with the last box of a track, intersection over union.

@@ -261,7 +261,7 @@ class Observer:
 
     def stamps_ns(self, node: str) -> dict[str, list[int]]:
         """Stamps on each of a node's own topics that have some, as those of `collect`."""
-        from depthai_ros.monitor import begins_with_header, message_class
+        from depthai_ros.commands.monitor import begins_with_header, message_class
 
         stamps: dict[str, list[int]] = {}
         for topic, type_name in self._published(node):

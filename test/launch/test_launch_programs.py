@@ -10,7 +10,7 @@ import pytest
 import yaml
 from launch_parts import ROOT, StandIns, StartLaunch
 
-from depthai_ros.launch_arguments import LAUNCH_FILES
+from depthai_ros.launch.arguments import LAUNCH_FILES
 
 
 @pytest.mark.parametrize("name", LAUNCH_FILES)

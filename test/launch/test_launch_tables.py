@@ -10,15 +10,9 @@ import yaml
 
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.errors import ConfigError
-from depthai_ros.launch_arguments import (
-    CAMERA,
-    LAUNCH_FILES,
-    Argument,
-    read,
-    unknown,
-)
-from depthai_ros.launch_plan import board_file, camera, cameras, parameters_in, renamed_rviz
-from depthai_ros.picture_memory import MEMORY
+from depthai_ros.launch.arguments import CAMERA, LAUNCH_FILES, Argument, read, unknown
+from depthai_ros.launch.environment import MEMORY
+from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in, renamed_rviz
 from depthai_ros.streams import STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from depthai_ros.arrivals import Arrival, Figures, Meter, percentile
+from depthai_ros.messages.arrival_stats import Arrival, Figures, Meter, percentile
 
 MS = 1_000_000
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from depthai_ros import bandwidth
-from depthai_ros.bandwidth import CAPACITY_MB_S, fitted, plan
-from depthai_ros.config import defaults, device_config
-from depthai_ros.device import Device
+from depthai_ros.config import bandwidth, defaults, device_config
+from depthai_ros.config.bandwidth import CAPACITY_MB_S, fitted, plan
+from depthai_ros.config.settings import Settings
+from depthai_ros.device.device import Device
 from depthai_ros.errors import ConfigError
-from depthai_ros.settings import Settings
 from depthai_ros.streams import STREAMS
 
 

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from depthai_ros import calibration, config
-from depthai_ros.calibration import OPTICAL_TO_BODY
+from depthai_ros import config
+from depthai_ros.calibration import calibration
+from depthai_ros.calibration.calibration import OPTICAL_TO_BODY
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual import eeprom, optics
-from depthai_ros.virtual.source import View
+from depthai_ros.virtual.scenes import eeprom, optics
+from depthai_ros.virtual.scenes.source import View
 
 DEFAULTS = config.defaults()
 NOMINAL = DEFAULTS.replace({"calibration.nominal": True})

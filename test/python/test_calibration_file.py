@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depthai_ros import calibration, calibration_file, config
+from depthai_ros import config
+from depthai_ros.calibration import calibration, gen1_file
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual import eeprom
+from depthai_ros.virtual.scenes import eeprom
 
 RGB_INTRINSICS = np.array([[1500.0, 0, 950], [0, 1510, 545], [0, 0, 1]])
 
 
 def contents(**changes: np.ndarray) -> list[float]:
     """The 111 numbers of the virtual board, some fields changed."""
-    fields = {name: np.zeros(shape) for name, shape in calibration_file.FIELDS}
+    fields = {name: np.zeros(shape) for name, shape in gen1_file.FIELDS}
     fields.update(
         R1=eeprom.R1_LEFT,
         R2=eeprom.R2_RIGHT,
@@ -31,7 +32,7 @@ def contents(**changes: np.ndarray) -> list[float]:
 def path(tmp_path):
     """A good file with the flag set."""
     file = tmp_path / "depthai.calib"
-    calibration_file.write(str(file), contents(), center_crop=True)
+    gen1_file.write(str(file), contents(), center_crop=True)
     return file
 
 
@@ -68,8 +69,8 @@ def test_new_and_old_files_are_read_with_or_without_flag(tmp_path, size, count, 
     file = tmp_path / "x.calib"
     floats = np.arange(count, dtype="<f4").tobytes()
     file.write_bytes((floats + b"\x01" * 500)[:size])
-    content = calibration_file.read(str(file))
-    assert content == calibration_file.CalibrationFile(tuple(map(float, range(count))), flag)
+    content = gen1_file.read(str(file))
+    assert content == gen1_file.CalibrationFile(tuple(map(float, range(count))), flag)
     assert content.is_old == (count == 9)
 
 
@@ -78,7 +79,7 @@ def test_file_of_another_size_is_refused(tmp_path, size):
     file = tmp_path / "x.calib"
     file.write_bytes(bytes(size))
     with pytest.raises(ConfigError) as caught:
-        calibration_file.read(str(file))
+        gen1_file.read(str(file))
     assert str(caught.value) == (
         f"{file}: {size} bytes, a calibration file has 444 or 445 (older ones 36 or 37)"
     )
@@ -86,12 +87,12 @@ def test_file_of_another_size_is_refused(tmp_path, size):
 
 def test_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.calib: No such file or directory"):
-        calibration_file.read(str(tmp_path / "none.calib"))
+        gen1_file.read(str(tmp_path / "none.calib"))
 
 
 def test_file_is_not_written_with_a_wrong_number_of_values(tmp_path):
     with pytest.raises(ConfigError, match="9 values, a calibration file has 111"):
-        calibration_file.write(str(tmp_path / "x.calib"), [0.0] * 9, center_crop=False)
+        gen1_file.write(str(tmp_path / "x.calib"), [0.0] * 9, center_crop=False)
 
 
 def test_file_gives_the_same_cameras_as_the_eeprom(path):
@@ -116,7 +117,7 @@ BAD_CONTENTS = [
 @pytest.mark.parametrize(("changes", "complaint"), BAD_CONTENTS)
 def test_file_that_is_no_calibration_is_refused(tmp_path, changes, complaint):
     file = tmp_path / "x.calib"
-    calibration_file.write(str(file), contents(**changes), center_crop=False)
+    gen1_file.write(str(file), contents(**changes), center_crop=False)
     with pytest.raises(ConfigError) as caught:
         calibration.from_file(str(file), settings(file))
     assert str(caught.value) == f"{file}: {complaint}"
@@ -139,7 +140,7 @@ RGB_SIZES = [
 @pytest.mark.parametrize(("size", "fx", "cx", "cy"), RGB_SIZES)
 def test_rgb_camera_of_a_file_follows_the_resolution(tmp_path, size, fx, cx, cy):
     file = tmp_path / "x.calib"
-    calibration_file.write(str(file), contents(M3=RGB_INTRINSICS), center_crop=False)
+    gen1_file.write(str(file), contents(M3=RGB_INTRINSICS), center_crop=False)
     found = calibration.from_file(str(file), settings(file))
     model = found.camera("rgb", size)
     assert (model.k[0, 0], model.k[0, 2], model.k[1, 2]) == pytest.approx((fx, cx, cy))
@@ -193,7 +194,7 @@ def test_old_file_is_one_homography_and_no_camera(tmp_path):
 
 
 def test_floats_for_the_device_are_those_of_the_file(path):
-    content = calibration_file.read(str(path))
+    content = gen1_file.read(str(path))
     storing = settings(path, board_config__store_to_eeprom=True)
     document = config.device_config(
         storing, calibration_floats=content.floats, center_crop=content.center_crop

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from depthai_ros import camera_info_file
-from depthai_ros.camera_model import CameraModel
+from depthai_ros.calibration import camera_info_file
+from depthai_ros.calibration.camera_model import CameraModel
 from depthai_ros.config import defaults
 from depthai_ros.errors import ConfigError
 

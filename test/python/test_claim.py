@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from depthai_ros import claim
-from depthai_ros.claim import Claims, socket_place, usb_place
-from depthai_ros.device import Device
+from depthai_ros.device import device_lock
+from depthai_ros.device.device import Device
+from depthai_ros.device.device_lock import Claims, socket_place, usb_place
 from depthai_ros.errors import DeviceNotFoundError
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -21,7 +21,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 #: Claims its first argument, says what came of it, and waits until its input ends.
 PROGRAM = """
 import sys
-from depthai_ros.claim import Claims
+from depthai_ros.device.device_lock import Claims
 claims = Claims()
 print("claimed:", claims.take(sys.argv[1]) or "done", flush=True)
 sys.stdin.read()
@@ -34,7 +34,7 @@ PLACES = ["usb:1:1.3", "unix:/a/../b\n\0", "unix:" + "x" * 5000, "unix:/\udcff",
 def lock_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of our own, for this process and those that it starts."""
     monkeypatch.setenv("DEPTHAI_ROS_CLAIMS", str(tmp_path))
-    monkeypatch.setattr(claim, "_FILE", claim._LockFile())
+    monkeypatch.setattr(device_lock, "_FILE", device_lock._LockFile())
     return tmp_path
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from depthai_ros.clock import DeviceClock, HostClock, StampSource
-from depthai_ros.decode import FrameMetadata
+from depthai_ros.device.clock import DeviceClock, HostClock, StampSource
+from depthai_ros.wire_formats import FrameMetadata
 
 S, MS, US = 1_000_000_000, 1_000_000, 1_000
 #: Host's monotonic clock at the start; a host that has been up for days.

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from depthai_ros import config
+from depthai_ros.config.documents import default_yaml, parameters_markdown
+from depthai_ros.config.limits import Range
+from depthai_ros.config.options import GROUPS
 from depthai_ros.errors import ConfigError, ConfigTypeError
-from depthai_ros.limits import Range
-from depthai_ros.option_documents import default_yaml, parameters_markdown
-from depthai_ros.options import GROUPS
 from depthai_ros.streams import STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,7 +215,8 @@ def test_reference_page_names_every_option():
 def test_configuration_needs_neither_yaml_nor_opencv_nor_ros():
     heavy = ("yaml", "cv2", "rclpy", "depthai_ros._core")
     code = (
-        "import sys; import depthai_ros.config, depthai_ros.calibration, depthai_ros.clock; "
+        "import sys; import depthai_ros.config, depthai_ros.device.clock; "
+        "import depthai_ros.calibration.calibration; "
         f"sys.exit(' '.join(name for name in {heavy} if name in sys.modules) or 0)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

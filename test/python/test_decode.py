@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from depthai_ros import decode
-from depthai_ros.decode import DETECTION, TRACKLET, FrameMetadata
+from depthai_ros import wire_formats
 from depthai_ros.errors import DecodeError
+from depthai_ros.wire_formats import DETECTION, TRACKLET, FrameMetadata
 
 #: 1280x720 grey, left camera, sequence 30, 1.016667 s. Source: docs/wire_format.md#frame-trailer
 GOLDEN_TRAILER = bytes.fromhex(
@@ -59,16 +59,16 @@ def trailer(**changes: int) -> bytes:
         "seconds": 2,
         "nanoseconds": 3,
         "frame_size": 4,
-        "magic": decode.TRAILER_MAGIC,
+        "magic": wire_formats.TRAILER_MAGIC,
     }
-    return decode.TRAILER.pack(*{**fields, **changes}.values())
+    return wire_formats.TRAILER.pack(*{**fields, **changes}.values())
 
 
 # -- packets
 
 
 def test_golden_trailer_is_read_and_written_back():
-    data, metadata = decode.split_packet(array(bytes(921_600) + GOLDEN_TRAILER))
+    data, metadata = wire_formats.split_packet(array(bytes(921_600) + GOLDEN_TRAILER))
     assert metadata == GOLDEN_METADATA
     assert len(data) == 921_600
     assert GOLDEN_METADATA.pack() == GOLDEN_TRAILER
@@ -76,7 +76,7 @@ def test_golden_trailer_is_read_and_written_back():
 
 
 def test_gap_between_data_and_trailer_is_left_out():
-    data, metadata = decode.split_packet(array(b"abcd" + bytes(200) + trailer()))
+    data, metadata = wire_formats.split_packet(array(b"abcd" + bytes(200) + trailer()))
     assert data.tobytes() == b"abcd"
     assert metadata is not None
     assert metadata.timestamp_ns == 2_000_000_003
@@ -84,7 +84,7 @@ def test_gap_between_data_and_trailer_is_left_out():
 
 def test_data_is_a_writable_view_of_the_packet():
     packet = array(b"abcd" + trailer())
-    data, _ = decode.split_packet(packet)
+    data, _ = wire_formats.split_packet(packet)
     data[0] = 0
     assert packet[0] == 0
 
@@ -95,7 +95,7 @@ WITHOUT_TRAILER = [b"", b"{}\0", bytes(55), bytes(56), trailer(magic=0)]
 
 @pytest.mark.parametrize("packet", WITHOUT_TRAILER, ids=len)
 def test_packet_without_trailer_is_all_data(packet):
-    data, metadata = decode.split_packet(array(packet))
+    data, metadata = wire_formats.split_packet(array(packet))
     assert (data.tobytes(), metadata) == (packet, None)
 
 
@@ -125,12 +125,12 @@ LYING_PACKETS = [
 @pytest.mark.parametrize(("packet", "complaint"), LYING_PACKETS, ids=short)
 def test_lying_trailer_is_refused(packet, complaint):
     with pytest.raises(DecodeError) as caught:
-        decode.split_packet(array(packet))
+        wire_formats.split_packet(array(packet))
     assert str(caught.value) == complaint
 
 
 def test_unknown_camera_number_has_a_name_of_its_own():
-    _, metadata = decode.split_packet(array(b"abcd" + trailer(camera=3)))
+    _, metadata = wire_formats.split_packet(array(b"abcd" + trailer(camera=3)))
     assert metadata is not None
     assert metadata.camera_name == "INVALID_instNo"
 
@@ -140,7 +140,7 @@ def test_unknown_camera_number_has_a_name_of_its_own():
 
 def test_picture_is_a_view_in_the_shape_asked_for():
     data = array(bytes(range(24)))
-    image = decode.as_image(data, (3, 4), np.uint16)
+    image = wire_formats.as_image(data, (3, 4), np.uint16)
     assert (image.shape, image.dtype) == ((3, 4), np.dtype("<u2"))
     assert image[0, 1] == 0x0302
     assert np.shares_memory(image, data)
@@ -159,7 +159,7 @@ BAD_PICTURES = [
 @pytest.mark.parametrize(("count", "shape", "dtype", "complaint"), BAD_PICTURES)
 def test_picture_of_another_size_is_refused(count, shape, dtype, complaint):
     with pytest.raises(DecodeError) as caught:
-        decode.as_image(array(bytes(count)), shape, dtype)
+        wire_formats.as_image(array(bytes(count)), shape, dtype)
     assert str(caught.value) == complaint
 
 
@@ -168,18 +168,21 @@ def test_picture_of_another_size_is_refused(count, shape, dtype, complaint):
 
 def test_golden_detection_is_read_and_written_back():
     block = GOLDEN_DETECTION.ljust(3604, b"\0")
-    rows = decode.decode_detections(array(block + bytes(500)))
+    rows = wire_formats.decode_detections(array(block + bytes(500)))
     assert rows.tolist() == [
         pytest.approx((15, 0.75, 0.25, 0.125, 0.5, 0.875, 0.1, -0.05, 1.25), abs=1e-6)
     ]
-    assert decode.encode_detections(rows) == block
+    assert wire_formats.encode_detections(rows) == block
 
 
 def test_full_and_empty_detection_blocks_survive():
     rows = np.zeros(100, DETECTION)
     rows["label"] = np.arange(100)
-    assert decode.decode_detections(array(decode.encode_detections(rows))).tolist() == rows.tolist()
-    assert len(decode.decode_detections(array(decode.encode_detections(rows[:0])))) == 0
+    assert (
+        wire_formats.decode_detections(array(wire_formats.encode_detections(rows))).tolist()
+        == rows.tolist()
+    )
+    assert len(wire_formats.decode_detections(array(wire_formats.encode_detections(rows[:0])))) == 0
 
 
 #: Block -> complaint.
@@ -194,7 +197,7 @@ BAD_DETECTIONS = [
 @pytest.mark.parametrize(("block", "complaint"), BAD_DETECTIONS, ids=short)
 def test_bad_detection_block_is_refused(block, complaint):
     with pytest.raises(DecodeError) as caught:
-        decode.decode_detections(array(block))
+        wire_formats.decode_detections(array(block))
     assert str(caught.value) == complaint
 
 
@@ -208,9 +211,9 @@ def tracklets(count: int, status: int = 1) -> bytes:
 
 
 def test_tracklets_lie_behind_four_bytes_of_padding():
-    rows = decode.decode_tracklets(array(tracklets(2)))
+    rows = wire_formats.decode_tracklets(array(tracklets(2)))
     assert rows.tolist() == [(1, 2, 3, 4, 1 << 40, 15, 1)] * 2
-    written = decode.encode_tracklets(rows)
+    written = wire_formats.encode_tracklets(rows)
     assert (len(written), written[:72]) == (648, tracklets(2)[:72])
     assert TRACKLET.itemsize == 32
 
@@ -229,12 +232,12 @@ BAD_TRACKLETS = [
 @pytest.mark.parametrize(("block", "complaint"), BAD_TRACKLETS, ids=short)
 def test_bad_tracklet_block_is_refused(block, complaint):
     with pytest.raises(DecodeError) as caught:
-        decode.decode_tracklets(array(block))
+        wire_formats.decode_tracklets(array(block))
     assert str(caught.value) == complaint
 
 
 def test_status_of_unused_tracklets_does_not_matter():
-    assert len(decode.decode_tracklets(array(tracklets(0, status=9)))) == 0
+    assert len(wire_formats.decode_tracklets(array(tracklets(0, status=9)))) == 0
 
 
 # -- tensors
@@ -247,7 +250,7 @@ def tensor(dimensions, strides, offset=0, data_type=1):
 
 def test_raw_tensor_honours_offset_and_strides():
     payload = array(bytes(range(64)))
-    view = decode.tensor_view(payload, tensor([2, 3], [16, 2], offset=8))
+    view = wire_formats.tensor_view(payload, tensor([2, 3], [16, 2], offset=8))
     assert view.tolist() == [[8, 10, 12], [24, 26, 28]]
     assert np.shares_memory(view, payload)
 
@@ -265,14 +268,14 @@ TENSOR_TYPES = [
 @pytest.mark.parametrize(("code", "data", "value"), TENSOR_TYPES)
 def test_every_tensor_type_is_read(code, data, value):
     payload = array(bytes.fromhex(data))
-    assert decode.tensor_view(payload, tensor([1], [1], data_type=code)).tolist() == [value]
+    assert wire_formats.tensor_view(payload, tensor([1], [1], data_type=code)).tolist() == [value]
 
 
 def test_ssd_tensor_fills_its_payload_exactly():
     ssd = tensor([1, 1, 100, 7], [1400, 1400, 14, 2], data_type=0)
-    assert decode.tensor_view(array(bytes(1400)), ssd).shape == (1, 1, 100, 7)
+    assert wire_formats.tensor_view(array(bytes(1400)), ssd).shape == (1, 1, 100, 7)
     with pytest.raises(DecodeError, match="tensor 'out' ends at byte 1400, the payload has 1399"):
-        decode.tensor_view(array(bytes(1399)), ssd)
+        wire_formats.tensor_view(array(bytes(1399)), ssd)
 
 
 #: Tensor that does not fit 64 bytes, or makes no sense.
@@ -298,7 +301,7 @@ BAD_TENSORS = [
 @pytest.mark.parametrize("layer", BAD_TENSORS)
 def test_tensor_outside_its_payload_is_refused(layer):
     with pytest.raises(DecodeError, match=r"^tensor "):
-        decode.tensor_view(array(bytes(64)), layer)
+        wire_formats.tensor_view(array(bytes(64)), layer)
 
 
 # -- depth
@@ -319,20 +322,20 @@ DEPTHS = [
 
 @pytest.mark.parametrize(("width", "fov_deg", "baseline_m", "disparity", "depth_mm"), DEPTHS)
 def test_depth_table_has_the_devices_values(width, fov_deg, baseline_m, disparity, depth_mm):
-    assert decode.disparity_to_depth_table(width, fov_deg, baseline_m)[disparity] == depth_mm
+    assert wire_formats.disparity_to_depth_table(width, fov_deg, baseline_m)[disparity] == depth_mm
 
 
 @pytest.mark.parametrize(("width", "baseline_m"), [(1280, 0.075), (640, 0.075), (640, 0.04)])
 def test_every_disparity_comes_back_from_its_depth(width, baseline_m):
-    there = decode.disparity_to_depth_table(width, 71.86, baseline_m)
-    back = decode.depth_to_disparity_table(width, 71.86, baseline_m)
-    known = [d for d in range(96) if there[d] != decode.DEPTH_UNKNOWN]
+    there = wire_formats.disparity_to_depth_table(width, 71.86, baseline_m)
+    back = wire_formats.depth_to_disparity_table(width, 71.86, baseline_m)
+    known = [d for d in range(96) if there[d] != wire_formats.DEPTH_UNKNOWN]
     assert back[there[known]].tolist() == known
-    assert back[0] == back[decode.DEPTH_UNKNOWN] == 0
+    assert back[0] == back[wire_formats.DEPTH_UNKNOWN] == 0
 
 
 def test_disparity_colours_are_those_of_the_table():
-    table = decode.disparity_color_table()
+    table = wire_formats.disparity_color_table()
     expected = {
         0: (0, 0, 0),
         1: (110, 0, 0),

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from depthai_ros import config, decode
-from depthai_ros.device import Device
+from depthai_ros import config, wire_formats
+from depthai_ros.device.device import Device
+from depthai_ros.device.pipeline import Frame, Pipeline
 from depthai_ros.errors import ConfigError, DeviceNotFoundError, LinkError
-from depthai_ros.pipeline import Frame, Pipeline
 from depthai_ros.streams import STREAMS, WIRE_STREAMS
 
 BLOB = "package://depthai_ros/config/models/virtual_ssd.blob"
@@ -130,7 +130,7 @@ def test_disparity_with_distances_is_valid_only_when_the_device_is_not_strict(
     strict: str, valid: bool
 ) -> None:
     """The raw session may ask for both; what the exclusion costs is then visible."""
-    from depthai_ros import device as device_module
+    from depthai_ros.device import device as device_module
 
     settings = config.defaults().replace({"stream_list": ["disparity"]})
     device = Device.open(f"virtual:synthetic?strict={strict}")
@@ -158,7 +158,7 @@ def test_depth_is_the_device_table_of_the_disparity() -> None:
     with running("virtual:synthetic", stream_list=["depth"]) as (device, pipeline):
         frames = collect(pipeline, count_of("depth", 30))
         fov, baseline = device.eeprom["left_fov_deg"], device.eeprom["left_to_right_distance_m"]
-    table = decode.disparity_to_depth_table(1280, fov, baseline)
+    table = wire_formats.disparity_to_depth_table(1280, fov, baseline)
     compared = 0
     for frame in frames:
         if frame.metadata and frame.metadata.sequence in disparities:
@@ -178,7 +178,7 @@ def test_still_arrives_once_for_one_command_and_is_a_jpeg_of_full_size() -> None
     stills = [f for f in frames if f.stream == "jpegout"]
     assert len(stills) == 1
     assert stills[0].metadata is not None
-    assert stills[0].metadata.category == decode.CATEGORY_STILL
+    assert stills[0].metadata.category == wire_formats.CATEGORY_STILL
     assert cv2.imdecode(stills[0].data, cv2.IMREAD_COLOR).shape == (1080, 1920, 3)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from depthai_ros import doctor
-from depthai_ros.usb_tree import UsbTree
+from depthai_ros.commands import doctor
+from depthai_ros.device.usb_sysfs import UsbTree
 
 ROM = {"idProduct": "2485", "speed": "480", "busnum": "1", "devnum": "4"}
 BOOTED = {

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from depthai_ros import firmware, udev
+from depthai_ros.commands import udev
+from depthai_ros.device import firmware
 
 OLD = bytes(range(256)) * 8
 

@@ -10,7 +10,7 @@ import pytest
 
 from depthai_ros import config
 from depthai_ros.errors import ConfigError, ConfigTypeError
-from depthai_ros.gen1_config import from_gen1
+from depthai_ros.gen1.config import from_gen1
 from depthai_ros.streams import STREAMS
 
 

@@ -11,7 +11,7 @@ import pytest
 from gen1_parts import BLOB, DETECTION, logs_of, packets_of, start
 
 from depthai_ros import depthai
-from depthai_ros.virtual.eeprom import M1_LEFT, M2_RIGHT, ROTATION, TRANSLATION_CM
+from depthai_ros.virtual.scenes.eeprom import M1_LEFT, M2_RIGHT, ROTATION, TRANSLATION_CM
 
 pytestmark = pytest.mark.usefixtures("virtual_by_default")
 

@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from depthai_ros import decode, depthai
+from depthai_ros import depthai, wire_formats
 from depthai_ros.errors import ConfigError, ConfigTypeError
-from depthai_ros.gen1_config import from_gen1
-from depthai_ros.gen1_network import NetworkPlan, read_network_plan
-from depthai_ros.gen1_results import Results, make_result
+from depthai_ros.gen1.config import from_gen1
+from depthai_ros.gen1.network import NetworkPlan, read_network_plan
+from depthai_ros.gen1.results import Results, make_result
 
 MODELS = Path(__file__).resolve().parents[2] / "config/models"
 SSD = MODELS / "mobilenet_ssd_entries.json"
 SSD_DEPTH = MODELS / "mobilenet_ssd_depth_entries.json"
 AGE_GENDER = MODELS / "age_gender_entries.json"
-METADATA = decode.FrameMetadata(21, 1, 1400, 1400, 1, 0, 1, 42, 3_500_000_000, 1400)
+METADATA = wire_formats.FrameMetadata(21, 1, 1400, 1400, 1, 0, 1, 42, 3_500_000_000, 1400)
 
 
 def layer(
     name: str, dimensions: list[int], *, offset: int = 0, index: int = 0, code: int = 0
 ) -> dict[str, Any]:
     """An output as outBlob describes it, densely packed."""
-    size = np.dtype(decode.TENSOR_DTYPES[code]).itemsize
+    size = np.dtype(wire_formats.TENSOR_DTYPES[code]).itemsize
     strides = [int(np.prod(dimensions[i + 1 :])) * size for i in range(len(dimensions))]
     shape = {"data_type": code, "order": [4, 3, 2, 1], "dimensions": dimensions, "strides": strides}
     return {"name": name, "offset": offset, "idx": index, "shape": shape}
@@ -89,10 +89,10 @@ def test_records_with_distances_are_made_from_the_devices_detections() -> None:
     plan = plan_of(SSD_DEPTH, calc_dist_to_bb=True)
     assert plan.network is not None
     assert plan.network.output_format == "detection"
-    rows = np.zeros(2, decode.DETECTION)
+    rows = np.zeros(2, wire_formats.DETECTION)
     rows[0] = (15, 0.9, 0.25, 0.125, 0.5, 0.75, 0.1, -0.05, 1.5)
     rows[1] = (5, 0.4, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 3.0)
-    payload = decode.encode_detections(rows)
+    payload = wire_formats.encode_detections(rows)
     result = packet(plan, payload, layer("detection_out", [1, 1, 100, 7]))
     expected = "0000804b333b003400300038003a662e66aa003e"
     flat = result.get_tensor("out")
@@ -296,7 +296,7 @@ def test_both_styles_in_one_file_give_both_ways_of_access(tmp_path: Path) -> Non
     assert result.get_tensor(0).shape == (1, 1, 100, 7)  # type: ignore[union-attr]
     assert len(result.entries()) == 100
     both = changed(tmp_path, SSD, lambda d: d.update(NN_config={"output_format": "detection"}))
-    payload = decode.encode_detections(np.zeros(3, decode.DETECTION))
+    payload = wire_formats.encode_detections(np.zeros(3, wire_formats.DETECTION))
     result = packet(plan_of(both), payload, layer("detection_out", [1, 1, 100, 7]))
     assert result.getDetectedObjects().size == 3
     assert [entry[0]["id"] for entry in result.entries()][:4] == [0, 0, 0, -1]

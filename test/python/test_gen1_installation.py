@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 HAS_WINDOWS = not re.search(r"GUI: +NONE", cv2.getBuildInformation())
-COMMAND = [sys.executable, "-m", "depthai_ros.installation_test"]
+COMMAND = [sys.executable, "-m", "depthai_ros.commands.installation_test"]
 
 
 def run(*words: object, selector: str = "") -> subprocess.CompletedProcess[str]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from test_gen1_entries import METADATA, layer
 
-from depthai_ros import decode, depthai
-from depthai_ros.gen1_network import NetworkPlan
-from depthai_ros.gen1_packets import make_metadata, make_packet, read_tracker
-from depthai_ros.gen1_results import Results, make_result
+from depthai_ros import depthai, wire_formats
+from depthai_ros.gen1.network import NetworkPlan
+from depthai_ros.gen1.packets import make_metadata, make_packet, read_tracker
+from depthai_ros.gen1.results import Results, make_result
 
 DETECTION = bytes.fromhex(
     "010000000f0000006666663f0000803e0000003e0000003f0000403fcdcccc3dcdcc4cbd0000c03f"
@@ -73,7 +73,7 @@ def test_packet_without_detections_is_empty_and_a_broken_one_an_error(payload: b
     ("code", "name"), list(enumerate(["float16", "uint8", "int32", "float32", "int8"]))
 )
 def test_tensor_has_the_type_and_strides_that_the_device_reports(code: int, name: str) -> None:
-    dtype = np.dtype(decode.TENSOR_DTYPES[code])
+    dtype = np.dtype(wire_formats.TENSOR_DTYPES[code])
     padded = layer("padded", [1, 2, 1, 3], offset=8, code=code)
     padded["shape"]["strides"] = [64, 32, 32, dtype.itemsize]
     payload = np.zeros(80, np.uint8)
@@ -144,7 +144,7 @@ def test_layer_without_a_dimension_says_so() -> None:
 
 
 def test_metadata_reads_the_documented_fields() -> None:
-    frame = decode.FrameMetadata(15, 720, 1280, 1281, 1, 2, 1, 42, 3_500_000_000, 921_600)
+    frame = wire_formats.FrameMetadata(15, 720, 1280, 1281, 1, 2, 1, 42, 3_500_000_000, 921_600)
     metadata = make_metadata(frame)
     assert metadata is not None
     assert metadata.getTimestamp() == 3.5
@@ -164,7 +164,7 @@ def test_metadata_reads_the_documented_fields() -> None:
     ("number", "name"), [(0, "rgb"), (1, "left"), (2, "right"), (3, "INVALID_instNo")]
 )
 def test_camera_is_known_by_its_number(number: int, name: str) -> None:
-    frame = decode.FrameMetadata(15, 1, 1, 1, 1, 0, number, 0, 0, 1)
+    frame = wire_formats.FrameMetadata(15, 1, 1, 1, 1, 0, number, 0, 0, 1)
     assert make_metadata(frame).getCameraName() == name  # type: ignore[union-attr]
 
 
@@ -179,8 +179,8 @@ def test_text_ends_at_the_first_zero_and_must_be_utf8() -> None:
 
 
 def tracker_bytes(*rows: tuple[int, ...], count: int | None = None) -> Any:
-    table = np.array(list(rows), decode.TRACKLET)
-    data = np.frombuffer(bytearray(decode.encode_tracklets(table)), np.uint8)
+    table = np.array(list(rows), wire_formats.TRACKLET)
+    data = np.frombuffer(bytearray(wire_formats.encode_tracklets(table)), np.uint8)
     if count is not None:
         data[:4] = np.frombuffer(np.int32(count).tobytes(), np.uint8)
     return data

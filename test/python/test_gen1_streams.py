@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from gen1_parts import BLOB, DEADLINE_S, DETECTION, packets_of, start, until
 
-from depthai_ros import decode, depthai, gen1_session
-from depthai_ros.virtual.eeprom import M1_LEFT
+from depthai_ros import depthai, wire_formats
+from depthai_ros.gen1 import session
+from depthai_ros.virtual.scenes.eeprom import M1_LEFT
 
 pytestmark = pytest.mark.usefixtures("virtual_by_default")
 
@@ -58,7 +59,7 @@ def test_disparity_and_its_colors_come_together(device: depthai.Device) -> None:
     both = until(pair)
     disparity = both["disparity"].getData()
     assert disparity.max() == 95
-    expected = decode.disparity_color_table()[disparity]
+    expected = wire_formats.disparity_color_table()[disparity]
     assert np.array_equal(both["disparity_color"].getData(), expected)
     assert both["disparity"].getMetadata().getFrameBytesPP() == 1
     assert both["disparity_color"].getMetadata().getFrameBytesPP() == 3
@@ -294,7 +295,7 @@ def test_unplugged_device_comes_back_behind_the_programs_back() -> None:
 
 
 def test_silent_device_is_booted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gen1_session, "WATCHDOG_S", 1.0)
+    monkeypatch.setattr(session, "WATCHDOG_S", 1.0)
     device = depthai.Device("virtual:pattern?fault=mute:left:5", False)
     pipeline = start(device, streams=["left"])
     device.reset_device_changed()
@@ -311,7 +312,7 @@ def test_silent_device_is_booted_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_silence_of_a_pipeline_without_video_means_nothing(
     monkeypatch: pytest.MonkeyPatch, device: depthai.Device, streams: list[str]
 ) -> None:
-    monkeypatch.setattr(gen1_session, "WATCHDOG_S", 0.1)
+    monkeypatch.setattr(session, "WATCHDOG_S", 0.1)
     pipeline = start(device, streams=streams)
     device.reset_device_changed()
     time.sleep(0.8)  # three looks of the watchdog
@@ -322,7 +323,7 @@ def test_silence_of_a_pipeline_without_video_means_nothing(
 def test_device_that_stays_away_ends_the_pipeline(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gen1_session, "_RETRY_S", (0.0, 0.1))
+    monkeypatch.setattr(session, "_RETRY_S", (0.0, 0.1))
     device = depthai.Device("virtual:pattern?fault=unplug:left:3", False)
     pipeline = start(device, streams=["left"])
     device._session.device.selector = "unix:/nobody/here"  # type: ignore[union-attr]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_firmware import make_patch
 
+from depthai_ros.device.connect import read_firmware
 from depthai_ros.errors import ConfigError
-from depthai_ros.links import read_firmware
 
 MIB = 1 << 20
 IMAGE = bytes(range(256)) * (MIB // 256)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from depthai_ros.arrivals import Figures
-from depthai_ros.report import Row, table, verdict
+from depthai_ros.commands.monitor_report import Row, table, verdict
+from depthai_ros.messages.arrival_stats import Figures
 
 GOOD = Figures(300, 30.0, 30.0, 0, 3.21, 9.87, 27.6)
 SLOW = Figures(250, 25.0, 30.0, 0, 3.0, 9.0, 20.0)

@@ -18,8 +18,8 @@ import pytest
 from raw_xlink import CLOSE, CREATE, PING, RESET, WRITE, RawEnd
 
 from depthai_ros import config
-from depthai_ros.device import Device
-from depthai_ros.links import child_environment
+from depthai_ros.device.connect import child_environment
+from depthai_ros.device.device import Device
 from depthai_ros.streams import WIRE_STREAMS
 
 LEFT_PACKET_BYTES = 1280 * 720 + 56

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from depthai_ros import decode
+from depthai_ros import wire_formats
 from depthai_ros.config import BY_KEY
 from depthai_ros.streams import ALIASES, STREAMS, WIRE_STREAMS
 
@@ -38,11 +38,11 @@ def test_wire_streams_stand_in_the_order_and_size_of_real_devices():
 
 
 def test_largest_pictures_fit_their_streams():
-    trailer = decode.TRAILER.size
+    trailer = wire_formats.TRAILER.size
     assert 4056 * 3040 * 3 // 2 + trailer <= STREAMS["color"].max_packet_bytes
     assert 1280 * 800 + trailer == STREAMS["left"].max_packet_bytes
     assert 2 * 1280 * 800 + trailer == STREAMS["depth"].max_packet_bytes
-    assert decode.TRACKLETS_BYTES + trailer <= STREAMS["object_tracker"].max_packet_bytes
+    assert wire_formats.TRACKLETS_BYTES + trailer <= STREAMS["object_tracker"].max_packet_bytes
     assert trailer == 56
 
 
@@ -52,7 +52,7 @@ def test_row_is_complete_and_names_only_what_exists(name):
     assert row.name == name
     assert row.layout in LAYOUTS
     assert row.camera in ("left", "right", "rgb", "nn", "")
-    assert row.format_code in decode.FRAME_FORMATS
+    assert row.format_code in wire_formats.FRAME_FORMATS
     assert row.topics, "an offered stream without a topic would be silent"
     for topic in row.topics:
         assert not topic.option or topic.option in BY_KEY

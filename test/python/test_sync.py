@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from depthai_ros.sync import MOST_WAITING, ExposureSet, Sync, Tally
+from depthai_ros.messages.exposure_sync import MOST_WAITING, ExposureSet, Sync, Tally
 
 MS = 1_000_000
 PERIOD_NS = 33 * MS

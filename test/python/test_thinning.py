@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from depthai_ros import _core, config
-from depthai_ros.device import Device
-from depthai_ros.pipeline import Frame, Pipeline
-from depthai_ros.thinning import Change, Thinning
+from depthai_ros.device.device import Device
+from depthai_ros.device.pipeline import Frame, Pipeline
+from depthai_ros.node.idle_streams import Change, Thinning
 
 STREAMS = ("meta_d2h", "color", "left", "right", "metaout", "jpegout")
 HOLD_S = 5.0

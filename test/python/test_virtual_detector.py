@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depthai_ros.virtual.detector import PersonDetector
+from depthai_ros.virtual.scenes.detector import PersonDetector
 
 VIDEO = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 needs_video = pytest.mark.skipif(

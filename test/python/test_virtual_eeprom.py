@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
 
 FIRST = {
     "left_fov_deg",

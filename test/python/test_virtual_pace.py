@@ -10,7 +10,7 @@ import time
 import pytest
 
 from depthai_ros import config
-from depthai_ros.device import Device
+from depthai_ros.device.device import Device
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.settings import parse_settings
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depthai_ros.virtual.eeprom import eeprom_document
-from depthai_ros.virtual.source import View, make_source
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.source import View, make_source
 
 MONO, RGB, PREVIEW = (640, 400), (1920, 1080), (300, 200)
 VIEW = View(MONO, RGB, PREVIEW, True, "rgb", True, True)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from view_parts import view
 
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual.eeprom import eeprom_document
-from depthai_ros.virtual.replay import ImageReplay, VideoReplay
-from depthai_ros.virtual.source import DEFAULT_EEPROM_VERSIONS, make_source
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.replay import ImageReplay, VideoReplay
+from depthai_ros.virtual.scenes.source import DEFAULT_EEPROM_VERSIONS, make_source
 
 BLANK = eeprom_document(-1)
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]

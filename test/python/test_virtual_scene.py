@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from view_parts import view
 
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual.eeprom import eeprom_document
-from depthai_ros.virtual.room import (
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.room import (
     BACK_Z_M,
     BOARDS,
     CEILING_Y_M,
@@ -21,8 +21,8 @@ from depthai_ros.virtual.room import (
     THINGS,
     WALL_X_M,
 )
-from depthai_ros.virtual.scene import SyntheticScene
-from depthai_ros.virtual.source import make_source
+from depthai_ros.virtual.scenes.scene import SyntheticScene
+from depthai_ros.virtual.scenes.source import make_source
 
 MONO_SIZES = [(1280, 720), (1280, 800), (640, 400)]
 RGB_SIZES = [(1920, 1080), (3840, 2160), (4056, 3040)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depthai_ros.decode import DETECTION, MAX_TRACKLETS, decode_tracklets, encode_tracklets
 from depthai_ros.virtual.tracker import (
     LOST,
     MAX_LOST_FRAMES,
@@ -18,6 +17,7 @@ from depthai_ros.virtual.tracker import (
     Tracker,
     overlap,
 )
+from depthai_ros.wire_formats import DETECTION, MAX_TRACKLETS, decode_tracklets, encode_tracklets
 
 SIZE = (300, 300)
 NOTHING = np.zeros(0, DETECTION)

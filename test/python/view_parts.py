@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from depthai_ros.virtual.source import View
+from depthai_ros.virtual.scenes.source import View
 
 
 def view(**changes: Any) -> View:

@@ -14,7 +14,7 @@ from node_parts import ROOT, Listener, NodeProcess, StartNode
 from recording_parts import Recording, record
 
 from depthai_ros import _core
-from depthai_ros.picture_memory import PROFILE_VARIABLES
+from depthai_ros.launch.environment import PROFILE_VARIABLES
 
 
 @pytest.fixture(scope="session", autouse=True)

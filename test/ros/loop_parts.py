@@ -10,13 +10,13 @@ from rclpy.node import Node
 from rig_parts import make_calibration
 
 from depthai_ros import config
-from depthai_ros.clock import StampSource
 from depthai_ros.config import Settings
-from depthai_ros.device import Device
-from depthai_ros.diagnostics import Health, make_meters
-from depthai_ros.outlets import Outlets
-from depthai_ros.publishing import PacketLoop
-from depthai_ros.rig import Sizes, frame_ids, make_rig
+from depthai_ros.device.clock import StampSource
+from depthai_ros.device.device import Device
+from depthai_ros.messages.context import Sizes, frame_ids, make_rig
+from depthai_ros.messages.diagnostics import Health, make_meters
+from depthai_ros.node.packet_loop import PacketLoop
+from depthai_ros.node.publishers import Outlets
 
 
 class CountingOutlets(Outlets):

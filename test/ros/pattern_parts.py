@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from depthai_ros import _core
-from depthai_ros.decode import disparity_color_table, disparity_to_depth_table
 from depthai_ros.streams import STREAMS
+from depthai_ros.wire_formats import disparity_color_table, disparity_to_depth_table
 
 MONO, COLOR, PREVIEW = (640, 400), (1920, 1080), (300, 300)
 _MODELS = "package://depthai_ros/config/models"

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 
 from depthai_ros import _core
-from depthai_ros.calibration import Calibration, load
-from depthai_ros.cdr import Serialized
+from depthai_ros.calibration.calibration import Calibration, load
 from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, validate
-from depthai_ros.decode import CAMERAS, FRAME_FORMATS, FrameMetadata
-from depthai_ros.diagnostics import Health, make_meters
-from depthai_ros.messages import BUILDERS, OBSERVERS, Builder
-from depthai_ros.pictures import Picture
-from depthai_ros.rig import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.messages.builders import BUILDERS, OBSERVERS, Builder
+from depthai_ros.messages.cdr import Serialized
+from depthai_ros.messages.context import Rig, Sizes, frame_ids, make_rig
+from depthai_ros.messages.diagnostics import Health, make_meters
+from depthai_ros.messages.images import Picture
 from depthai_ros.streams import STREAMS, Topic
-from depthai_ros.virtual.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.wire_formats import CAMERAS, FRAME_FORMATS, FrameMetadata
 
 TOPICS = {topic.name: topic for row in STREAMS.values() for topic in row.topics}
 STAMP_NS = 1_700_000_123_987_654_321

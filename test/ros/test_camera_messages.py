@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rig_parts import SMALL, STAMP_NS, build_message, make_calibration, make_picture, make_test_rig
 
 from depthai_ros.config import validate
-from depthai_ros.messages import camera_info, static_transforms
-from depthai_ros.rig import frame_ids
+from depthai_ros.messages.builders import camera_info, static_transforms
+from depthai_ros.messages.context import frame_ids
 
 
 @pytest.mark.complaint(8)

@@ -14,7 +14,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from stereo_msgs.msg import DisparityImage
 
-from depthai_ros import _core, cdr, outlets
+from depthai_ros import _core
+from depthai_ros.messages import cdr
+from depthai_ros.node import publishers
 
 STAMP_NS = 1_700_000_123_987_654_321
 ENDS = cdr.DisparityEnds(883.25, 0.078125, (0, 3, 545, 397), 6.625, 95.0, 1.0)
@@ -137,7 +139,7 @@ def test_both_ways_of_sending_put_the_same_bytes_on_the_wire(
 ) -> None:
     if with_rcl and not _core.has_rcl():
         pytest.skip("the extension was built without rcl's headers")
-    monkeypatch.setattr(outlets, "_HAS_RCL", with_rcl)
+    monkeypatch.setattr(publishers, "_HAS_RCL", with_rcl)
     height, width = 3, 5
     buffer = _core.Buffer(size=4 * height * width + 56)  # a trailer stands behind the pixels
     content = np.frombuffer(memoryview(buffer), np.uint8)
@@ -152,7 +154,7 @@ def test_both_ways_of_sending_put_the_same_bytes_on_the_wire(
     )
     publisher = node.create_publisher(DisparityImage, "~/wire", 1)
     wait_until(publisher.get_subscription_count, lambda: "the subscription")
-    outlets.send(publisher, message)
+    publishers.send(publisher, message)
     end_s = time.monotonic() + 10
     while not received and time.monotonic() < end_s:
         rclpy.spin_once(node, timeout_sec=0.1)

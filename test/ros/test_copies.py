@@ -15,12 +15,14 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rig_parts import STAMP_NS, make_metadata, make_test_rig
 
-from depthai_ros import _core, outlets, pictures
-from depthai_ros.cdr import Serialized
-from depthai_ros.messages import BUILDERS
-from depthai_ros.outlets import Outlet
-from depthai_ros.pictures import Picture
-from depthai_ros.rig import Rig
+from depthai_ros import _core
+from depthai_ros.messages import images
+from depthai_ros.messages.builders import BUILDERS
+from depthai_ros.messages.cdr import Serialized
+from depthai_ros.messages.context import Rig
+from depthai_ros.messages.images import Picture
+from depthai_ros.node import publishers
+from depthai_ros.node.publishers import Outlet
 from depthai_ros.streams import STREAMS
 
 MIRRORED = {"depth.warp_rectify.mirror_frame": True}
@@ -128,15 +130,15 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
     packet, picture = received_picture(rig, stream)
     spy = Spy()
     made: list[int] = []
-    blank = pictures.Canvas.blank
+    blank = images.Canvas.blank
 
-    def noted(shape: tuple[int, ...], dtype: Any) -> pictures.Canvas:
+    def noted(shape: tuple[int, ...], dtype: Any) -> images.Canvas:
         canvas = blank(shape, dtype)
         made.append(address(canvas.buffer))
         return canvas
 
-    monkeypatch.setattr(outlets, "_core", spy)
-    monkeypatch.setattr(pictures.Canvas, "blank", noted)
+    monkeypatch.setattr(publishers, "_core", spy)
+    monkeypatch.setattr(images.Canvas, "blank", noted)
 
     assert subscribed_outlet(node, topic_name, lambda _: None).send(rig, picture) == 1
     assert len(made) == passes
@@ -166,9 +168,9 @@ def test_subscribers_get_the_same_bytes_from_every_way_to_publish(
 
     outlet.send(rig, received_picture(rig, stream)[1])
     with monkeypatch.context() as patched:
-        patched.setattr(outlets, "_HAS_RCL", False)
+        patched.setattr(publishers, "_HAS_RCL", False)
         outlet.send(rig, received_picture(rig, stream)[1])
-        patched.setattr(outlets, "send", as_message)
+        patched.setattr(publishers, "send", as_message)
         outlet.send(rig, received_picture(rig, stream)[1])
 
     executor = SingleThreadedExecutor()

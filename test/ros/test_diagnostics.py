@@ -11,7 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from depthai_ros.config import validate
-from depthai_ros.diagnostics import (
+from depthai_ros.messages.diagnostics import (
     STATES,
     CalibrationFacts,
     ClockFacts,
@@ -21,8 +21,8 @@ from depthai_ros.diagnostics import (
     StreamMeter,
     make_meters,
 )
+from depthai_ros.messages.exposure_sync import Tally
 from depthai_ros.msg import DeviceStatus
-from depthai_ros.sync import Tally
 
 MS = 1_000_000
 S = 1000 * MS

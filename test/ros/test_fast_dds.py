@@ -12,7 +12,7 @@ import pytest
 from node_parts import DEADLINE_S, ROOT, StartNode
 from test_patterns import PARAMETERS
 
-from depthai_ros.picture_memory import PROFILE_VARIABLES
+from depthai_ros.launch.environment import PROFILE_VARIABLES
 
 #: As the manual of Fast DDS has it. Pictures have no largest size, so it carries them otherwise.
 DATA_SHARING = """<?xml version="1.0" encoding="UTF-8" ?>

@@ -28,9 +28,9 @@ from recording_parts import (
 )
 from sensor_msgs.msg import CameraInfo
 
-from depthai_ros.virtual.eeprom import eeprom_document
-from depthai_ros.virtual.scene import SyntheticScene
-from depthai_ros.virtual.source import View
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.scene import SyntheticScene
+from depthai_ros.virtual.scenes.source import View
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
-from depthai_ros import messages, pictures
+from depthai_ros.messages import builders, images
 from depthai_ros.msg import DeviceStatus, TrackletArray
 
 MODELS = "package://depthai_ros/config/models"
@@ -41,12 +41,12 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: Counter[str] = Counter()
-        for key, convert in pictures.CONVERSIONS.items():
-            monkeypatch.setitem(pictures.CONVERSIONS, key, self._counted(str(key), convert))
-        for name, builder in messages.BUILDERS.items():
-            if isinstance(builder, messages.Builder):
-                counted = messages.Builder(builder.message_type, self._counted(name, builder.build))
-                monkeypatch.setitem(messages.BUILDERS, name, counted)
+        for key, convert in images.CONVERSIONS.items():
+            monkeypatch.setitem(images.CONVERSIONS, key, self._counted(str(key), convert))
+        for name, builder in builders.BUILDERS.items():
+            if isinstance(builder, builders.Builder):
+                counted = builders.Builder(builder.message_type, self._counted(name, builder.build))
+                monkeypatch.setitem(builders.BUILDERS, name, counted)
 
     def _counted(self, name: str, function: Any) -> Any:
         def call(*arguments: Any) -> Any:

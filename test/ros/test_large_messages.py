@@ -15,9 +15,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rig_parts import PREVIEW_SIZE, TOPICS, make_picture, make_test_rig
 from wire_parts import without_gaps
 
-from depthai_ros import _core, outlets
-from depthai_ros.cdr import Serialized
-from depthai_ros.messages import BUILDERS, Builder
+from depthai_ros import _core
+from depthai_ros.messages.builders import BUILDERS, Builder
+from depthai_ros.messages.cdr import Serialized
+from depthai_ros.node import publishers
 
 RANDOM = np.random.default_rng(3)
 
@@ -124,8 +125,10 @@ def test_all_ways_of_sending_put_the_same_bytes_on_the_wire(
     expected = as_bytes(ours)
     message = deserialize_message(expected, message_type)
     if _core.has_rcl():
-        assert received(node, message_type, lambda sender: outlets.send(sender, ours)) == expected
-    monkeypatch.setattr(outlets, "_HAS_RCL", False)
-    assert received(node, message_type, lambda sender: outlets.send(sender, ours)) == expected
-    plain = received(node, message_type, lambda sender: outlets.send(sender, message))
+        assert (
+            received(node, message_type, lambda sender: publishers.send(sender, ours)) == expected
+        )
+    monkeypatch.setattr(publishers, "_HAS_RCL", False)
+    assert received(node, message_type, lambda sender: publishers.send(sender, ours)) == expected
+    plain = received(node, message_type, lambda sender: publishers.send(sender, message))
     assert without_gaps(plain, message) == without_gaps(expected, message)

@@ -12,17 +12,11 @@ from rig_parts import PREVIEW_SIZE, STAMP_NS, TOPICS, build_message, make_pictur
 from sensor_msgs.msg import CompressedImage, Image
 from stereo_msgs.msg import DisparityImage
 
-from depthai_ros.decode import (
-    disparity_color_table,
-    disparity_to_depth_table,
-)
 from depthai_ros.errors import DecodeError
-from depthai_ros.messages import (
-    BUILDERS,
-    Builder,
-)
-from depthai_ros.pictures import CONVERSIONS
+from depthai_ros.messages.builders import BUILDERS, Builder
+from depthai_ros.messages.images import CONVERSIONS
 from depthai_ros.streams import STREAMS
+from depthai_ros.wire_formats import disparity_color_table, disparity_to_depth_table
 
 #: Device's own table for 640 px, 71.86 degrees, 0.075 m.
 DEPTH_MM = disparity_to_depth_table(640, 71.86, 0.075)

@@ -15,11 +15,11 @@ from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depthai_ros import namesakes
 from depthai_ros.config import validate
-from depthai_ros.diagnostics import Health
 from depthai_ros.errors import ConfigError
-from depthai_ros.outlets import Outlets
+from depthai_ros.messages.diagnostics import Health
+from depthai_ros.node import name_conflicts
+from depthai_ros.node.publishers import Outlets
 from depthai_ros.streams import STREAMS
 
 CONFIGURATION = 2
@@ -242,8 +242,8 @@ def test_nodes_of_one_name_in_two_namespaces_are_no_namesakes(start_node: StartN
 def test_namesake_that_stays_is_diagnosed(
     make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namesakes, "_FORGOTTEN_S", 0.0)
-    check = namesakes.Namesakes(make_node()).check
+    monkeypatch.setattr(name_conflicts, "_FORGOTTEN_S", 0.0)
+    check = name_conflicts.Namesakes(make_node()).check
     assert check() == ""
     twin = make_node()
     health = Health("oak", validate({}))

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from recording_parts import COLOR, MONO, PREVIEW, RGB, RIGHT, Recording, pixels, transforms
 
-from depthai_ros.virtual.eeprom import eeprom_document
-from depthai_ros.virtual.scene import SyntheticScene
-from depthai_ros.virtual.source import View
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.scene import SyntheticScene
+from depthai_ros.virtual.scenes.source import View
 
 _MM_PER_M = 1000
 _BASELINE_M = 0.075

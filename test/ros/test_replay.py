@@ -20,8 +20,8 @@ from sensor_msgs.msg import Image
 from stereo_msgs.msg import DisparityImage
 from vision_msgs.msg import Detection2DArray
 
-from depthai_ros.virtual.replay import ImageReplay
-from depthai_ros.virtual.source import View, make_source
+from depthai_ros.virtual.scenes.replay import ImageReplay
+from depthai_ros.virtual.scenes.source import View, make_source
 
 SAMPLES = Path("/usr/share/doc/opencv-doc/examples/data")
 pytestmark = pytest.mark.skipif(

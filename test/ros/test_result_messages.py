@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from rig_parts import LABELS, PREVIEW_SIZE, STAMP_NS, build_message, make_picture, make_test_rig
 from vision_msgs.msg import Detection2DArray
 
-from depthai_ros.decode import DETECTION, TRACKLET, encode_detections, encode_tracklets
-from depthai_ros.messages import BUILDERS, StandingBuilder
+from depthai_ros.messages.builders import BUILDERS, StandingBuilder
+from depthai_ros.messages.context import Rig
+from depthai_ros.messages.images import Picture
 from depthai_ros.msg import Tracklet
-from depthai_ros.pictures import Picture
-from depthai_ros.rig import Rig
+from depthai_ros.wire_formats import DETECTION, TRACKLET, encode_detections, encode_tracklets
 
 # -- detections
 

@@ -18,7 +18,7 @@ from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import Trigger
 
 import depthai_ros
-from depthai_ros import calibration_file
+from depthai_ros.calibration import gen1_file
 from depthai_ros.srv import DeviceInfo, SaveCalibration
 
 CAMERAS = ("left", "right", "rgb")
@@ -212,7 +212,7 @@ def test_saved_calibration_is_the_one_that_is_in_use(
     before = listener.first(CameraInfo, "left/camera_info")
     assert succeed(listener, "save_calibration", path=str(file)).path == str(file)
     assert len(file.read_bytes()) == 445
-    assert calibration_file.read(str(file)).center_crop
+    assert gen1_file.read(str(file)).center_crop
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert node.stop() == 0
     values = {"depth.calibration_file": str(file), "calibration.camera_info_folder": str(tmp_path)}

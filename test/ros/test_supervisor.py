@@ -11,11 +11,11 @@ from node_parts import wait_until
 from rclpy.node import Node
 
 from depthai_ros.config import validate
-from depthai_ros.diagnostics import Health
 from depthai_ros.errors import LinkError
+from depthai_ros.messages.diagnostics import Health
 from depthai_ros.msg import DeviceStatus
-from depthai_ros.outlets import Outlets
-from depthai_ros.supervisor import Supervisor
+from depthai_ros.node.publishers import Outlets
+from depthai_ros.node.supervisor import Supervisor
 
 SETTINGS = validate(
     {

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from depthai_ros import config
-from depthai_ros.device import Device
+from depthai_ros.device.device import Device
+from depthai_ros.device.pipeline import Frame, Pipeline
 from depthai_ros.errors import DepthaiError
-from depthai_ros.pipeline import Frame, Pipeline
 
 LIMIT_S = 20.0 * float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
 

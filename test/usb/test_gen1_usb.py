@@ -12,7 +12,7 @@ import pytest
 from official_parts import run_to_end
 from usb_parts import PORT, ROOT, THIRD_PORT, Bench, Rig
 
-from depthai_ros import firmware
+from depthai_ros.device import firmware
 
 _CONFIG = {
     "streams": ["previewout", "metaout"],

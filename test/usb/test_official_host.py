@@ -16,7 +16,7 @@ import pytest
 from official_parts import SERIES, Host
 from usb_parts import ROOT, Bench, ends_with_us
 
-from depthai_ros import firmware
+from depthai_ros.device import firmware
 
 FRAMES = int(os.environ.get("DEPTHAI_ROS_OFFICIAL_FRAMES", "20"))
 SESSIONS = int(os.environ.get("DEPTHAI_ROS_OFFICIAL_SESSIONS", "1"))

@@ -13,7 +13,14 @@ from usb_parts import PORT, Bench
 
 def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:
     """What `depthai-doctor` says on a bus with that board, and its exit status."""
-    words = [*prefix, sys.executable, "-m", "depthai_ros.doctor", "--firmware", str(bench.firmware)]
+    words = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "depthai_ros.commands.doctor",
+        "--firmware",
+        str(bench.firmware),
+    ]
     done = subprocess.run(
         words, env=bench.rig(board).environment, capture_output=True, text=True, check=False
     )
@@ -43,7 +50,7 @@ def test_doctor_tells_who_has_a_board(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))
-    words = [sys.executable, "-m", "depthai_ros.doctor"]
+    words = [sys.executable, "-m", "depthai_ros.commands.doctor"]
     told = subprocess.run(
         words, env=rig.environment, capture_output=True, text=True, check=False
     ).stdout

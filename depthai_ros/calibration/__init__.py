@@ -1,0 +1,1 @@
+"""Camera models and poses, from the EEPROM and from files."""

@@ -1,0 +1,465 @@
+"""Turns what a device or a file knows about the cameras into camera models and poses.
+
+What is not known stays zero: numbers are invented only if the user asks for it. Both rectified
+cameras have the right intrinsics M2, and the device rectifies without removing distortion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ..config.settings import Settings
+from ..errors import ConfigError
+from . import camera_model, gen1_file, stereo_model
+from .camera_model import CameraModel, Matrix
+from .stereo_model import StereoModel, UnusableError
+
+Source = Literal["eeprom", "file", "nominal", "none"]
+
+#: Layouts of the EEPROM. Source: docs/wire_format.md#calibration
+_NEWEST_LAYOUT = 5
+_HOMOGRAPHY_LAYOUT = 4
+#: EEPROM key -> (name here, shape), by layout.
+_EEPROM_KEYS: dict[int, dict[str, tuple[str, tuple[int, ...]]]] = {
+    4: {
+        "calib_H1_L": ("H1", (3, 3)),
+        "calib_H2_R": ("H2", (3, 3)),
+        "calib_M1_L": ("M1", (3, 3)),
+        "calib_M2_R": ("M2", (3, 3)),
+        "calib_R": ("R", (3, 3)),
+        "calib_T": ("T", (3,)),
+    },
+    5: {
+        "calib_R1_L": ("R1", (3, 3)),
+        "calib_R2_R": ("R2", (3, 3)),
+        "calib_M1_L": ("M1", (3, 3)),
+        "calib_M2_R": ("M2", (3, 3)),
+        "calib_R": ("R", (3, 3)),
+        "calib_T": ("T", (3,)),
+        "calib_d1_L": ("d1", (14,)),
+        "calib_d2_R": ("d2", (14,)),
+    },
+}
+#: Size that rgb intrinsics of a file belong to.
+_RGB_SIZE = (1920, 1080)
+#: Sensor pixels of the 2160-line mode are the middle of those of the 3040-line mode.
+_RGB_FULL_SIZE, _RGB_4K_SIZE = (4056, 3040), (3840, 2160)
+#: How far T and the board entry may differ.
+_BASELINE_TOLERANCE = 0.1
+_HALF_TURN_DEG = 180
+_NO_RGB = "the rgb camera is not calibrated"
+#: How far R may differ from R1 and R2.
+_ANGLE_TOLERANCE_DEG = 1.0
+
+#: Optical axes (x right, y down, z forward) -> body axes (x forward, y left, z up); REP 103.
+OPTICAL_TO_BODY = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What the device itself uses to turn disparity into depth, and where the lenses are."""
+
+    name: str
+    revision: str
+    fov_deg: float
+    rgb_fov_deg: float
+    baseline_m: float
+    left_to_rgb_m: float
+    swap: bool
+    center_crop: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Everything known about the cameras of one device."""
+
+    source: Source
+    version: int  # layout of the EEPROM or file, -1 = nothing stored
+    geometry: Board
+    stereo: StereoModel | None
+    rgb: tuple[Matrix, Matrix] | None  # intrinsics for 1920x1080, distortion (14,)
+    stored_homographies: tuple[Matrix | None, Matrix | None]  # layouts up to 4
+    nominal_rgb: bool
+    warnings: tuple[str, ...]
+    models: Mapping[str, CameraModel] = field(default_factory=dict)  # set by the user, by camera
+
+    @property
+    def board(self) -> str:
+        """Name and revision of the board."""
+        return f"{self.geometry.name} {self.geometry.revision}".strip()
+
+    @property
+    def baseline_m(self) -> float:
+        """Distance of the mono cameras: calibrated, else the board's."""
+        return self.stereo.baseline_m if self.stereo else self.geometry.baseline_m
+
+    @property
+    def board_baseline_m(self) -> float:
+        """Distance that the device's own depth table assumes."""
+        return self.geometry.baseline_m
+
+    @property
+    def fov_deg(self) -> float:
+        """Horizontal field of view that the device's own depth table assumes."""
+        return self.geometry.fov_deg
+
+    @property
+    def rgb_fov_deg(self) -> float:
+        """Horizontal field of view of the rgb camera."""
+        return self.geometry.rgb_fov_deg
+
+    @property
+    def swap(self) -> bool:
+        """The device exchanges its mono cameras."""
+        return self.geometry.swap
+
+    @property
+    def center_crop(self) -> bool:
+        """720 lines are the middle of 800, else their top."""
+        return self.geometry.center_crop
+
+    # -- camera models
+
+    def camera(self, name: str, size: tuple[int, int]) -> CameraModel:
+        """The camera "left", "right" or "rgb" at one of its picture sizes (width, height).
+
+        What the user has set counts for the size that it was set for.
+        """
+        model = self.models.get(name)
+        if model is not None and (model.width, model.height) == size:
+            return model
+        return self._rgb(size) if name == "rgb" else self._mono(name, size)
+
+    def _mono(self, name: str, size: tuple[int, int]) -> CameraModel:
+        if self.stereo is None:
+            return camera_model.uncalibrated(size)
+        stereo, (m1, m2) = self.stereo, self._adapted(self.stereo, size)
+        k, coefficients, r, tx = {
+            "left": (m1, stereo.d1, stereo.r1, 0.0),
+            "right": (m2, stereo.d2, stereo.r2, -m2[0, 0] * stereo.baseline_m),
+        }[name]
+        model, d = camera_model.reduce_distortion(coefficients)
+        return CameraModel(*size, k, d, model, r, camera_model.projection(m2, tx))
+
+    def _adapted(self, stereo: StereoModel, size: tuple[int, int]) -> tuple[Matrix, Matrix]:
+        return stereo.intrinsics(size, center_crop=self.center_crop)
+
+    def _rgb(self, size: tuple[int, int]) -> CameraModel:
+        if self.rgb is None:
+            if not self.nominal_rgb:
+                return camera_model.uncalibrated(size)
+            k = camera_model.pinhole(size, self.rgb_fov_deg)
+            return camera_model.single_camera(size, k, np.zeros(14))
+        full = camera_model.single_camera(_RGB_SIZE, *self.rgb)
+        if size != _RGB_FULL_SIZE:
+            return full.resized(*size)
+        margin_x, margin_y = np.subtract(_RGB_FULL_SIZE, _RGB_4K_SIZE) // 2
+        return full.resized(*_RGB_4K_SIZE).window(-int(margin_x), -int(margin_y), *size)
+
+    def rectified(self, size: tuple[int, int]) -> CameraModel:
+        """The rectified right camera, which depth and disparity belong to: no distortion, no Tx."""
+        if self.stereo is None:
+            return camera_model.uncalibrated(size)
+        _, m2 = self._adapted(self.stereo, size)
+        return camera_model.single_camera(size, m2, np.zeros(14))
+
+    def preview(
+        self,
+        nn_camera: str,
+        camera_size: tuple[int, int],
+        preview_size: tuple[int, int],
+        keep_aspect: bool,
+    ) -> CameraModel:
+        """The camera as the network sees it: `preview_size` pixels of a picture of `camera_size`.
+
+        `nn_camera` is rgb, left, right, rectified_left or rectified_right. With `keep_aspect` the
+        network sees a centred crop, else the whole picture, squeezed.
+        """
+        rectified = nn_camera.startswith("rectified_")
+        whole = self.rectified(camera_size) if rectified else self.camera(nn_camera, camera_size)
+        if keep_aspect:
+            (width, height), (new_width, new_height) = camera_size, preview_size
+            crop_width = min(width, height * new_width // new_height)
+            crop_height = min(height, width * new_height // new_width)
+            x0, y0 = (width - crop_width) // 2, (height - crop_height) // 2
+            whole = whole.window(x0, y0, crop_width, crop_height)
+        return whole.resized(*preview_size)
+
+    # -- what Gen1 programs ask for
+
+    def intrinsics(self, size: tuple[int, int]) -> tuple[Matrix, Matrix] | None:
+        """Intrinsics of left and right at this picture size, None = not calibrated."""
+        return self._adapted(self.stereo, size) if self.stereo else None
+
+    def homographies(self, size: tuple[int, int]) -> tuple[Matrix | None, Matrix | None]:
+        """Raw picture -> rectified picture, left and right; layouts up to 4 as they are stored."""
+        if self.stereo is None or self.version <= _HOMOGRAPHY_LAYOUT:
+            return self.stored_homographies
+        m1, m2 = self._adapted(self.stereo, size)
+        left = m2 @ self.stereo.r1 @ np.linalg.inv(m1)
+        right = m2 @ self.stereo.r2 @ np.linalg.inv(m2)
+        return left, right
+
+    @property
+    def rotation(self) -> Matrix | None:
+        """Left camera -> right camera, optical axes; None = not calibrated."""
+        return self.stereo.rotation if self.stereo else None
+
+    @property
+    def translation_m(self) -> Matrix | None:
+        """Left camera -> right camera, optical axes; None = not calibrated."""
+        return self.stereo.translation_m if self.stereo else None
+
+    def with_models(self, models: Mapping[str, CameraModel]) -> Calibration:
+        """The same with other models that the user has set."""
+        told = [text for text in self.warnings if text != _NO_RGB or "rgb" not in models]
+        return replace(self, models=dict(models), warnings=tuple(told))
+
+    # -- poses
+
+    def poses(self) -> dict[str, Matrix]:
+        """Pose of each camera frame (body axes) in the base frame.
+
+        The base lies half-way between left and right. The frames have the directions of the
+        rectified cameras: depth, image_rect and P live in these.
+
+        Shape   4x4 for "left", "right" and "rgb"
+        Units   metres
+        """
+        rotation, translation_m = np.eye(3), np.array([-self.baseline_m, 0.0, 0.0])
+        if self.stereo:
+            rotation, translation_m = self.stereo.left_to_right
+        right_in_left = -rotation.T @ translation_m
+        left = -right_in_left / 2
+        length_m = float(np.linalg.norm(right_in_left))
+        across = right_in_left / length_m if length_m > 0 else np.array([1.0, 0.0, 0.0])
+        rgb = left + across * self.geometry.left_to_rgb_m
+        return {
+            "left": _body_pose(np.eye(3), left),
+            "right": _body_pose(rotation.T, left + right_in_left),
+            "rgb": _body_pose(np.eye(3), rgb),
+        }
+
+
+def _body_pose(rotation: Matrix, position: Matrix) -> Matrix:
+    """A pose in optical axes, seen in body axes."""
+    pose = np.eye(4)
+    pose[:3, :3] = OPTICAL_TO_BODY @ rotation @ OPTICAL_TO_BODY.T
+    pose[:3, 3] = OPTICAL_TO_BODY @ position
+    return pose
+
+
+# -- sources
+
+
+def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
+    """The calibration that counts: the EEPROM's, unless a file replaces or completes it.
+
+    `document` is the `eeprom` object of the device.
+    Raises  ConfigError if a file is wanted and unreadable, or if values contradict each other
+    """
+    path = settings["depth.calibration_file"]
+    replaces = settings["board_config.override_eeprom"] or settings["board_config.store_to_eeprom"]
+    if path and replaces:
+        return from_file(path, settings, document)
+    stored = from_eeprom(document, settings)
+    return from_file(path, settings, document) if path and stored.source != "eeprom" else stored
+
+
+def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:
+    """Calibration from the `eeprom` object of a device.
+
+    Raises  ConfigError if the stored baseline contradicts the board's
+    """
+    version = _layout(document)
+    board = board_geometry(document, settings)
+    try:
+        fields = _eeprom_fields(document, version)
+        stereo = _BUILDERS[version](fields) if version in _BUILDERS else None
+    except UnusableError as cause:
+        problem = f"the EEPROM's calibration (layout {version}) is not used: {cause}"
+        return _finish("none", version, board, {}, None, settings, [problem])
+    problems = [] if stereo else [_TOO_OLD.get(version, _TOO_OLD_TEXT.format(version))]
+    source: Source = "eeprom" if stereo else "none"
+    return _finish(source, version, board, fields, stereo, settings, problems)
+
+
+_TOO_OLD = {-1: "the EEPROM is blank: the cameras are not calibrated"}
+_TOO_OLD_TEXT = "the EEPROM has layout {}, which holds no camera model: calibrate anew"
+_BUILDERS = {
+    4: stereo_model.from_homographies,
+    5: stereo_model.from_rotations,
+}
+
+
+def _layout(document: Mapping[str, Any]) -> int:
+    """Layouts after the newest known one are read as that, if their keys are there."""
+    version = int(document.get("version", -1))
+    if version > _NEWEST_LAYOUT:
+        return _NEWEST_LAYOUT if set(_EEPROM_KEYS[_NEWEST_LAYOUT]) <= set(document) else -1
+    return version if version >= 1 else -1
+
+
+def _eeprom_fields(document: Mapping[str, Any], version: int) -> dict[str, Matrix]:
+    """Arrays of the layout; homographies already turned to raw -> rectified."""
+    fields = {
+        name: _array(document, key, shape)
+        for key, (name, shape) in _EEPROM_KEYS.get(version, {}).items()
+    }
+    for name in {"H1", "H2"} & set(fields):
+        fields[name] = stereo_model.inverse(name, fields[name])
+    if 1 <= version < _HOMOGRAPHY_LAYOUT and "calib_old_H" in document:
+        fields["H2"] = _array(document, "calib_old_H", (3, 3))
+    return fields
+
+
+def _array(document: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Matrix:
+    expected = math.prod(shape)
+    if key not in document:
+        raise UnusableError(f"{key} is missing")
+    try:
+        values = np.asarray(document[key], np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if not isinstance(document[key], list) or values.size == 0:
+        raise UnusableError(f"{key} is not a list of numbers")
+    if values.size != expected:
+        raise UnusableError(f"{key} has {values.size} numbers, must have {expected}")
+    if not np.isfinite(values).all():
+        raise UnusableError(f"{key} holds a number that is not finite")
+    return values.reshape(shape)
+
+
+def from_file(
+    path: str, settings: Settings, document: Mapping[str, Any] | None = None
+) -> Calibration:
+    """Calibration from a file; the board's geometry comes from the EEPROM, else the settings.
+
+    Raises  ConfigError if the file is unreadable or contradicts the board
+    """
+    content = gen1_file.read(path)
+    board = board_geometry(document or {}, settings, content.center_crop)
+    if content.is_old:
+        problem = f"{path} holds one homography and no camera model: calibrate anew"
+        return _finish("none", 3, board, {"H2": content.fields()["H"]}, None, settings, [problem])
+    fields = content.fields()
+    try:
+        if not all(np.isfinite(field).all() for field in fields.values()):
+            raise UnusableError("it holds numbers that are not finite")
+        stereo = stereo_model.from_rotations(fields)
+    except UnusableError as cause:
+        raise ConfigError(f"{path}: not a calibration: {cause}") from None
+    return _finish("file", _NEWEST_LAYOUT, board, fields, stereo, settings, [])
+
+
+def board_geometry(
+    document: Mapping[str, Any], settings: Settings, file_crop: bool = False
+) -> Board:
+    """Geometry of the board: a programmed EEPROM wins over the settings unless overridden."""
+    given: Mapping[str, Any] = {
+        "board_name": settings["board_config.name"],
+        "board_rev": settings["board_config.revision"],
+        "left_fov_deg": settings["board_config.left_fov_deg"],
+        "rgb_fov_deg": settings["board_config.rgb_fov_deg"],
+        "left_to_right_distance_m": settings["board_config.left_to_right_distance_cm"] / 100,
+        "left_to_rgb_distance_m": settings["board_config.left_to_rgb_distance_cm"] / 100,
+        "swap_left_and_right_cameras": settings["board_config.swap_left_and_right_cameras"],
+        "stereo_center_crop": settings["board_config.stereo_center_crop"] or file_crop,
+    }
+    if _layout(document) >= 1 and not settings["board_config.override_eeprom"]:
+        stored = {
+            key: document[key]
+            for key, value in given.items()
+            if _is_usable(key, document.get(key), value)
+        }
+        given = {**given, **stored}
+    return Board(
+        name=str(given["board_name"]),
+        revision=str(given["board_rev"]),
+        fov_deg=float(given["left_fov_deg"]),
+        rgb_fov_deg=float(given["rgb_fov_deg"]),
+        baseline_m=float(given["left_to_right_distance_m"]),
+        left_to_rgb_m=float(given["left_to_rgb_distance_m"]),
+        swap=bool(given["swap_left_and_right_cameras"]),
+        center_crop=bool(given["stereo_center_crop"]),
+    )
+
+
+def _is_usable(key: str, value: Any, example: Any) -> bool:
+    """True if a stored value has the type and the size that it should have."""
+    if not isinstance(example, float):
+        return isinstance(value, type(example))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 < value < _HALF_TURN_DEG if key.endswith("_deg") else math.isfinite(value)
+
+
+def _finish(
+    source: Source,
+    version: int,
+    board: Board,
+    fields: Mapping[str, Matrix],
+    stereo: StereoModel | None,
+    settings: Settings,
+    problems: list[str],
+) -> Calibration:
+    """Check what is there against the board, and fill what is missing if the user wants that."""
+    if stereo:
+        _check_baseline(stereo, board)
+        problems += _doubts(stereo)
+    nominal = settings["calibration.nominal"]
+    if stereo is None and nominal:
+        stereo, source = stereo_model.nominal(board.fov_deg, board.baseline_m), "nominal"
+        problems.append(
+            f"calibration.nominal: mono cameras are made up from {board.fov_deg:g} degrees "
+            f"and {board.baseline_m:g} m"
+        )
+    m3, d3 = fields.get("M3"), fields.get("d3")
+    rgb = (m3, d3) if m3 is not None and d3 is not None and m3[0, 0] > 0 else None
+    if rgb is None:
+        problems.append(
+            f"calibration.nominal: the rgb camera is made up from {board.rgb_fov_deg:g} degrees"
+            if nominal
+            else _NO_RGB
+        )
+    return Calibration(
+        source=source,
+        version=version,
+        geometry=board,
+        stereo=stereo,
+        rgb=rgb,
+        stored_homographies=(fields.get("H1"), fields.get("H2")),
+        nominal_rgb=nominal,
+        warnings=tuple(problems),
+    )
+
+
+def _check_baseline(stereo: StereoModel, board: Board) -> None:
+    """A baseline in the wrong unit or of the wrong sign must not go unnoticed; 0 = not told.
+
+    Raises  ConfigError
+    """
+    found_m = -float(stereo.left_to_right[1][0])
+    expected_m = board.baseline_m
+    if expected_m != 0 and abs(found_m - expected_m) > _BASELINE_TOLERANCE * abs(expected_m):
+        raise ConfigError(
+            f"calibration: right camera is {found_m:g} m right of the left one, the board entry "
+            f"says {expected_m:g} m; they may differ by {100 * _BASELINE_TOLERANCE:g} %. Correct "
+            "board_config.left_to_right_distance_cm, or use board_config.override_eeprom"
+        )
+
+
+def _doubts(stereo: StereoModel) -> list[str]:
+    doubts = []
+    for name, coefficients in (("left", stereo.d1), ("right", stereo.d2)):
+        if camera_model.has_thin_prism(coefficients):
+            doubts.append(f"thin-prism distortion of the {name} camera is left out")
+    angle_deg = stereo_model.angle_deg(stereo.left_to_right[0])
+    if angle_deg > _ANGLE_TOLERANCE_DEG:
+        doubts.append(f"rectified cameras are turned by {angle_deg:.1f} degrees to each other")
+    return doubts

@@ -1,0 +1,326 @@
+"""Looks for what keeps a USB board from working, and says what to do: `depthai-doctor`.
+
+Nothing is booted, reset or changed. Exit status 1 if something has to be done first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..device import firmware
+from ..device.connect import read_firmware
+from ..device.usb_sysfs import BOOTED, ROM, VENDOR, Board, UsbTree
+from ..errors import ConfigError
+
+#: A board has at most this much in flight, both ways together. Source: src/usb_transport.cpp
+BOARD_MB = 8
+#: Mbit/s of a USB 3 link; anything slower cannot carry all streams.
+USB3_MBIT = 5000
+HIGH_SPEED_MBIT = 480
+_MARKS = {"ok": "ok  ", "hint": "hint", "bad": "BAD "}
+_CONTAINER = (
+    "give the container the whole bus, a booted board is a new device: docker run "
+    "-v /dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw'"
+)
+_FIRMWARE = (
+    "download the official wheel (docs/usb.md has the command), then "
+    "`depthai-firmware extract WHEEL -o ~/depthai.cmd` and device.firmware:=~/depthai.cmd"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. What is not "ok" says what was expected and what to do."""
+
+    level: str  # "ok", "hint" (it works, but), "bad"
+    about: str
+    found: str
+    expected: str = ""
+    cure: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """As it is printed."""
+        yield f"{_MARKS[self.level]}  {self.about}: {self.found}"
+        if self.expected:
+            yield f"      expected: {self.expected}"
+        if self.cure:
+            yield f"      do: {self.cure}"
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What the checks look at."""
+
+    tree: UsbTree
+    boards: list[Board]
+    firmware: str
+
+
+def _check_bus(patient: Patient) -> Iterator[Finding]:
+    tree = patient.tree
+    if not tree.has_sysfs():
+        yield Finding(
+            "bad",
+            "USB",
+            "/sys/bus/usb/devices is not there",
+            "a kernel with USB, and /sys visible",
+            "load usbcore and the host controller's module (xhci_hcd); a virtual machine needs a "
+            "USB controller of its own",
+        )
+    elif not tree.has_nodes():
+        cure = _CONTAINER if tree.is_container() else "mount /dev (devtmpfs), or start udev"
+        yield Finding("bad", "USB", "/dev/bus/usb is not there", "one file per device", cure)
+    elif tree.is_container():
+        yield Finding(
+            "hint", "container", "this is one", "it sees boards that come later", _CONTAINER
+        )
+
+
+def _check_boards(patient: Patient) -> Iterator[Finding]:
+    if not patient.boards and patient.tree.has_sysfs():
+        yield Finding(
+            "bad",
+            "boards",
+            f"nothing of vendor {VENDOR} is plugged in",
+            f"{VENDOR}:{ROM} (waits for firmware) or {VENDOR}:{BOOTED} (runs)",
+            "check power and cable (one that carries data), try another port without a hub; in a "
+            "virtual machine pass both products through",
+        )
+    for board in patient.boards:
+        if board.is_rom:
+            state = "waits for firmware"
+        elif board.is_booted:
+            state = f"runs firmware, MX id {board.mx_id or 'not told'}"
+        else:
+            yield Finding(
+                "hint",
+                "boards",
+                f"{board}: not a product that this driver knows",
+                f"{VENDOR}:{ROM} or {VENDOR}:{BOOTED}",
+                "unplug it and plug it in again; Gen1 boards have no boot loader of their own",
+            )
+            continue
+        yield Finding("ok", "boards", f"{board}, {board.speed_mbit:g} Mbit/s, {state}")
+
+
+def _owner(status: os.stat_result) -> str:
+    try:
+        name = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        name = str(status.st_uid)
+    return f"belongs to {name}, mode {status.st_mode & 0o7777:04o}"
+
+
+def _refusal(node: Path) -> tuple[str, str]:
+    """Why the node cannot be opened, and what helps; ("", "") if it can."""
+    try:
+        os.close(os.open(node, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError as cause:
+        if cause.errno != 13 and os.access(node, os.R_OK | os.W_OK):  # EPERM: a device cgroup
+            return f"{node}: {cause.strerror}", _CONTAINER
+        try:
+            owner = _owner(node.stat())
+        except OSError:
+            owner = "cannot be read"
+        return (
+            f"{node} {owner}, this is user {os.geteuid()}",
+            "sudo depthai-udev, then plug the board in again",
+        )
+    except OSError as cause:
+        return f"{node}: {cause.strerror}", "plug the board in again; in a container: " + _CONTAINER
+    return "", ""
+
+
+def _check_permission(patient: Patient) -> Iterator[Finding]:
+    rules = patient.tree.rules()
+    for board in patient.boards:
+        found, cure = _refusal(board.node)
+        if found:
+            yield Finding("bad", "permission", found, "this user may read and write it", cure)
+        else:
+            yield Finding("ok", "permission", f"{board.node} can be opened")
+    if rules:
+        yield Finding("ok", "udev rule", ", ".join(map(str, rules)))
+    elif not patient.tree.is_container():  # there, the host's rules count
+        yield Finding(
+            "hint",
+            "udev rule",
+            f"no rule names vendor {VENDOR}",
+            "80-depthai.rules, so that every user may open boards",
+            "sudo depthai-udev",
+        )
+
+
+def _check_users(patient: Patient) -> Iterator[Finding]:
+    for board in patient.boards:
+        if users := list(patient.tree.users(board.node)):
+            yield Finding(
+                "hint",
+                "in use",
+                f"{board}: {', '.join(users)}",
+                "nobody, if you want to start a node for this board",
+                "end that program first, or take another board (device.id:=usb:BUS:PORT)",
+            )
+        elif board.is_booted:
+            yield Finding(
+                "hint",
+                "in use",
+                f"{board} runs firmware, and no program that can be seen from here has it open",
+                "a board that waits for firmware",
+                "nothing: the node resets such a board first; if that fails, plug it in again",
+            )
+
+
+def _check_speed(patient: Patient) -> Iterator[Finding]:
+    for board in patient.boards:
+        has_usb3 = patient.tree.has_usb3_port(board)
+        if board.is_booted and board.speed_mbit < USB3_MBIT:
+            where = "a port without USB 3" if has_usb3 is False else "a port"
+            yield Finding(
+                "hint",
+                "speed",
+                f"{board}: {board.speed_mbit:g} Mbit/s, on {where}",
+                f"{USB3_MBIT} Mbit/s",
+                "a USB 3 cable (blue, with nine contacts; at most 2 m) directly into a USB 3 port; "
+                "with firmware for USB 2 it is as it must be, and usb.on_insufficient says whether "
+                "the streams fit",
+            )
+        elif board.is_rom and board.speed_mbit < HIGH_SPEED_MBIT:
+            yield Finding(
+                "bad",
+                "speed",
+                f"{board}: {board.speed_mbit:g} Mbit/s",
+                f"{HIGH_SPEED_MBIT} Mbit/s before the boot",
+                "another cable: this one or its plug is damaged",
+            )
+        elif board.is_rom and has_usb3 is False:
+            yield Finding(
+                "hint",
+                "speed",
+                f"{board}: its port has no USB 3 half",
+                "a USB 3 port, for all streams at full rate",
+                "plug it into another port",
+            )
+
+
+def _check_power(patient: Patient) -> Iterator[Finding]:
+    for board in patient.boards:
+        if count := patient.tree.over_currents(board):
+            yield Finding(
+                "hint",
+                "power",
+                f"{board}: the port was switched off {count} times for too much current",
+                "never",
+                "give the board its own 5 V supply, or use a hub with one",
+            )
+        if hubs := patient.tree.unpowered_hubs(board):
+            yield Finding(
+                "hint",
+                "power",
+                f"{board}: behind hub {', '.join(hubs)} without a supply of its own",
+                "up to 900 mA for each board",
+                "a powered hub, or a port of the computer",
+            )
+
+
+def _check_memory(patient: Patient) -> Iterator[Finding]:
+    limit_mb = patient.tree.memory_mb()
+    needed_mb = BOARD_MB * max(1, len(patient.boards))
+    if limit_mb is None:
+        return
+    if 0 < limit_mb < needed_mb:
+        yield Finding(
+            "bad",
+            "kernel memory",
+            f"usbfs_memory_mb is {limit_mb}",
+            f"at least {needed_mb}, {BOARD_MB} for each board (0 = no limit)",
+            "echo 64 | sudo tee /sys/module/usbcore/parameters/usbfs_memory_mb; for good: "
+            "usbcore.usbfs_memory_mb=64 on the kernel's command line",
+        )
+    else:
+        yield Finding("ok", "kernel memory", f"usbfs_memory_mb is {limit_mb}")
+
+
+def _check_firmware(patient: Patient) -> Iterator[Finding]:
+    expected = f"an image of {firmware.PLAUSIBLE_BYTES.start >> 20} MB or more, or the wheel"
+    if not patient.firmware:
+        yield Finding(
+            "hint",
+            "firmware",
+            "none was named (--firmware PATH looks at one)",
+            "a file for device.firmware: a board has no firmware of its own",
+            _FIRMWARE,
+        )
+        return
+    try:
+        image = read_firmware(patient.firmware)
+    except ConfigError as cause:
+        yield Finding("bad", "firmware", str(cause), expected, _FIRMWARE)
+        return
+    wrong = ""
+    if len(image) not in firmware.PLAUSIBLE_BYTES:
+        wrong = f"{len(image)} bytes"
+    elif image[:4] == b"\x7fELF":
+        wrong = "a library or program (`depthai-firmware extract` reads it)"
+    elif image[:15].lower().startswith((b"<!doctype", b"<html")):
+        wrong = "a web page"
+    if wrong:
+        found = f"{patient.firmware} is {wrong}"
+        yield Finding("bad", "firmware", found, expected, _FIRMWARE)
+    else:
+        yield Finding("ok", "firmware", f"{patient.firmware}, {len(image)} bytes")
+
+
+#: In the order in which one would look.
+CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    _check_bus,
+    _check_boards,
+    _check_permission,
+    _check_users,
+    _check_speed,
+    _check_power,
+    _check_memory,
+    _check_firmware,
+)
+
+
+def examine(tree: UsbTree, firmware_path: str = "") -> list[Finding]:
+    """Everything that was looked at, in order."""
+    patient = Patient(tree, tree.boards(), firmware_path)
+    return [finding for check in CHECKS for finding in check(patient)]
+
+
+def main(words: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="depthai-doctor",
+        description="Looks for what keeps a USB board from working, and says what to do.",
+        epilog="Exit status: 0 = nothing stands in the way, 1 = something marked BAD does.",
+    )
+    parser.add_argument("--firmware", default="", metavar="PATH", help="look at this image, too")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="FOLDER",
+        help="with /sys, /dev, /proc in it",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    arguments = parser.parse_args(words)
+    findings = examine(UsbTree(arguments.root), arguments.firmware)
+    for finding in findings:
+        print(*finding.lines(), sep="\n")
+    count = sum(finding.level == "bad" for finding in findings)
+    print(f"{count} to be mended first" if count else "nothing stands in the way")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

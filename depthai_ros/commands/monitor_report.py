@@ -1,0 +1,113 @@
+"""Shows people what was measured of topics: a live table, and one sentence at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..messages.arrival_stats import Figures
+
+_TERMINAL_PERIOD_S, _PLAIN_PERIOD_S = 1.0, 5.0
+#: Less than this share of the expected rate is named in the verdict.
+ENOUGH = 0.95
+#: So many topics are named in the verdict, the worst first.
+_NAMED = 3
+_COLUMNS = f"{'fps':>7} {'expected':>8} {'MB/s':>7} {'drops':>6} {'latency ms':>11} {'p99':>7}"
+
+
+class Row(NamedTuple):
+    """One topic. `required`: it has to deliver without being asked."""
+
+    name: str
+    type_name: str
+    required: bool
+    figures: Figures
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """The live table, a line for each topic below one of titles."""
+    names = max((len(row.name) for row in rows), default=0)
+    types = max((len(_short(row.type_name)) for row in rows), default=0)
+    lines = [f"{'topic':{names}}  {'type':{types}} {_COLUMNS}"]
+    for row in rows:
+        figures = row.figures
+        cells = (
+            f"{figures.fps:7.2f} {_cell(figures.expected_fps, 8, 2)} {figures.mb_s:7.2f} "
+            f"{_cell(figures.drops, 6, 0)} {_cell(figures.latency_mean_ms, 11, 1)} "
+            f"{_cell(figures.latency_p99_ms, 7, 1)}"
+        )
+        lines.append(f"{row.name:{names}}  {_short(row.type_name):{types}} {cells}")
+    return lines
+
+
+def _short(type_name: str) -> str:
+    return type_name.replace("/msg/", "/")
+
+
+def _cell(value: float | None, width: int, digits: int) -> str:
+    return f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
+
+
+def verdict(rows: Sequence[Row], duration_s: float, lost: int) -> str:
+    """One sentence: did every topic keep its rate, and was anything lost?
+
+    `lost` are the frames that the node itself missed and therefore could not publish.
+    """
+    rated = [row for row in rows if row.figures.expected_fps]
+    slow = sorted((row for row in rated if _share(row) < ENOUGH), key=_share)
+    lossy = sorted((row for row in rated if row.figures.drops), key=_drops, reverse=True)
+    parts = [f"{len(rows)} topics in {duration_s:.1f} s"]
+    if slow:
+        named = [f"{row.name} ({row.figures.fps:.1f}/{row.figures.expected_fps:g})" for row in slow]
+        parts.append(f"below {ENOUGH:.0%} of the expected rate: {_listed(named)}")
+    else:
+        parts.append(f"all {len(rated)} with a rate at {ENOUGH:.0%} of it or more")
+    named = [f"{row.name} ({row.figures.drops})" for row in lossy]
+    parts.append(f"drops: {_listed(named)}" if named else "no drops")
+    if lost:
+        parts.append(f"{lost} frames were lost before the node could publish them")
+    return "; ".join(parts)
+
+
+def _share(row: Row) -> float:
+    return row.figures.fps / (row.figures.expected_fps or 1.0)
+
+
+def _drops(row: Row) -> int:
+    return row.figures.drops or 0
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+class Screen:
+    """Where the live table goes: the top of a terminal, or line after line."""
+
+    def __init__(self) -> None:
+        self.period_s = _TERMINAL_PERIOD_S if sys.stdout.isatty() else _PLAIN_PERIOD_S
+        self._reserved = 0
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show the table as it is now."""
+        columns, rows = shutil.get_terminal_size()
+        if not sys.stdout.isatty() or len(lines) + 4 > rows:
+            print("\n".join(lines), end="\n\n", flush=True)
+            return
+        start = ""
+        if self._reserved != len(lines):  # what other processes print scrolls below the table
+            self._reserved = len(lines)
+            start = f"\x1b[2J\x1b[{len(lines) + 2};{rows}r\x1b[{len(lines) + 2};1H"
+        shown = "".join(f"{line[:columns]}\x1b[K\r\n" for line in lines)
+        print(f"{start}\x1b7\x1b[H{shown}\x1b8", end="", flush=True)
+
+    def release(self) -> None:
+        """Give the terminal back."""
+        if self._reserved:
+            rows = shutil.get_terminal_size().lines
+            print(f"\x1b[r\x1b[{rows};1H", flush=True)
+            self._reserved = 0

@@ -1,0 +1,51 @@
+"""Runs a Gen1 program that says `import depthai` with the module of this package in that place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import depthai
+
+#: Holds a module of the name `depthai`, for the processes that a program starts.
+_NAME_FOLDER = Path(__file__).resolve().parents[1] / "gen1/name"
+_EPILOG = """
+SELECTOR is virtual, virtual:SCENE, unix:/path, tcp:host:port or usb; it is also read from the
+environment variable DEPTHAI_DEVICE. Example: depthai-run --device virtual my_program.py
+"""
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="depthai-run",
+        description="Run a program written for the Gen1 DepthAI module.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--device", metavar="SELECTOR", help="which device the program gets")
+    parser.add_argument("program", help="path of the program")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the program in this process; its exit status is the process's."""
+    arguments = _arguments(words)
+    program = Path(arguments.program)
+    if not program.exists():
+        print(f"depthai-run: no such program: {program}", file=sys.stderr)
+        return 2
+    if arguments.device is not None:
+        os.environ["DEPTHAI_DEVICE"] = arguments.device
+    sys.modules["depthai"] = depthai
+    paths = [str(_NAME_FOLDER), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    sys.argv = [arguments.program, *arguments.arguments]
+    folder = program if program.is_dir() else program.parent
+    sys.path[0:1] = [str(folder.resolve()), str(_NAME_FOLDER)]
+    runpy.run_path(arguments.program, run_name="__main__")
+    return 0

@@ -1,0 +1,177 @@
+"""Plans how many bytes per second a device will send, and makes them fit its USB link.
+
+Figures for planning, before anything is sent: pictures are exact, what is encoded is an estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import ConfigError
+from ..streams import STREAMS
+from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
+
+#: Speed of the link -> what its bulk transfers carry in practice, MB/s (10^6 bytes).
+#: Source: USB 2.0, 5.8.4: at most 19 packets of 64 bytes per ms (FULL, 1.2 MB/s) and 13 of 512 per
+#: 125 us (HIGH, 53 MB/s), of which hosts and hubs leave 35 to 40. USB 3: 5 Gbit/s in 8b/10b are
+#: 500 MB/s on the wire, framing and hosts leave 350 to 400; the chip has no faster mode.
+CAPACITY_MB_S = {"FULL": 1.0, "HIGH": 38.0, "SUPER": 370.0, "SUPER_PLUS": 370.0}
+
+_BYTES_PER_MB = 1e6
+#: JPEG of a natural picture at the quality that people use.
+_JPEG_BYTES_PER_PIXEL = 0.25
+#: Results and reports: nothing beside pictures.
+_RESULT_BYTES, _REPORT_BYTES = 4096, 2048
+_REPORT_HZ = 1.0
+_PREVIEW_BYTES = 3 * 300 * 300  # until the network has said what it takes
+#: Layouts that may be sent less often and lose nothing but frames.
+_PICTURES = frozenset({"mono8", "depth16", "planar8", "i420"})
+#: Networks that look through both cameras in turn send twice as many.
+_PAIRS = frozenset({"left_right", "rectified_left_right"})
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _video_bytes(settings: Settings) -> float:
+    if settings["video_config.profile"] == "mjpeg":
+        return _area(rgb_size(settings)) * _JPEG_BYTES_PER_PIXEL
+    constant = settings["video_config.rateCtrlMode"] == "cbr"
+    bits = settings["video_config.bitrate" if constant else "video_config.maxBitrate"]
+    return float(bits / 8 / settings["camera.rgb.fps"])
+
+
+#: Layout -> bytes of one packet, where the settings tell.
+_PACKET_BYTES: dict[str, Callable[[Settings], float]] = {
+    "mono8": lambda settings: _area(mono_size(settings)),
+    "depth16": lambda settings: 2 * _area(mono_size(settings)),
+    "i420": lambda settings: 1.5 * _area(rgb_size(settings)),
+    "bitstream": _video_bytes,
+    "tensors": lambda _: _RESULT_BYTES,
+    "tracklets": lambda _: _RESULT_BYTES,
+    "json": lambda _: _REPORT_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to go over a link, by wire stream, and what it carries (nan = not known), MB/s."""
+
+    speed: str = "UNKNOWN"
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
+    streams_mb_s: Mapping[str, float] = field(default_factory=dict)
+    capacity_mb_s: float = math.nan
+
+    @property
+    def planned_mb_s(self) -> float:
+        """All streams together."""
+        return sum(self.streams_mb_s.values())
+
+    @property
+    def is_too_much(self) -> bool:
+        """True if the link is known and carries less."""
+        return self.planned_mb_s > self.capacity_mb_s
+
+    def words(self) -> str:
+        """The plan in a sentence, widest streams first."""
+        widest = sorted(self.streams_mb_s.items(), key=lambda row: -row[1])
+        parts = ", ".join(f"{name} {rate:.1f}" for name, rate in widest if rate >= 0.1)
+        return (
+            f"the streams need {self.planned_mb_s:.1f} MB/s ({parts}), a USB link of speed "
+            f"{self.speed} carries about {self.capacity_mb_s:g}"
+        )
+
+
+def plan(settings: Settings, speed: str, preview_bytes: int = _PREVIEW_BYTES) -> Plan:
+    """What the device will send with these settings over a link of this speed.
+
+    `preview_bytes` is the size of the network's input, which is known when it has been loaded.
+    """
+    rates_hz = {name: _rate_hz(settings, name) for name in wire_streams(settings)}
+    streams_mb_s = {
+        name: rate_hz * _packet_bytes(settings, name, preview_bytes) / _BYTES_PER_MB
+        for name, rate_hz in rates_hz.items()
+    }
+    return Plan(speed, rates_hz, streams_mb_s, CAPACITY_MB_S.get(speed, math.nan))
+
+
+def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
+    layout = STREAMS[stream].layout
+    return preview_bytes if layout == "planar8" else _PACKET_BYTES[layout](settings)
+
+
+def _rate_hz(settings: Settings, stream: str) -> float:
+    """Packets per second: the camera's frames, or every so many-th of them.
+
+    Source  docs/virtual_device.md#assumptions
+    """
+    if stream in ("jpegout", "meta_d2h"):
+        return 0.0 if stream == "jpegout" else _REPORT_HZ
+    camera = STREAMS[stream].camera
+    if camera == "nn":
+        camera = settings["ai.camera_input"]
+    fps: float = settings["camera.rgb.fps" if camera == "rgb" else "camera.mono.fps"]
+    limit = wire_rate_limit(settings, stream)
+    every = max(1, math.ceil(fps / limit - 0.5)) if limit else 1
+    return fps / every * (2 if camera in _PAIRS else 1)
+
+
+def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:
+    """Settings that are to be used on a link of this speed, and what the user has to know.
+
+    If the link carries less than the streams need, `usb.on_insufficient` decides: the settings
+    stay ("warn"), or all pictures come less often, by the same whole number ("reduce").
+
+    Raises  ConfigError if it is "fail", or if nothing can be left out
+    """
+    wanted = plan(settings, speed)
+    if not wanted.is_too_much:
+        return settings, ""
+    return _ANSWERS[settings["usb.on_insufficient"]](settings, wanted)
+
+
+def _warn(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
+    return settings, f"{wanted.words()}: frames will be lost; {_ADVICE}"
+
+
+def _fail(_settings: Settings, wanted: Plan) -> tuple[Settings, str]:
+    raise ConfigError(f"{wanted.words()}; {_ADVICE}")
+
+
+def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
+    pictures = {
+        name: rate
+        for name, rate in wanted.streams_mb_s.items()
+        if STREAMS[name].layout in _PICTURES
+    }
+    room_mb_s = wanted.capacity_mb_s - (wanted.planned_mb_s - sum(pictures.values()))
+    if room_mb_s <= 0 or not pictures:
+        raise ConfigError(f"{wanted.words()}, even without pictures; {_ADVICE}")
+    every = math.ceil(sum(pictures.values()) / room_mb_s)
+    turns = 2 if settings["ai.camera_input"] in _PAIRS else 1
+    limits_hz = {
+        name: wanted.rates_hz[name] / every / (turns if STREAMS[name].camera == "nn" else 1)
+        for name in pictures
+    }
+    changes = {
+        f"stream.{user}.max_fps": limit_hz
+        for name, limit_hz in limits_hz.items()
+        for user in streams_fed_by(settings, name)
+    }
+    told = ", ".join(f"{name} to {limit_hz:.3g} Hz" for name, limit_hz in limits_hz.items())
+    return settings.replace(changes), f"{wanted.words()}: lowered {told} (usb.on_insufficient)"
+
+
+_ADVICE = (
+    "use a USB 3 port and cable, lower stream.NAME.max_fps or a resolution, or set "
+    "usb.on_insufficient to reduce"
+)
+#: usb.on_insufficient -> what is done.
+_ANSWERS: dict[str, Callable[[Settings, Plan], tuple[Settings, str]]] = {
+    "warn": _warn,
+    "reduce": _reduce,
+    "fail": _fail,
+}

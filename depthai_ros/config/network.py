@@ -1,0 +1,162 @@
+"""Reads the files that describe a network: the compiled blob, and how to decode its output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import ConfigError
+from .paths import resolve_path
+from .settings import Settings, stream_list
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """How to decode what a network says.
+
+    `document` is the NN_config object for the device, `tensors` the descriptions of older Gen1
+    files. `confidence_threshold` is the least confidence of a reported detection.
+    """
+
+    output_format: Literal["raw", "detection"] = "raw"
+    document: Mapping[str, Any] | None = None
+    labels: tuple[str, ...] = ()
+    tensors: tuple[Mapping[str, Any], ...] = ()
+    confidence_threshold: float = 0.0
+
+
+def read_blob(path: str) -> bytes:
+    """The compiled network.
+
+    Raises  ConfigError if the file is missing, unreadable or empty
+    """
+    blob = _read(path)
+    if not blob:
+        raise ConfigError(f"{path}: the network blob is empty")
+    return blob
+
+
+def _read(path: str) -> bytes:
+    try:
+        return resolve_path(path).read_bytes()
+    except OSError as cause:
+        raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
+
+
+def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> NetworkConfig:
+    """How to decode a network; an empty path means raw tensors.
+
+    `confidence_threshold` serves a detection network whose file names none.
+
+    Raises  ConfigError naming the file, and the field or the line and column
+    """
+    if not path:
+        return NetworkConfig()
+    document = _parse(path)
+    nn_config = document.get("NN_config", {})
+    if not isinstance(nn_config, dict):
+        raise ConfigError(f"{path}: NN_config is {_kind(nn_config)}, must be an object")
+    output_format = _choice(path, nn_config, "output_format", ("raw", "detection"), "raw")
+    labels, tensors = _labels(path, document), _tensors(path, document)
+    if output_format == "raw":
+        return NetworkConfig("raw", nn_config or None, labels, tensors)
+    _choice(path, nn_config, "NN_family", ("mobilenet", "YOLO"), None)
+    nn_config, threshold = _with_threshold(path, nn_config, confidence_threshold)
+    return NetworkConfig("detection", nn_config, labels, tensors, threshold)
+
+
+def _parse(path: str) -> dict[str, Any]:
+    try:
+        document = json.loads(_read(path).decode("utf-8"))
+    except json.JSONDecodeError as cause:
+        where = f"line {cause.lineno} column {cause.colno}"
+        raise ConfigError(f"{path}: {where}: {cause.msg}") from cause
+    except UnicodeDecodeError as cause:
+        raise ConfigError(f"{path}: byte {cause.start}: not UTF-8 text") from cause
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: {_kind(document)}, must be an object")
+    return document
+
+
+def _kind(value: Any) -> str:
+    """What JSON calls a value's type."""
+    names: dict[type, str] = {
+        dict: "an object",
+        list: "an array",
+        str: "text",
+        bool: "a truth value",
+    }
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _choice(
+    path: str, document: dict[str, Any], key: str, allowed: tuple[str, ...], default: Any
+) -> Any:
+    value = document.get(key, default)
+    if value not in allowed:
+        found = "missing" if value is None else repr(value)
+        raise ConfigError(
+            f"{path}: NN_config.{key} is {found}, must be one of {', '.join(allowed)}"
+        )
+    return value
+
+
+def _with_threshold(
+    path: str, nn_config: dict[str, Any], fallback: float
+) -> tuple[dict[str, Any], float]:
+    """The document with its threshold filled in, and the threshold.
+
+    Source  docs/wire_format.md#configuration: mobilenet keeps it at the top, YOLO one level below
+    """
+    section = "NN_specific_metadata" if nn_config["NN_family"] == "YOLO" else ""
+    holder = nn_config.get(section, {}) if section else nn_config
+    if not isinstance(holder, dict):
+        raise ConfigError(f"{path}: NN_config.{section} is {_kind(holder)}, must be an object")
+    threshold = holder.get("confidence_threshold", fallback)
+    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if not number or not 0 <= threshold <= 1:
+        key = ".".join(filter(None, ("NN_config", section, "confidence_threshold")))
+        raise ConfigError(f"{path}: {key} is {threshold!r}, must be between 0 and 1")
+    holder = {**holder, "confidence_threshold": threshold}
+    return ({**nn_config, section: holder} if section else holder), float(threshold)
+
+
+def _labels(path: str, document: dict[str, Any]) -> tuple[str, ...]:
+    mappings = document.get("mappings", {})
+    labels = mappings.get("labels", []) if isinstance(mappings, dict) else None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ConfigError(f"{path}: mappings.labels must be an array of texts")
+    return tuple(labels)
+
+
+def _tensors(path: str, document: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    tensors = document.get("tensors", [])
+    if not isinstance(tensors, list) or not all(isinstance(tensor, dict) for tensor in tensors):
+        raise ConfigError(f"{path}: tensors must be an array of objects")
+    return tuple(tensors)
+
+
+def check_network(settings: Settings, network: NetworkConfig) -> None:
+    """See that the network can do what the settings ask of it; Gen1 programs may ask in vain.
+
+    Raises  ConfigError naming the option
+    """
+    if network.output_format == "detection":
+        return
+    if settings["ai.blob_file2"]:
+        raise ConfigError("ai.blob_file2 is set, it needs a first network with detection output")
+    if settings.dialect == "gen1":
+        return
+    source = settings["ai.blob_file_config"] or "an empty ai.blob_file_config"
+    if settings["ai.calc_dist_to_bb"]:
+        raise ConfigError(
+            f"ai.calc_dist_to_bb is set, it needs a network with detection output; "
+            f"{source} says raw"
+        )
+    if "object_tracker" in stream_list(settings):
+        raise ConfigError(
+            f"stream_list has object_tracker, it needs a network with detection output; "
+            f"{source} says raw"
+        )

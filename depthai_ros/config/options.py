@@ -1,0 +1,614 @@
+"""The option table: every setting a user can make, with its limits.
+
+A key is the dotted path of the Gen1 config key and at the same time the ROS parameter's name.
+Declaration, validation, config/default.yaml and docs/parameters.md all follow from the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..streams import STREAMS
+from .limits import Limits, Value, between, one_of
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting.
+
+    `default` also gives the type. `live` options may change while the device streams; all others
+    are read once. `scope` is "pipeline" if the setting is part of the Gen1 config, else "node".
+    """
+
+    key: str
+    default: Value
+    meaning: str
+    limits: Limits = None
+    unit: str = ""
+    live: bool = False
+    scope: Literal["pipeline", "node"] = "pipeline"
+
+    @property
+    def group(self) -> str:
+        """First word of the key."""
+        return self.key.partition(".")[0]
+
+
+#: Group -> its heading, in the order of the documents.
+GROUPS = {
+    "device": "Which device",
+    "reconnect": "A device that is lost, or not there yet",
+    "usb": "USB",
+    "stream_list": "Streams",
+    "stream": "Single streams",
+    "camera": "Cameras",
+    "depth": "Stereo depth",
+    "ai": "Neural network",
+    "ot": "Object tracker",
+    "video_config": "Video encoder",
+    "board_config": "Board geometry and EEPROM",
+    "app": "Session",
+    "calibration": "Calibration",
+    "stereo": "Stereo pair",
+    "publish": "Publishing",
+    "sync": "Exposures and time",
+    "tf": "Frames",
+    "diagnostics": "Diagnostics",
+    "autostart": "Start",
+    "strict": "Unknown parameters",
+}
+
+CAMERA_INPUTS = (
+    "rgb",
+    "left",
+    "right",
+    "left_right",
+    "rectified_left",
+    "rectified_right",
+    "rectified_left_right",
+)
+#: Encoder settings by the number that Gen1 accepts for them.
+RATE_CONTROL_MODES = ("cbr", "vbr")
+VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
+#: Focus and white balance modes in order of their numbers. Source: docs/wire_format.md#commands
+FOCUS_MODES = ("auto", "macro", "continuous_video", "continuous_picture", "edof")
+WHITE_BALANCES = (
+    "none",
+    "auto",
+    "incandescent",
+    "fluorescent",
+    "warm_fluorescent",
+    "daylight",
+    "cloudy",
+    "twilight",
+    "shade",
+)
+
+_UNUSED = "accepted for Gen1 programs; 1.0 devices do not use it"
+_DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
+
+# Source of the Gen1 keys, defaults and limits: docs/wire_format.md#configuration
+_STREAM_OPTIONS = (
+    Option(
+        "stream_list", _DEFAULT_STREAMS, "streams to publish, in any order: " + ", ".join(STREAMS)
+    ),
+    *(
+        Option(
+            f"stream.{name}.max_fps",
+            0.0,
+            "highest rate, limited on the device; 0 = the camera's",
+            between(0.0, 120.0),
+            unit="Hz",
+        )
+        for name in STREAMS
+    ),
+)
+
+_CAMERA_OPTIONS = (
+    Option(
+        "camera.rgb.resolution_h",
+        1080,
+        "height of the colour picture: 1920x1080, 3840x2160 or 4056x3040",
+        one_of(1080, 2160, 3040),
+        unit="px",
+    ),
+    Option("camera.rgb.fps", 30.0, "frame rate of the rgb camera", between(0.1, 118.0), unit="Hz"),
+    Option(
+        "camera.mono.resolution_h",
+        720,
+        "height of the mono pictures: 640x400 (binned), 1280x720 (cropped) or 1280x800",
+        one_of(400, 720, 800),
+        unit="px",
+    ),
+    Option(
+        "camera.mono.resolution_w",
+        0,
+        "width of the mono pictures; 0 = what belongs to the height",
+        one_of(0, 640, 1280),
+        unit="px",
+    ),
+    Option(
+        "camera.mono.fps", 30.0, "frame rate of the mono cameras", between(0.1, 120.0), unit="Hz"
+    ),
+)
+
+
+def _exposure_options(camera: str) -> tuple[Option, ...]:
+    """How one camera is exposed; at its default an option sends nothing to the device."""
+    return (
+        Option(
+            f"camera.{camera}.exposure_us",
+            0,
+            "exposure time, at most one frame; 0 = automatic",
+            between(0, 1_000_000),
+            unit="us",
+        ),
+        Option(
+            f"camera.{camera}.iso",
+            400,
+            "sensitivity where exposure_us is set; an automatic exposure chooses its own",
+            between(100, 1600),
+        ),
+        Option(
+            f"camera.{camera}.ae_compensation",
+            0,
+            "makes the automatic exposure brighter or darker; a step is up to the device, "
+            "2 is a lot",
+            between(-10, 10),
+        ),
+        Option(f"camera.{camera}.ae_lock", False, "hold the automatic exposure as it is"),
+        Option(
+            f"camera.{camera}.ae_region",
+            "",
+            'part of the picture that the automatic exposure looks at, "X Y WIDTH HEIGHT"; '
+            "empty = all of it",
+            unit="px",
+        ),
+    )
+
+
+#: Camera controls; the device takes them while it streams. Source: docs/wire_format.md#commands
+_CONTROL_OPTIONS = (
+    Option(
+        "camera.rgb.focus_mode",
+        "continuous_picture",
+        "how the rgb camera focuses; auto and macro focus once for each ~/autofocus_trigger",
+        one_of(*FOCUS_MODES),
+    ),
+    Option(
+        "camera.rgb.lens_position",
+        -1,
+        "focus by hand, from 0 (far) to 255 (near); -1 = as focus_mode says",
+        between(-1, 255),
+    ),
+    Option("camera.rgb.white_balance", "auto", "white balance mode", one_of(*WHITE_BALANCES)),
+    Option("camera.rgb.awb_lock", False, "hold the automatic white balance as it is"),
+    *(option for camera in ("rgb", "left", "right") for option in _exposure_options(camera)),
+    Option(
+        "depth.disparity_confidence",
+        -1,
+        "matches that cost more are left out: 0 (most) to 255 (none); -1 = the device's own",
+        between(-1, 255),
+    ),
+)
+
+_DEPTH_OPTIONS = (
+    Option(
+        "depth.calibration_file",
+        "",
+        "calibration file of 444 or 445 bytes; describes the cameras when the EEPROM does not, "
+        "and goes to the device with store_to_eeprom or override_eeprom",
+    ),
+    Option("depth.left_mesh_file", "", _UNUSED),
+    Option("depth.right_mesh_file", "", _UNUSED),
+    Option("depth.type", "", _UNUSED),
+    Option(
+        "depth.padding_factor",
+        0.3,
+        "share of a detection's box, about its centre, that its distance is taken from",
+        between(0.0, 1.0),
+    ),
+    Option(
+        "depth.depth_limit_m",
+        10.0,
+        "depth beyond it counts as not measured",
+        between(0.1, 65.534),
+        unit="m",
+    ),
+    Option(
+        "depth.confidence_threshold",
+        0.5,
+        "least confidence of a detection, if the network's configuration names none",
+        between(0.0, 1.0),
+    ),
+    Option(
+        "depth.median_kernel_size",
+        7,
+        "median filter on the disparity; 0 = off",
+        one_of(0, 3, 5, 7),
+        unit="px",
+    ),
+    Option("depth.lr_check", False, "check disparity left to right and back"),
+    Option(
+        "depth.warp_rectify.use_mesh",
+        False,
+        "rectify by a mesh; 1.0 devices always rectify by homography",
+        one_of(False),
+    ),
+    Option(
+        "depth.warp_rectify.mirror_frame",
+        True,
+        "the device mirrors rectified pictures (true) or disparity and depth (false); "
+        "topics are upright in both cases",
+    ),
+    Option(
+        "depth.warp_rectify.edge_fill_color",
+        -1,
+        "grey value outside the rectified picture; -1 = repeat its edge",
+        between(-1, 255),
+    ),
+)
+
+_AI_OPTIONS = (
+    Option(
+        "ai.blob_file", "", "compiled network, a path or package://PACKAGE/PATH; empty = no network"
+    ),
+    Option(
+        "ai.blob_file_config",
+        "",
+        "JSON file that says how to decode the network; empty = raw tensors",
+    ),
+    Option(
+        "ai.blob_file2",
+        "",
+        "second network, run on what the first one finds; its output is always raw",
+    ),
+    Option("ai.blob_file_config2", "", _UNUSED),
+    Option("ai.calc_dist_to_bb", False, "measure the position of each detection"),
+    Option(
+        "ai.keep_aspect_ratio",
+        True,
+        "the network sees a centred crop of the picture (true) or all of it, squeezed (false)",
+    ),
+    Option("ai.camera_input", "rgb", "what the network looks at", one_of(*CAMERA_INPUTS)),
+    Option(
+        "ai.shaves",
+        7,
+        "processor cores for the network; 13 or 14 are free at 1080 lines, fewer above",
+        between(1, 16),
+    ),
+    Option(
+        "ai.cmx_slices",
+        7,
+        "memory slices for the network, at least as many as ai.shaves",
+        between(1, 19),
+    ),
+    Option("ai.NN_engines", 1, "neural engines for the network", between(0, 2)),
+)
+
+_TRACKER_OPTIONS = (
+    Option("ot.max_tracklets", 20, "most objects tracked at once", between(0, 20)),
+    Option(
+        "ot.confidence_threshold", 0.5, "less certain detections are not tracked", between(0.0, 1.0)
+    ),
+)
+
+_VIDEO_OPTIONS = (
+    Option(
+        "video_config.rateCtrlMode",
+        "cbr",
+        "constant bit rate or constant quality",
+        one_of(*RATE_CONTROL_MODES),
+    ),
+    Option("video_config.profile", "h264_high", "encoding", one_of(*VIDEO_PROFILES)),
+    Option(
+        "video_config.bitrate",
+        8_500_000,
+        "bit rate with cbr",
+        between(1, 100_000_000),
+        unit="bit/s",
+    ),
+    Option(
+        "video_config.maxBitrate",
+        8_500_000,
+        "highest bit rate",
+        between(1, 100_000_000),
+        unit="bit/s",
+    ),
+    Option(
+        "video_config.keyframeFrequency",
+        30,
+        "distance of key frames",
+        between(1, 1000),
+        unit="frames",
+    ),
+    Option(
+        "video_config.numBFrames",
+        0,
+        "frames predicted from both sides; they add latency",
+        between(0, 16),
+        unit="frames",
+    ),
+    Option("video_config.quality", 80, "quality with vbr or mjpeg", between(0, 100), unit="%"),
+)
+
+_BOARD_OPTIONS = (
+    Option("board_config.name", "", "board, as it is written into the EEPROM"),
+    Option("board_config.revision", "", "board revision, as it is written into the EEPROM"),
+    Option(
+        "board_config.swap_left_and_right_cameras",
+        False,
+        "exchange the mono cameras; a programmed EEPROM wins, as for all of the geometry",
+    ),
+    Option(
+        "board_config.left_fov_deg",
+        69.0,
+        "horizontal field of view of the mono cameras",
+        between(1.0, 179.0),
+        unit="deg",
+    ),
+    Option(
+        "board_config.rgb_fov_deg",
+        69.0,
+        "horizontal field of view of the rgb camera",
+        between(1.0, 179.0),
+        unit="deg",
+    ),
+    Option(
+        "board_config.left_to_right_distance_cm",
+        3.5,
+        "stereo baseline",
+        between(0.1, 200.0),
+        unit="cm",
+    ),
+    Option(
+        "board_config.left_to_rgb_distance_cm",
+        0.0,
+        "from the left to the rgb camera",
+        between(-200.0, 200.0),
+        unit="cm",
+    ),
+    Option(
+        "board_config.stereo_center_crop",
+        False,
+        "720 lines are the middle (true) or the top (false) of 800",
+    ),
+    Option(
+        "board_config.store_to_eeprom",
+        False,
+        "write board_config and depth.calibration_file to the EEPROM",
+    ),
+    Option("board_config.clear_eeprom", False, "erase the EEPROM"),
+    Option(
+        "board_config.override_eeprom",
+        False,
+        "use board_config and depth.calibration_file instead of the EEPROM for this run",
+    ),
+)
+
+_APP_OPTIONS = (
+    Option(
+        "app.sync_video_meta_streams",
+        False,
+        "deliver a network result right before the previewout picture it belongs to",
+    ),
+    Option(
+        "app.sync_sequence_numbers", False, "give rgb and mono pictures common sequence numbers"
+    ),
+    Option("app.enable_reconfig", True, "allow writing the EEPROM while streaming"),
+    Option(
+        "app.usb_chunk_KiB",
+        64,
+        "size of the device's USB transfers; 0 = whole packets",
+        between(0, 1024),
+        unit="KiB",
+    ),
+)
+
+_NODE_OPTIONS = (
+    Option(
+        "ai.labels",
+        (),
+        "class names in order of their numbers, instead of those in ai.blob_file_config",
+    ),
+    Option("ai.class_id", "name", "what class_id of a detection holds", one_of("name", "index")),
+    Option(
+        "device.id",
+        "usb",
+        "device selector: usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, "
+        "unix:/PATH or tcp:HOST:PORT",
+    ),
+    Option(
+        "device.firmware",
+        "",
+        "firmware for a board on USB: an image (.cmd), or the official Gen1 wheel, which holds one",
+    ),
+    Option(
+        "usb.on_insufficient",
+        "warn",
+        "when the link carries less than the streams need: warn, send all pictures less often "
+        "(reduce), or refuse to start (fail)",
+        one_of("warn", "reduce", "fail"),
+    ),
+    Option(
+        "usb.force_usb2",
+        False,
+        "boot the variant of the firmware that stays at USB 2 speed, for long or poor cables; "
+        "device.firmware has to be the official wheel, which holds both",
+    ),
+    Option(
+        "reconnect.enable",
+        True,
+        "when the device is lost while streaming, try to get it back; false: report an error",
+    ),
+    Option(
+        "reconnect.max_attempts",
+        0,
+        "give up after so many failed attempts in a row; 0 = never; losing the device again "
+        "within 10 s counts as one, too",
+        between(0, 1_000_000),
+    ),
+    Option(
+        "reconnect.initial_delay_s",
+        0.5,
+        "pause before the first attempt; each further one is twice as long",
+        between(0.0, 600.0),
+        unit="s",
+    ),
+    Option(
+        "reconnect.max_delay_s",
+        10.0,
+        "longest pause between two attempts",
+        between(0.1, 600.0),
+        unit="s",
+    ),
+    Option(
+        "reconnect.wait_at_start",
+        True,
+        "with autostart, wait for a device that is not there yet; false: end with status 3",
+    ),
+    Option(
+        "autostart",
+        True,
+        "configure and activate by itself; false leaves both to a lifecycle manager",
+    ),
+    Option("strict", True, "unknown parameters are an error (true) or a warning (false)"),
+    Option(
+        "publish.queue_depth",
+        2,
+        "history depth of the picture topics",
+        between(1, 100),
+        unit="messages",
+    ),
+    *(
+        Option(
+            f"stream.{name}.publish",
+            True,
+            "publish its topics; false is as if nobody had subscribed",
+            live=True,
+        )
+        for name in STREAMS
+    ),
+    Option(
+        "publish.depth_float", False, "also publish depth/image: 32FC1, metres, NaN = not measured"
+    ),
+    Option(
+        "publish.idle_hold_s",
+        0.0,
+        "have the device stop a stream that nobody has listened to for so long; 0 = never. "
+        "Not known to work with real firmware, see docs/compose.md",
+        between(0.0, 3600.0),
+        unit="s",
+    ),
+    Option(
+        "stereo.right_frame",
+        "right",
+        "whose frame_id the right pictures carry; some tools want one frame for the pair",
+        one_of("right", "left"),
+    ),
+    Option(
+        "calibration.nominal",
+        False,
+        "invent a camera model from the field of view where calibration is missing",
+    ),
+    Option(
+        "calibration.camera_info_folder",
+        "",
+        "where ~/CAMERA/set_camera_info keeps its files; empty = camera_info in ROS_HOME",
+    ),
+    Option(
+        "tf.source",
+        "calibration",
+        "who publishes the camera frames: this node from the calibration, or somebody else",
+        one_of("calibration", "urdf", "none"),
+    ),
+    Option("tf.prefix", "", "first part of all frame names; empty = node name"),
+    Option("tf.parent_frame", "", "frame that the camera's base frame is fixed to; empty = none"),
+    Option(
+        "sync.enable",
+        False,
+        "publish what left, right, rectified, depth and disparity show of one exposure together",
+    ),
+    Option(
+        "sync.incomplete",
+        "drop",
+        "what to do with exposures of which a packet was lost",
+        one_of("drop", "publish"),
+    ),
+    Option(
+        "sync.timeout_ms",
+        100.0,
+        "longest wait for the rest of an exposure, from its first packet on",
+        between(1.0, 10_000.0),
+        unit="ms",
+    ),
+    Option(
+        "sync.stamp_offset_ms",
+        0.0,
+        "added to every time stamp, e.g. to move it to the middle of the exposure",
+        between(-1000.0, 1000.0),
+        unit="ms",
+    ),
+    Option(
+        "diagnostics.period_s",
+        1.0,
+        "time between two /diagnostics messages",
+        between(0.1, 60.0),
+        unit="s",
+    ),
+    Option(
+        "diagnostics.stale_after_s",
+        5.0,
+        "values older than this are reported as stale",
+        between(0.1, 600.0),
+        unit="s",
+        live=True,
+    ),
+    Option(
+        "diagnostics.stream_timeout_s",
+        3.0,
+        "a stream that is silent for longer is an error",
+        between(0.1, 600.0),
+        unit="s",
+        live=True,
+    ),
+    Option(
+        "diagnostics.drops_warn_percent",
+        5.0,
+        "more lost frames than this are a warning",
+        between(0.0, 100.0),
+        unit="%",
+        live=True,
+    ),
+    Option(
+        "diagnostics.temp_warn_c",
+        85.0,
+        "chip temperature that is a warning",
+        between(0.0, 125.0),
+        unit="°C",
+        live=True,
+    ),
+    Option(
+        "diagnostics.temp_error_c",
+        100.0,
+        "chip temperature that is an error; the chip's limit is 105",
+        between(0.0, 125.0),
+        unit="°C",
+        live=True,
+    ),
+)
+
+OPTIONS: tuple[Option, ...] = (
+    *_STREAM_OPTIONS,
+    *_CAMERA_OPTIONS,
+    *(replace(option, scope="node", live=True) for option in _CONTROL_OPTIONS),
+    *_DEPTH_OPTIONS,
+    *_AI_OPTIONS,
+    *_TRACKER_OPTIONS,
+    *_VIDEO_OPTIONS,
+    *_BOARD_OPTIONS,
+    *_APP_OPTIONS,
+    *(replace(option, scope="node") for option in _NODE_OPTIONS),
+)
+BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

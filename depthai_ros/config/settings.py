@@ -1,0 +1,371 @@
+"""Holds and checks what the user has set.
+
+`validate()` is strict, as ROS users want it: unknown keys, wrong types and contradictions are
+errors. Settings that come from a Gen1 program (`gen1/config.py`) follow Gen1's laxer rules.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from ..errors import ConfigError, ConfigTypeError
+from ..streams import ALIASES, STREAMS
+from .limits import Value, plain
+from .options import BY_KEY, OPTIONS, Option
+
+Dialect = Literal["ros", "gen1"]
+
+#: Keys whose limits Gen1 enforces as well; it passes all others on as they are.
+#: Source: docs/wire_format.md#configuration
+GEN1_LIMITED = frozenset(
+    {
+        "depth.padding_factor",
+        "depth.confidence_threshold",
+        "depth.median_kernel_size",
+        "ai.shaves",
+        "ai.cmx_slices",
+        "ai.NN_engines",
+        "ot.max_tracklets",
+        "ot.confidence_threshold",
+        "camera.rgb.resolution_h",
+        "camera.mono.resolution_h",
+    }
+)
+
+#: Height of the mono picture -> its width; rgb alike. Source: docs/wire_format.md#cameras
+MONO_WIDTHS = {400: 640, 720: 1280, 800: 1280}
+RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
+#: Height of the picture -> the sensor's highest frame rate.
+_MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
+_RGB_FPS = {1080: 118.0, 2160: 42.0}
+#: Camera -> the group of options that has its resolution and its rate.
+_SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
+
+
+class Settings(Mapping[str, Any]):
+    """One value for every option; never changes."""
+
+    __slots__ = ("_values", "dialect")
+
+    def __init__(self, values: Mapping[str, Value], dialect: Dialect = "ros") -> None:
+        """Take values that are already checked; everybody else calls `validate()`."""
+        self._values = dict(values)
+        self.dialect: Dialect = dialect
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        changed = {key: value for key, value in self.items() if value != BY_KEY[key].default}
+        return f"Settings({changed!r})"
+
+    def replace(self, changes: Mapping[str, Any]) -> Settings:
+        """New settings with some values changed, checked as a whole.
+
+        Raises  ConfigError
+        """
+        return validate({**self._values, **changes}, self.dialect)
+
+
+def defaults() -> Settings:
+    """Every option at its default."""
+    return Settings({option.key: option.default for option in OPTIONS})
+
+
+def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
+    """Check values by dotted key; what is not given keeps its default.
+
+    Raises  ConfigError that names each bad key, its value and what is allowed
+    """
+    checked: dict[str, Value] = {option.key: option.default for option in OPTIONS}
+    problems: list[ConfigError] = []
+    for key, value in values.items():
+        try:
+            checked[key] = _checked(_option(key), value, dialect)
+        except ConfigError as problem:
+            # Its traceback would keep this call, and all that its callers hold, until gc runs.
+            problems.append(problem.with_traceback(None))
+    if not problems:
+        rules = _GEN1_RULES if dialect == "gen1" else _RULES
+        problems = [ConfigError(text) for rule in rules if (text := rule(checked))]
+    if problems:
+        wrong_type = all(isinstance(problem, ConfigTypeError) for problem in problems)
+        kind = ConfigTypeError if wrong_type else ConfigError
+        raise kind("; ".join(map(str, problems)))
+    return Settings(checked, dialect)
+
+
+def _option(key: str) -> Option:
+    if key in BY_KEY:
+        return BY_KEY[key]
+    nearest = difflib.get_close_matches(key, BY_KEY, n=1, cutoff=0.0)
+    raise ConfigError(f"{key} is not an option, the nearest is {nearest[0]}")
+
+
+def _checked(option: Option, value: Any, dialect: Dialect) -> Value:
+    expected, read = _READERS[type(option.default)]
+    checked = read(value)
+    if checked is None:
+        found = f"{value!r} ({type(value).__name__})"
+        raise ConfigTypeError(f"{option.key} is {found}, must be {expected}")
+    limited = dialect == "ros" or option.key in GEN1_LIMITED
+    if limited and option.limits is not None and not option.limits.allows(checked):
+        found = repr(checked) if isinstance(checked, str) else plain(checked)
+        raise ConfigError(f"{option.key} is {found}, must be {option.limits}")
+    return checked
+
+
+def _read_bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _read_int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _read_float(value: Any) -> float | None:
+    """An integer is a number too; a truth value is not."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _read_str(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read_texts(value: Any) -> tuple[str, ...] | None:
+    """ROS cannot say "empty list of texts": a list with one empty text stands for it."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        return None
+    return () if tuple(value) == ("",) else tuple(value)
+
+
+#: Type of an option's default -> (what is expected, how to read a value; None = wrong type).
+_READERS: dict[type, tuple[str, Callable[[Any], Value | None]]] = {
+    bool: ("true or false", _read_bool),
+    int: ("an integer", _read_int),
+    float: ("a number", _read_float),
+    str: ("text", _read_str),
+    tuple: ("a list of texts", _read_texts),
+}
+
+
+# -- what one value demands of another; each rule returns its complaint, or ""
+
+_Values = Mapping[str, Any]
+_Rule = Callable[[_Values], str]
+
+
+def _streams(values: _Values) -> tuple[str, ...]:
+    """Streams wanted, by their present names, in the device's order."""
+    wanted = {ALIASES.get(name, name) for name in values["stream_list"]}
+    return tuple(name for name in STREAMS if name in wanted)
+
+
+def _known_streams(values: _Values) -> str:
+    unknown = [
+        name for name in values["stream_list"] if name not in STREAMS and name not in ALIASES
+    ]
+    if not unknown:
+        return ""
+    return f"stream_list has {unknown[0]!r}, known streams are {', '.join(STREAMS)}"
+
+
+def _some_stream(values: _Values) -> str:
+    if values["stream_list"]:
+        return ""
+    return f"stream_list is empty, must name at least one of {', '.join(STREAMS)}"
+
+
+def _exceeds(key: str, other: str) -> _Rule:
+    def rule(values: _Values) -> str:
+        value, limit = values[key], values[other]
+        if value <= limit:
+            return ""
+        return f"{key} is {plain(value)}, must not exceed {other}, which is {plain(limit)}"
+
+    return rule
+
+
+def _needs(key: str, other: str) -> _Rule:
+    """Whoever sets `key` has to set `other` too."""
+
+    def rule(values: _Values) -> str:
+        return f"{key} is set, it needs {other}" if values[key] and not values[other] else ""
+
+    return rule
+
+
+def _stream_needs(stream: str, other: str) -> _Rule:
+    def rule(values: _Values) -> str:
+        if stream not in _streams(values) or values[other]:
+            return ""
+        return f"stream_list has {stream}, it needs {other}"
+
+    return rule
+
+
+def _mono_width(values: _Values) -> str:
+    width, height = values["camera.mono.resolution_w"], values["camera.mono.resolution_h"]
+    expected = MONO_WIDTHS[height]
+    if width in (0, expected):
+        return ""
+    return f"camera.mono.resolution_w is {width}, must be 0 or {expected} for {height} lines"
+
+
+def _highest_fps(camera: str, limits: Mapping[int, float]) -> _Rule:
+    def rule(values: _Values) -> str:
+        fps, height = values[f"camera.{camera}.fps"], values[f"camera.{camera}.resolution_h"]
+        limit = limits.get(height, fps)
+        if fps <= limit:
+            return ""
+        return f"camera.{camera}.fps is {plain(fps)}, must be at most {limit:g} for {height} lines"
+
+    return rule
+
+
+def _exposure_fits(camera: str) -> _Rule:
+    """An exposure lasts at most one frame."""
+    key, rate = f"camera.{camera}.exposure_us", f"camera.{_SENSORS[camera]}.fps"
+
+    def rule(values: _Values) -> str:
+        limit = frame_duration_us(values, camera)
+        if values[key] <= limit:
+            return ""
+        fps = plain(values[rate])
+        return f"{key} is {values[key]}, must be at most {limit}: {rate} is {fps}"
+
+    return rule
+
+
+def _region_fits(camera: str) -> _Rule:
+    key = f"camera.{camera}.ae_region"
+
+    def rule(values: _Values) -> str:
+        text = values[key]
+        found = re.fullmatch(r"(\d{1,4}) (\d{1,4}) (\d{1,4}) (\d{1,4})", text, re.ASCII)
+        if not text:
+            return ""
+        if not found:
+            return f"{key} is {text!r}, must be four numbers: X Y WIDTH HEIGHT"
+        x0, y0, width, height = map(int, found.groups())
+        size = picture_size(values, camera)
+        if width and height and x0 + width <= size[0] and y0 + height <= size[1]:
+            return ""
+        return f"{key} is {text!r}, must lie in the picture of {size[0]}x{size[1]} pixels"
+
+    return rule
+
+
+def _one_rate(values: _Values) -> str:
+    """Pictures of one exposure come together only if no stream leaves out some of them."""
+    camera_fps = values["camera.mono.fps"]
+    rates = {
+        f"stream.{name}.max_fps": values[f"stream.{name}.max_fps"]
+        for name in _streams(values)
+        if STREAMS[name].camera in ("left", "right")
+    }
+    in_effect = {min(rate or camera_fps, camera_fps) for rate in rates.values()}
+    if not values["sync.enable"] or len(in_effect) < 2:
+        return ""
+    found = ", ".join(f"{key} is {plain(rate)}" for key, rate in rates.items())
+    return f"sync.enable is set, it needs one rate for all pictures of the mono cameras: {found}"
+
+
+def _clear_or_store(values: _Values) -> str:
+    if values["board_config.clear_eeprom"] and values["board_config.store_to_eeprom"]:
+        return "board_config.clear_eeprom and board_config.store_to_eeprom exclude each other"
+    return ""
+
+
+_GEN1_RULES: tuple[_Rule, ...] = (_known_streams, _exceeds("ai.shaves", "ai.cmx_slices"))
+_RULES: tuple[_Rule, ...] = (
+    *_GEN1_RULES,
+    _some_stream,
+    _stream_needs("metaout", "ai.blob_file"),
+    _stream_needs("object_tracker", "ai.blob_file"),
+    _needs("ai.blob_file2", "ai.blob_file"),
+    _needs("ai.calc_dist_to_bb", "ai.blob_file"),
+    _needs("board_config.store_to_eeprom", "depth.calibration_file"),
+    _needs("board_config.override_eeprom", "depth.calibration_file"),
+    _clear_or_store,
+    _one_rate,
+    _mono_width,
+    _highest_fps("mono", _MONO_FPS),
+    _highest_fps("rgb", _RGB_FPS),
+    _exceeds("diagnostics.temp_warn_c", "diagnostics.temp_error_c"),
+    _exceeds("reconnect.initial_delay_s", "reconnect.max_delay_s"),
+    *(rule(camera) for rule in (_exposure_fits, _region_fits) for camera in _SENSORS),
+)
+
+
+# -- what follows from settings
+
+
+def stream_list(settings: Settings) -> tuple[str, ...]:
+    """Streams that the user wants, by their present names, in the device's order."""
+    return _streams(settings)
+
+
+def derived_streams(settings: Settings) -> dict[str, str]:
+    """Streams that the host makes -> the wire stream that each is made from.
+
+    The device computes either depth or disparity, and depth for `ai.calc_dist_to_bb`: when both
+    are needed, disparity is read back from depth.
+
+    Source  docs/wire_format.md#depth
+    """
+    wanted = _streams(settings)
+    if "depth" in wanted or settings["ai.calc_dist_to_bb"]:
+        return {name: "depth" for name in ("disparity", "disparity_color") if name in wanted}
+    return {"disparity_color": "disparity"} if "disparity_color" in wanted else {}
+
+
+def wire_streams(settings: Settings) -> tuple[str, ...]:
+    """Streams to ask the device for, in its order."""
+    derived = derived_streams(settings)
+    wanted = {derived.get(name, name) for name in _streams(settings)}
+    return tuple(name for name in STREAMS if name in wanted)
+
+
+def streams_fed_by(settings: Settings, wire_stream: str) -> tuple[str, ...]:
+    """Streams that the user wants and that are made from this wire stream."""
+    derived = derived_streams(settings)
+    return tuple(name for name in _streams(settings) if derived.get(name, name) == wire_stream)
+
+
+def wire_rate_limit(settings: Settings, wire_stream: str) -> float:
+    """Highest rate of a wire stream, Hz: what the fastest stream needs that it feeds; 0 = none."""
+    users = streams_fed_by(settings, wire_stream)
+    limits: list[float] = [settings[f"stream.{user}.max_fps"] for user in users]
+    return max(limits) if limits and min(limits) > 0 else 0.0
+
+
+def mono_size(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """(width, height) of the mono pictures, px."""
+    height = settings["camera.mono.resolution_h"]
+    return settings["camera.mono.resolution_w"] or MONO_WIDTHS[height], height
+
+
+def rgb_size(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """(width, height) of the colour picture, px."""
+    height = settings["camera.rgb.resolution_h"]
+    return RGB_WIDTHS[height], height
+
+
+def picture_size(settings: Mapping[str, Any], camera: str) -> tuple[int, int]:
+    """(width, height) of the pictures of "rgb", "left" or "right", px."""
+    return rgb_size(settings) if camera == "rgb" else mono_size(settings)
+
+
+def frame_duration_us(settings: Mapping[str, Any], camera: str) -> int:
+    """Time from one frame of a camera to the next, in whole microseconds."""
+    return int(1e6 / settings[f"camera.{_SENSORS[camera]}.fps"])

@@ -1,0 +1,1 @@
+"""One device: finding, booting, connecting, one running pipeline."""

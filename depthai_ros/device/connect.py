@@ -1,0 +1,198 @@
+"""Reaches a device: from a selector to a byte pipe.
+
+A virtual device is started, a socket connected, a board on USB found and booted; what can be
+reached by several programs is claimed first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import _core
+from ..errors import ConfigError, DeviceNotFoundError
+from ..virtual.settings import parse_settings
+from . import firmware
+from .device_lock import Claims, socket_place, usb_place
+
+_log = logging.getLogger(__name__)
+
+_VIRTUAL_EXIT_S = 5.0
+_LOOK_S = 0.05
+
+
+class VirtualProcess:
+    """A virtual device as a child process, alive as long as its socket."""
+
+    def __init__(self, text: str) -> None:
+        self.settings = parse_settings(text)  # wrong ones are told here, not by a dying child
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "depthai_ros.virtual", "--fd", str(theirs.fileno())]
+        with theirs:
+            # Its own session: Ctrl-C in the terminal is for the driver, which then resets it.
+            self._process = subprocess.Popen(
+                [*command, "--device", text],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=child_environment(),
+            )
+        self.transport = _core.Transport.from_fd(fd=ours.detach())
+
+    def wait(self) -> int:
+        """Exit status; a child that outlives its socket is ended."""
+        try:
+            return self._process.wait(_VIRTUAL_EXIT_S)
+        except subprocess.TimeoutExpired:
+            _log.warning("virtual device %d did not end by itself", self._process.pid)
+            self._process.kill()
+            return self._process.wait()
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, with this very package first on the child's path."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    paths = [package_root, *(path for path in sys.path if path)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+@dataclass(slots=True)
+class Connection:
+    """A byte pipe to a device, and what is known of it so far."""
+
+    transport: _core.Transport
+    process: VirtualProcess | None = None
+    mx_id: str = ""
+    usb_speed: str = "UNKNOWN"
+    usb_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a device is to be opened."""
+
+    timeout_s: float
+    find_s: float | None  # to look for a board; None = as long as for anything else
+    firmware: str
+    usb2: bool
+    should_stop: Callable[[], bool] | None
+    claims: Claims
+
+
+@contextmanager
+def closed_early(link: _core.Link, should_stop: Callable[[], bool] | None) -> Iterator[None]:
+    """What waits for an answer in this block gets a LinkError as soon as it `should_stop`."""
+    if should_stop is None:
+        yield
+        return
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(_LOOK_S):
+            if should_stop():
+                link.close()
+                return
+
+    watcher = threading.Thread(target=watch, name="connect-watch")
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _connect_virtual(text: str, _wishes: Wishes) -> Connection:
+    process = VirtualProcess(text)
+    return Connection(process.transport, process, usb_speed=process.settings.usb_speed)
+
+
+def _connect_socket(scheme: str) -> Callable[[str, Wishes], Connection]:
+    def connect(rest: str, wishes: Wishes) -> Connection:
+        address = f"{scheme}:{rest}"
+        if owner := wishes.claims.take(socket_place(address)):
+            raise _busy(f"{address} is in use by {owner}")
+        timeout_s = wishes.timeout_s
+        return Connection(_core.Transport.connect(address=address, timeout_s=timeout_s))
+
+    return connect
+
+
+def _busy(words: str) -> DeviceNotFoundError:
+    error = DeviceNotFoundError(f"{words}; end that program, or choose another device")
+    error.reason = "busy"
+    return error
+
+
+def read_firmware(path: str, *, usb2: bool = False) -> bytes:
+    """The image for a board on USB: a finished one, or the one that is in the official wheel.
+
+    `usb2` takes the variant that stays at USB 2 speed, which is made with a patch in the wheel.
+    Raises  ConfigError
+    """
+    if not path:
+        raise ConfigError(
+            "device.firmware is empty: a board on USB has no firmware of its own, it gets it at "
+            "each start; `depthai-firmware extract` takes it out of the official wheel"
+        )
+    place = Path(path).expanduser()
+    try:
+        is_wheel = zipfile.is_zipfile(place)
+        image = firmware.extract(place, usb2=usb2) if is_wheel else place.read_bytes()
+    except OSError as cause:
+        raise ConfigError(f"device.firmware: cannot read {path}: {cause.strerror}") from cause
+    except (firmware.FirmwareError, zipfile.BadZipFile, struct.error) as cause:
+        raise ConfigError(f"device.firmware: {path}: {cause}") from cause
+    if usb2 and not is_wheel:
+        raise ConfigError(
+            f"usb.force_usb2 is set, but device.firmware is {path}, a finished image: give the "
+            "official wheel, or make the image with `depthai-firmware extract --usb2` and leave "
+            "usb.force_usb2 false"
+        )
+    if not image:
+        raise ConfigError(f"device.firmware: {path} is empty")
+    return image
+
+
+def _connect_usb(text: str, wishes: Wishes) -> Connection:
+    claims = wishes.claims
+    try:
+        transport = _core.open_usb(
+            selector=claims.usb_location or text,  # once found it stays the same board
+            firmware=read_firmware(wishes.firmware, usb2=wishes.usb2),
+            timeout_s=wishes.timeout_s,
+            find_s=wishes.find_s,
+            who_has=lambda location: claims.take(usb_place(location)),
+            should_stop=wishes.should_stop,
+        )
+    except ValueError as cause:
+        raise ConfigError(str(cause)) from cause
+    claims.keep_last()  # others were booted in search of an MX id
+    claims.take(usb_place(transport.location))  # on USB 3 a booted board is on another bus
+    if transport.was_running:
+        _log.warning("usb:%s ran firmware of an ended program and was reset", transport.location)
+    return Connection(
+        transport,
+        mx_id=transport.mx_id,
+        usb_speed=transport.speed,
+        usb_path=transport.location,
+    )
+
+
+#: Selector scheme -> how to get a byte pipe to the device.
+LINKS: dict[str, Callable[[str, Wishes], Connection]] = {
+    "usb": _connect_usb,
+    "virtual": _connect_virtual,
+    "unix": _connect_socket("unix"),
+    "tcp": _connect_socket("tcp"),
+}

@@ -1,0 +1,355 @@
+"""Talks to one device: session, packets, commands.
+
+A `Device` is booted and connected; `start_pipeline()` configures it and opens its streams. There is
+one pipeline per boot: ending it resets the device, starting another connects anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import _core
+from ..calibration import gen1_file
+from ..config import NetworkConfig, Settings, device_config, read_blob, wire_streams
+from ..errors import ConfigError, DeviceNotFoundError, LinkError, LinkTimeoutError, ProtocolError
+from ..streams import (
+    CONFIG_D2H_WINDOW,
+    CONFIG_H2D_BYTES,
+    HOST_CAPTURE_BYTES,
+    HOST_CAPTURE_WINDOW,
+    OUT_BLOB_WINDOW,
+    RESET_COMMAND,
+    STREAMS,
+)
+from ..wire_formats import CAMERAS
+from .connect import LINKS, Wishes, closed_early
+from .device_lock import Claims
+from .pipeline import Layers, Pipeline
+
+_log = logging.getLogger(__name__)
+
+#: Packets of one stream that wait for a slow consumer: a quarter of a second at 30 Hz.
+QUEUE_PER_STREAM = 8
+#: A device takes a command at once; who sends it waits no longer than this.
+_COMMAND_S = 2.0
+
+
+class Device:
+    """A booted device, connected."""
+
+    def __init__(
+        self,
+        selector: str,
+        timeout_s: float,
+        find_s: float | None,
+        firmware: str,
+        usb2: bool,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self.selector = selector
+        self._timeout_s = timeout_s
+        self._claims = Claims()
+        self._wishes = Wishes(timeout_s, find_s, firmware, usb2, should_stop, self._claims)
+        try:
+            self._connect()
+        except BaseException:
+            self._claims.release()
+            raise
+        self._wishes = replace(self._wishes, find_s=None)  # a reset board comes, but takes a while
+
+    @classmethod
+    def open(
+        cls,
+        selector: str,
+        *,
+        firmware: str = "",
+        usb2: bool = False,
+        timeout_s: float = 10.0,
+        find_s: float | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Device:
+        """Find, boot and connect to a device.
+
+        `selector` is usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, unix:/path
+        or tcp:host:port; `firmware` is the path of the image for a board on USB, or of the official
+        wheel, from which `usb2` takes the variant that stays at USB 2 speed. No other program can
+        take the device until it is closed. On USB it is looked for as long as `find_s` (None:
+        `timeout_s`), and `should_stop` may end that early, and the wait for its first answers.
+        Raises  ConfigError if the selector cannot be read; DeviceNotFoundError, with the reason
+                "busy" if another program has it; LinkError; BootError; ProtocolError if what it
+                says of itself makes no sense
+        """
+        return cls(selector, timeout_s, find_s, firmware, usb2, should_stop)
+
+    def _connect(self) -> None:
+        scheme, _, rest = self.selector.partition(":")
+        if scheme not in LINKS:
+            raise ConfigError(
+                f"device selector is {self.selector!r}, must begin with one of {', '.join(LINKS)}"
+            )
+        connection = LINKS[scheme](rest, self._wishes)
+        self._process = connection.process
+        self.mx_id = connection.mx_id
+        self.usb_speed, self.usb_path = connection.usb_speed, connection.usb_path
+        self._link = _core.Link(transport=connection.transport, role="host")
+        self._pipeline: Pipeline | None = None
+        self._is_configured = False
+        try:
+            with closed_early(self._link, self._wishes.should_stop):
+                self._link.ping(timeout_s=self._timeout_s)
+                self._read_board()
+        except LinkError as cause:
+            status = self._disconnect()
+            if status:
+                raise DeviceNotFoundError(
+                    f"{self.selector}: the virtual device ended with status {status} "
+                    "before it answered; its own words are above"
+                ) from cause
+            raise
+        except ProtocolError:
+            self._disconnect()
+            raise
+
+    def _read_document(self, stream: str, window_bytes: int) -> dict[str, Any]:
+        """One JSON packet from a session stream."""
+        self._link.open_stream(name=stream, window_bytes=window_bytes, timeout_s=self._timeout_s)
+        packet = self._link.read(name=stream, timeout_s=self._timeout_s)
+        self._link.close_stream(name=stream, timeout_s=self._timeout_s)
+        text = bytes(packet.buffer).split(b"\0", 1)[0]
+        try:
+            document = json.loads(text)
+        except ValueError as cause:
+            raise ProtocolError(f"{stream}: {len(text)} bytes, not JSON: {cause}") from cause
+        if not isinstance(document, dict):
+            raise ProtocolError(f"{stream}: JSON {type(document).__name__}, expected an object")
+        return document
+
+    def _read_board(self) -> None:
+        document = self._read_document("config_d2h", CONFIG_D2H_WINDOW)
+        try:
+            self.cameras = {name: bool(document["_cams"][name]) for name in CAMERAS}
+            self.eeprom: dict[str, Any] = dict(document["eeprom"])
+            int(self.eeprom["version"])
+            self.available_streams = tuple(map(str, document["_available_streams"]))
+        except (KeyError, TypeError, ValueError) as cause:
+            raise ProtocolError(f"config_d2h: {cause!r} is missing or of a wrong type") from cause
+        self.firmware_version = str(document.get("_version", ""))
+        self.mx_id = self.mx_id or str(document.get("_mx_id", ""))
+
+    def _write_once(self, stream: str, parts: Sequence[Any]) -> None:
+        """Open, write one packet, close (which waits until the device has taken it)."""
+        size = sum(memoryview(part).nbytes for part in parts)
+        timeout_s = self._timeout_s
+        self._link.open_stream(name=stream, window_bytes=size, timeout_s=timeout_s)
+        self._link.write(name=stream, parts=parts, timeout_s=timeout_s)
+        self._link.close_stream(name=stream, timeout_s=timeout_s)
+
+    def start_pipeline(
+        self,
+        settings: Settings,
+        network: NetworkConfig | None = None,
+        *,
+        capacity_per_stream: int = QUEUE_PER_STREAM,
+        capacity: int = 1024,
+    ) -> Pipeline:
+        """Configure the device and open its streams.
+
+        `capacity_per_stream` and `capacity` (all streams together) bound what waits in the queue.
+
+        Raises  ConfigError if the device lacks a stream or the resources for the network;
+                LinkError, ProtocolError
+        """
+        order = self._opening_order(wire_streams(settings))
+        blobs = [read_blob(path) for path in _blob_paths(settings)]
+        calibration = _calibration_to_send(settings)
+        document = device_config(
+            settings,
+            network=network,
+            blob_sizes=[len(blob) for blob in blobs],
+            calibration_floats=calibration.floats,
+            center_crop=calibration.center_crop,
+        )
+        self._configure(document)
+        layers = self._load_networks(blobs, document)
+        queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=capacity_per_stream)
+        for name in order:
+            self.open_data(name, queue)
+        self._pipeline = Pipeline(self, queue, settings, network, order, layers)
+        return self._pipeline
+
+    def open_data(self, stream: str, queue: _core.PacketQueue) -> None:
+        """Have the device send a stream, into a queue. Raises LinkError."""
+        window_bytes = STREAMS[stream].window_bytes
+        self._link.open_stream(name=stream, window_bytes=window_bytes, queue=queue)
+
+    def close_data(self, stream: str) -> None:
+        """Have the device send a stream no more, until it is opened again. Raises LinkError."""
+        self._link.close_stream(name=stream, timeout_s=self._timeout_s)
+
+    def _opening_order(self, streams: Sequence[str]) -> tuple[str, ...]:
+        """Both sides open the streams in the order in which the device names them."""
+        for name in streams:
+            if name not in self.available_streams:
+                raise ConfigError(
+                    f"device does not provide stream {name!r}, "
+                    f"it provides {', '.join(self.available_streams)}"
+                )
+        return tuple(sorted(streams, key=self.available_streams.index))
+
+    def _configure(self, document: Mapping[str, Any]) -> None:
+        """Send the configuration; a device takes one per boot."""
+        text = json.dumps(document).encode()
+        if len(text) >= CONFIG_H2D_BYTES:
+            raise ConfigError(f"configuration has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
+        if self._is_configured or not self._link.is_up:
+            self.reset()
+            self._connect()
+        self._is_configured = True
+        self._write_once("config_h2d", [text, bytes(CONFIG_H2D_BYTES - len(text))])
+        self._link.open_stream(name="host_capture", window_bytes=HOST_CAPTURE_WINDOW)
+
+    def _load_networks(self, blobs: Sequence[bytes], document: Mapping[str, Any]) -> Layers:
+        layers = Layers()
+        for index, blob in enumerate(blobs):
+            self._write_once("inBlob", [blob])
+            answer = self._read_document("outBlob", OUT_BLOB_WINDOW)
+            try:
+                layers.add(answer, first=index == 0)
+                granted = answer["metadata"]["satisfied_resources"]
+            except (KeyError, TypeError, ValueError) as cause:
+                raise ProtocolError(f"outBlob: {cause!r} is missing or of a wrong type") from cause
+            if not granted:
+                raise ConfigError(
+                    f"ai.shaves is {document['ai']['shaves']}: the device says that network and "
+                    "cameras together need more than it has; lower ai.shaves, the rgb resolution, "
+                    "or leave object_tracker out"
+                )
+            if _needs_more(answer["metadata"], document["ai"]):
+                break
+        return layers
+
+    def write_board(self, document: Mapping[str, Any]) -> None:
+        """Have a running device write its EEPROM; its answer comes on `meta_d2h`.
+
+        `document` has "board" and "_board" as in config_h2d.
+        Raises  LinkError, ProtocolError; ConfigError if it is too large
+        Source  docs/wire_format.md#eeprom
+        """
+        text = json.dumps(document).encode()
+        if len(text) >= CONFIG_H2D_BYTES:
+            raise ConfigError(f"board document has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
+        self._read_document("config_d2h", CONFIG_D2H_WINDOW)  # the device offers both, in order
+        self._write_once("config_h2d", [text, bytes(CONFIG_H2D_BYTES - len(text))])
+
+    # -- commands; they need a running pipeline
+
+    def _command(self, data: bytes) -> None:
+        if not self._link.has_stream(name="host_capture"):
+            raise LinkError(f"{self.selector}: no pipeline is running, commands have no effect")
+        if not self._link.write(name="host_capture", parts=[data], timeout_s=_COMMAND_S):
+            raise LinkTimeoutError(
+                f"{self.selector}: the device has not taken the command before this one for "
+                f"{_COMMAND_S:g} s"
+            )
+
+    def _capture(self, command: int, argument: int = 0) -> None:
+        self._command(bytes([command, argument]).ljust(HOST_CAPTURE_BYTES, b"\0"))
+
+    def capture_still(self) -> None:
+        """Take one picture for `jpegout`."""
+        self._capture(1)
+
+    def trigger_autofocus(self) -> None:
+        """Focus once."""
+        self._capture(2)
+
+    def set_autofocus_mode(self, mode: int) -> None:
+        """0 auto, 1 macro, 2 continuous video, 3 continuous picture, 4 EDOF."""
+        if not 0 <= mode <= 4:
+            raise ConfigError(f"autofocus mode is {mode}, must be between 0 and 4")
+        self._capture(3, mode)
+
+    def set_disparity_confidence(self, threshold: int) -> None:
+        """0..255; pixels that cost more become invalid."""
+        if not 0 <= threshold <= 255:
+            raise ConfigError(f"disparity confidence is {threshold}, must be between 0 and 255")
+        self._command(bytes([threshold]))
+
+    def control_camera(self, camera: int, command: int, arguments: str = "") -> None:
+        """Send one camera control; numbers and arguments: docs/wire_format.md#commands."""
+        words = f"3A {command} {camera}" + (f" {arguments}" if arguments else "")
+        text = words.encode() + b"\0"
+        if len(text) > HOST_CAPTURE_WINDOW:
+            raise ConfigError(
+                f"camera control has {len(text)} bytes, at most {HOST_CAPTURE_WINDOW}"
+            )
+        self._command(text)
+
+    # -- the end
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the link stands."""
+        return self._link.is_up
+
+    def link_counters(self) -> dict[str, int]:
+        """Counters of the link: bytes, packets, requests in both directions."""
+        return self._link.counters()
+
+    def _disconnect(self) -> int:
+        """Close the link; returns the exit status of the virtual device's process, else 0."""
+        self._link.close()
+        process, self._process = self._process, None
+        return process.wait() if process else 0
+
+    def close(self) -> None:
+        """Reset the device and let go of it. May be called twice."""
+        self.reset()
+        self._claims.release()
+
+    def reset(self) -> None:
+        """Reset the device; it stays ours, and `start_pipeline()` connects anew."""
+        pipeline, self._pipeline = self._pipeline, None  # it refers to its device: no circle
+        if pipeline is not None:
+            pipeline.stop()
+        with contextlib.suppress(LinkError):  # it may be gone already, or go before it answers
+            if self._link.is_up:
+                if self._link.has_stream(name="host_capture"):
+                    self._link.write(
+                        name="host_capture",
+                        parts=[RESET_COMMAND],
+                        timeout_s=1.0,
+                        wait_response=False,
+                    )
+                self._link.reset(timeout_s=2.0)
+        self._disconnect()
+
+
+def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
+    """The calibration file, where the settings want the device to store or use it."""
+    wanted = settings["board_config.store_to_eeprom"] or settings["board_config.override_eeprom"]
+    path = settings["depth.calibration_file"]
+    if wanted and path:
+        return gen1_file.read(path)
+    return gen1_file.CalibrationFile(())
+
+
+def _needs_more(metadata: Mapping[str, Any], granted: Mapping[str, Any]) -> bool:
+    """True if a network was compiled for more resources than it gets; Gen1 goes on without it."""
+    for key in ("shaves", "cmx_slices"):
+        needed = metadata.get(f"number_of_{key}", 0)
+        if needed > granted[key]:
+            _log.error(
+                "the network was compiled for ai.%s %s, it gets %s", key, needed, granted[key]
+            )
+            return True
+    return False
+
+
+def _blob_paths(settings: Settings) -> list[str]:
+    return [path for key in ("ai.blob_file", "ai.blob_file2") if (path := settings[key])]

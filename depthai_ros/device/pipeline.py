@@ -1,0 +1,199 @@
+"""The running streams of one device, as frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..config import NetworkConfig, Settings, mono_size, rgb_size
+from ..errors import DecodeError, LinkError
+from ..streams import RARE_STREAMS, STREAMS
+from ..wire_formats import FrameMetadata, as_image, split_packet
+
+#: A running pipeline that sends nothing for this long is taken for dead.
+WATCHDOG_S = 5.0
+
+
+class _Device(Protocol):
+    """What a pipeline needs of its device."""
+
+    selector: str
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    def reset(self) -> None: ...
+
+    def open_data(self, stream: str, queue: _core.PacketQueue) -> None: ...
+
+    def close_data(self, stream: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One good packet.
+
+    `data` is a writable view of the frame data inside `packet.buffer`, at its start; the trailer
+    is not part of it. `received_ns` is the host's monotonic clock at its last byte.
+    """
+
+    stream: str
+    data: NDArray[np.uint8]
+    metadata: FrameMetadata | None
+    received_ns: int
+    packet: _core.Packet
+
+
+@dataclass(slots=True)
+class Layers:
+    """What outBlob says of the networks, all stages together."""
+
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    nn_to_depth: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
+    )
+    input_chw: tuple[int, int, int] | None = None
+    first_outputs: int = 0  # outputs of the first network
+
+    def add(self, document: Mapping[str, Any], *, first: bool) -> None:
+        self.inputs += document["input_layers"]
+        self.outputs += document["output_layers"]
+        if not first:
+            return
+        self.first_outputs = len(self.outputs)
+        shape = document["input_layers"][0]["shape"]
+        by_code = dict(zip(shape["order"], map(int, shape["dimensions"]), strict=True))
+        self.input_chw = (by_code[3], by_code[2], by_code[1])  # codes: 3 C, 2 H, 1 W
+        mapping = document["metadata"]["nn_to_depth"]
+        self.nn_to_depth = {
+            "max_h": int(mapping["max_height"]),
+            "max_w": int(mapping["max_width"]),
+            "off_x": int(mapping["offset_x"]),
+            "off_y": int(mapping["offset_y"]),
+        }
+
+
+class Pipeline:
+    """The running streams of one device."""
+
+    def __init__(
+        self,
+        device: _Device,
+        queue: _core.PacketQueue,
+        settings: Settings,
+        network: NetworkConfig | None,
+        streams: tuple[str, ...],
+        layers: Layers,
+    ) -> None:
+        self.settings = settings
+        self.network = network
+        self.streams = streams
+        self.input_layers = tuple(layers.inputs)
+        self.output_layers = tuple(layers.outputs)
+        self.first_outputs = layers.first_outputs
+        self.nn_to_depth = layers.nn_to_depth
+        self.mono_size = mono_size(settings)
+        self.rgb_size = rgb_size(settings)
+        self.preview_chw = layers.input_chw or (3, 300, 300)
+        self._device = device
+        self._queue = queue
+        self._rejected: dict[str, tuple[int, str]] = {}
+        self._watched = bool(set(streams) - RARE_STREAMS)  # which are no proof of life
+        self._last_packet_s = time.monotonic()
+
+    @property
+    def preview_size(self) -> tuple[int, int]:
+        """(width, height) of the NN input."""
+        return self.preview_chw[2], self.preview_chw[1]
+
+    @property
+    def raw_layers(self) -> tuple[dict[str, Any], ...]:
+        """Output layers that nobody decodes: those of the second network, or of a raw first."""
+        decoded = self.network is not None and self.network.output_format == "detection"
+        return self.output_layers[self.first_outputs if decoded else 0 :]
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when frames are ready, False when the time is over or the pipeline was stopped.
+
+        Raises  LinkError when the link failed, or when nothing came for WATCHDOG_S
+        """
+        if self._queue.wait(timeout_s=timeout_s):
+            self._last_packet_s = time.monotonic()
+            return True
+        silent_s = time.monotonic() - self._last_packet_s
+        if self._watched and silent_s > WATCHDOG_S and self._device.is_connected:
+            raise LinkError(
+                f"{self._device.selector}: no packet of any stream for {silent_s:.1f} s"
+            )
+        return False
+
+    def frames(self) -> list[Frame]:
+        """Everything that is ready, in order of arrival; bad packets are counted, not returned."""
+        frames = []
+        for packet in self._queue.take():
+            try:
+                frames.append(self._read(packet))
+            except DecodeError as cause:
+                count, _ = self._rejected.get(packet.stream, (0, ""))
+                self._rejected[packet.stream] = (count + 1, str(cause))
+        return frames
+
+    def _read(self, packet: _core.Packet) -> Frame:
+        row = STREAMS[packet.stream]
+        if len(packet) > row.max_packet_bytes:
+            raise DecodeError(f"packet has {len(packet)} bytes, at most {row.max_packet_bytes}")
+        data, metadata = split_packet(np.frombuffer(memoryview(packet.buffer), np.uint8))
+        if row.layout in _IMAGE_SHAPES:
+            if metadata is None:
+                raise DecodeError(f"packet of {len(packet)} bytes has no frame trailer")
+            shape, dtype = _IMAGE_SHAPES[row.layout](self, metadata)
+            as_image(data, shape, dtype)
+        return Frame(packet.stream, data, metadata, packet.received_ns, packet)
+
+    def pause(self, stream: str) -> None:
+        """Close a stream while the others go on; what is on its way still comes.
+
+        Raises  LinkError
+        """
+        self._device.close_data(stream)
+
+    def resume(self, stream: str) -> None:
+        """Open a stream again. Raises LinkError."""
+        self._device.open_data(stream, self._queue)
+
+    def rejected(self) -> dict[str, tuple[int, str]]:
+        """By stream: how many bad packets so far, and what was wrong with the last."""
+        return dict(self._rejected)
+
+    def dropped(self) -> dict[str, int]:
+        """By stream: packets that nobody took in time."""
+        return self._queue.dropped()
+
+    def fileno(self) -> int:
+        """Readable while frames are ready (for select)."""
+        return self._queue.fileno()
+
+    def stop(self) -> None:
+        """End every `wait()`; the device goes on until it is closed."""
+        self._queue.close()
+
+    def close(self) -> None:
+        """Stop, and reset the device: there is one pipeline per boot."""
+        self.stop()
+        self._device.reset()
+
+
+#: Layout -> (shape, dtype) that frame data must have.
+_IMAGE_SHAPES: dict[str, Callable[[Pipeline, FrameMetadata], tuple[tuple[int, ...], Any]]] = {
+    "mono8": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint8),
+    "depth16": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint16),
+    "planar8": lambda pipeline, _: (pipeline.preview_chw, np.uint8),
+    "i420": lambda pipeline, _: ((pipeline.rgb_size[1] * 3 // 2, pipeline.rgb_size[0]), np.uint8),
+}

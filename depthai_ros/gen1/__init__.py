@@ -1,0 +1,1 @@
+"""The Gen1 Python API, behind the face `depthai_ros.depthai`."""

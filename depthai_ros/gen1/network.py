@@ -1,0 +1,148 @@
+"""Reads blob configurations of both Gen1 styles, and says how results are to be decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..config.network import NetworkConfig
+from ..config.paths import resolve_path
+from ..config.settings import Settings
+from ..errors import ConfigError, ConfigTypeError
+from .entries import TensorPlan, bind, read_tensors
+from .types import describe
+
+#: What the device is asked to do when the host has to build records with distances itself:
+#: report everything; the threshold only decides which detections keep their distances.
+_DETECTION = {"output_format": "detection", "NN_family": "mobilenet", "confidence_threshold": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """How to decode the results of a pipeline's networks.
+
+    formats      by stage: output_format, or None where the configuration does not say
+    tensors      entries of the older style, empty if there are none
+    is_legacy    get_tensor() gives flat bytes
+    makes_records   the device sends detections, and the host makes the first tensor from them
+    """
+
+    network: NetworkConfig | None = None
+    formats: tuple[str | None, str | None] = ("raw", "raw")
+    tensors: tuple[TensorPlan, ...] = ()
+    is_legacy: bool = False
+    makes_records: bool = False
+    distance_confidence: float = 0.0
+
+    def bound_to(self, layers: tuple[Mapping[str, Any], ...]) -> NetworkPlan:
+        """This plan with the offsets of the network's outputs. Raises ConfigTypeError."""
+        made_here = 1 if self.makes_records else 0
+        return replace(self, tensors=bind(self.tensors, layers, made_here=made_here))
+
+
+def read_network_plan(settings: Settings) -> NetworkPlan:
+    """The plan for what `settings` name; without a blob there is nothing to decode.
+
+    Raises  ConfigTypeError for broken JSON, a wrong type or a missing field;
+            ConfigError if the older style's outline is wrong
+    """
+    if not settings["ai.blob_file"]:
+        return NetworkPlan()
+    path = settings["ai.blob_file_config"]
+    document = _read(path)
+    if "NN_config" in document:
+        return _present_style(path, document, settings)
+    if "tensors" not in document:
+        return NetworkPlan(NetworkConfig())
+    plan = _tensors(path, document, settings)
+    if not _needs_records(plan[0] if plan else None, settings):
+        return NetworkPlan(NetworkConfig(), ("raw", "raw"), plan, is_legacy=True)
+    threshold = settings["depth.confidence_threshold"]
+    return NetworkPlan(
+        NetworkConfig("detection", _DETECTION, (), (), threshold),
+        ("raw", "raw"),
+        plan,
+        is_legacy=True,
+        makes_records=True,
+        distance_confidence=threshold,
+    )
+
+
+def _needs_records(first: TensorPlan | None, settings: Settings) -> bool:
+    """Distances, and boxes for a second network, come only with the device's own decoding."""
+    if first is None:
+        return False
+    with_distances = settings["ai.calc_dist_to_bb"] and first.has_distances
+    return with_distances or (bool(settings["ai.blob_file2"]) and first.is_ssd)
+
+
+def _present_style(path: str, document: Mapping[str, Any], settings: Settings) -> NetworkPlan:
+    nn_config = document["NN_config"]
+    if not isinstance(nn_config, dict):
+        raise ConfigTypeError(f"{path}: NN_config is {describe(nn_config)}, must be an object")
+    output_format = nn_config.get("output_format")
+    if output_format is not None and not isinstance(output_format, str):
+        raise ConfigTypeError(
+            f"{path}: NN_config.output_format is {describe(output_format)}, must be text"
+        )
+    if settings["ai.blob_file2"] and output_format != "detection":
+        raise ConfigTypeError(
+            f"{path}: NN_config.output_format is {output_format!r}, "
+            "must be 'detection' for a second network"
+        )
+    is_detection = output_format == "detection"
+    network = NetworkConfig("detection" if is_detection else "raw", nn_config or None)
+    return NetworkPlan(
+        network,
+        (output_format, "raw"),
+        _tensors(path, document, settings),
+        makes_records=is_detection,
+    )
+
+
+def _tensors(path: str, document: Mapping[str, Any], settings: Settings) -> tuple[TensorPlan, ...]:
+    tensors = document.get("tensors", [])
+    if not isinstance(tensors, list):
+        raise ConfigError(f"{path}: tensors is {describe(tensors)}, must be an array")
+    if tensors:
+        _check_mappings(path, document.get("mappings", {}))
+    plans = read_tensors(path, tensors)
+    if plans and settings["ai.blob_file2"] and settings["ai.blob_file_config2"]:
+        path2 = settings["ai.blob_file_config2"]
+        more = _read(path2).get("tensors", [])
+        if not isinstance(more, list):
+            raise ConfigError(f"{path2}: tensors is {describe(more)}, must be an array")
+        plans += read_tensors(path2, more, stage=1 + len(plans))
+    return plans
+
+
+def _check_mappings(path: str, mappings: Any) -> None:
+    """Only their outline matters: they are for the program, which reads them itself."""
+    lists = mappings.values() if isinstance(mappings, dict) else [None]
+    for texts in lists:
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"{path}: mappings must be an object of arrays of texts")
+
+
+def _read(path: str) -> dict[str, Any]:
+    """The document, empty if there is no such file."""
+    if not path:
+        return {}
+    try:
+        file = resolve_path(path)
+    except ConfigError:
+        return {}
+    if not file.is_file():
+        return {}
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as cause:
+        where = f"line {cause.lineno} column {cause.colno}"
+        raise ConfigTypeError(f"{path}: {where}: {cause.msg}") from cause
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ConfigTypeError(f"{path}: {cause}") from cause
+    if not isinstance(document, dict):
+        raise ConfigTypeError(f"{path}: {describe(document)}, must be an object")
+    return document

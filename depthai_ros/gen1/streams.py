@@ -1,0 +1,173 @@
+"""Turns frames on the wire into the packets a Gen1 program has asked for.
+
+The device sends what `settings.wire_streams` names; pictures that are made on the host, and older
+names of streams, come in here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, wire_formats
+from ..calibration.calibration import board_geometry
+from ..config.settings import Settings, derived_streams
+from ..device.pipeline import Frame, Pipeline
+from ..streams import ALIASES, STREAMS
+from .packets import Bytes, DataPacket, Reader, make_packet
+from .results import NNetPacket, Results, make_result
+
+#: Packets that wait for a program at most, all streams together.
+CAPACITY = 30
+
+
+def _flat(data: Bytes) -> NDArray[Any]:
+    return data.copy()
+
+
+def _picture(shape: tuple[int, ...], dtype: Any) -> Reader:
+    return lambda data: wire_formats.as_image(data, shape, dtype).copy()
+
+
+def _colors(shape: tuple[int, ...]) -> Reader:
+    table = wire_formats.disparity_color_table()
+
+    def read(data: Bytes) -> NDArray[Any]:
+        colors = np.empty((*shape, 3), np.uint8)
+        _core.colorize(source=data.reshape(shape), table=table, destination=colors)
+        return colors
+
+    return read
+
+
+def _through(table: NDArray[np.uint8], shape: tuple[int, ...], then: Reader) -> Reader:
+    """Depth back to disparity, and on."""
+
+    def read(data: Bytes) -> NDArray[Any]:
+        depth = data.view(np.uint16).reshape(shape)
+        disparity = np.empty(shape, np.uint8)
+        _core.map_table(source=depth, table=table, destination=disparity)
+        return then(disparity)
+
+    return read
+
+
+@dataclass(slots=True)
+class _Route:
+    """One packet to make of each frame of a wire stream.
+
+    `read` makes the array. `bytes_per_pixel` is None where nothing is changed. Frames that come
+    sooner than `least_ns` after the one before are left out: the device cannot do it for one of
+    several streams that are made from the same.
+    """
+
+    name: str
+    read: Reader
+    bytes_per_pixel: int | None = None
+    least_ns: int = 0
+    last_ns: int = -1
+
+    def wants(self, metadata: wire_formats.FrameMetadata | None) -> bool:
+        """False if the stream was asked for at a lower rate."""
+        if not self.least_ns or metadata is None:
+            return True
+        elapsed_ns = metadata.timestamp_ns - self.last_ns
+        if self.last_ns >= 0 and 0 <= elapsed_ns < self.least_ns:
+            return False
+        self.last_ns = metadata.timestamp_ns
+        return True
+
+    def packet(self, frame: Frame) -> DataPacket:
+        metadata = frame.metadata
+        if self.bytes_per_pixel is None or metadata is None:
+            return make_packet(self.name, frame.data, metadata, self.read, len(frame.data))
+        size = metadata.width * metadata.height * self.bytes_per_pixel
+        changed = replace(
+            metadata,
+            format=wire_formats.FRAME_FORMATS["gray8"],
+            stride=metadata.width,
+            bytes_per_pixel=self.bytes_per_pixel,
+            frame_size=size,
+        )
+        return make_packet(self.name, frame.data, changed, self.read, size)
+
+
+class PacketSource:
+    """The packets of one running pipeline."""
+
+    def __init__(self, pipeline: Pipeline, results: Results, eeprom: Mapping[str, Any]) -> None:
+        self.pipeline = pipeline
+        self._results = results
+        self._routes = _routes(pipeline, eeprom)
+
+    def take(self) -> list[DataPacket | NNetPacket]:
+        """Everything that waits, oldest first, at most CAPACITY."""
+        packets: list[DataPacket | NNetPacket] = []
+        for frame in self.pipeline.frames():
+            if len(frame.data) > 0:
+                packets += self._packets(frame)
+        return packets[-CAPACITY:]
+
+    def _packets(self, frame: Frame) -> Sequence[DataPacket | NNetPacket]:
+        if frame.stream == "metaout":
+            return [make_result(frame.data, frame.metadata, self._results)]
+        routes = [route for route in self._routes[frame.stream] if route.wants(frame.metadata)]
+        return [route.packet(frame) for route in routes]
+
+
+def _routes(pipeline: Pipeline, eeprom: Mapping[str, Any]) -> dict[str, list[_Route]]:
+    """Wire stream -> what to make of its frames, under the names that were asked for."""
+    derived = derived_streams(pipeline.settings)
+    routes = defaultdict(list)
+    for asked in pipeline.settings["stream_list"]:
+        name = ALIASES.get(asked, asked)
+        source = derived.get(name, name)
+        route = _route(asked, name, source, pipeline, eeprom)
+        route.least_ns = _least_ns(pipeline.settings, name)
+        routes[source].append(route)
+    for single in routes.values():
+        if len(single) == 1:  # the device keeps its rate
+            single[0].least_ns = 0
+    return dict(routes)
+
+
+def _least_ns(settings: Settings, name: str) -> int:
+    """Least time between two frames of a limited stream; devices allow half a frame's."""
+    limit, fps = settings[f"stream.{name}.max_fps"], settings["camera.mono.fps"]
+    return round((1 / limit - 0.5 / fps) * 1e9) if 0 < limit < fps else 0
+
+
+def _route(
+    asked: str, name: str, source: str, pipeline: Pipeline, eeprom: Mapping[str, Any]
+) -> _Route:
+    shape = pipeline.mono_size[::-1]
+    if name == source:
+        return _Route(asked, _reader(name, pipeline))
+    read, size = (_colors(shape), 3) if name == "disparity_color" else (_same, 1)
+    if source == "depth":
+        read = _through(_disparity_of_depth(pipeline, eeprom), shape, read)
+    return _Route(asked, read, size)
+
+
+def _same(data: Bytes) -> NDArray[Any]:
+    return data
+
+
+def _reader(name: str, pipeline: Pipeline) -> Reader:
+    shape = pipeline.mono_size[::-1]
+    readers = {"mono8": _picture(shape, np.uint8), "depth16": _picture(shape, np.uint16)}
+    if pipeline.input_layers:
+        readers["planar8"] = _picture(pipeline.preview_chw, np.uint8)
+    return readers.get(STREAMS[name].layout, _flat)
+
+
+def _disparity_of_depth(pipeline: Pipeline, eeprom: Mapping[str, Any]) -> NDArray[np.uint8]:
+    board = board_geometry(eeprom, pipeline.settings)
+    return wire_formats.depth_to_disparity_table(
+        pipeline.mono_size[0], board.fov_deg, board.baseline_m
+    )

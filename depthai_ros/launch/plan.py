@@ -1,0 +1,227 @@
+"""What the launch files start, as it follows from arguments and parameter files.
+
+Knows nothing of `launch` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..config import resolve_path
+from ..config.limits import Value, plain
+from ..errors import ConfigError
+from .arguments import CAMERA, DEFAULT_NAME, MOUNT, SHARE, given_options, is_true, number, unknown
+
+# -- parameter files
+
+
+def parameters_in(path: Path, node: str) -> dict[str, Any]:
+    """What a parameter file says about the node with this full name, in flat keys.
+
+    Raises  ConfigError if it is no parameter file
+    """
+    document = read_yaml(path)
+    found: dict[str, Any] = {}
+    for pattern, parameters in _sections(document, "", path):
+        if _matches(pattern.strip("/").split("/"), node.strip("/").split("/")):
+            found.update(_flat(parameters))
+    return found
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises  ConfigError
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise ConfigError(f"{path}: {cause.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as cause:
+        raise ConfigError(f"{path}: not YAML: {cause}") from None
+
+
+def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"{path}: not a parameter file: it must hold '/**: ros__parameters: …', "
+            f"see config/default.yaml"
+        )
+    for key, value in document.items():
+        if key == "ros__parameters":
+            yield pattern, value or {}
+        else:
+            yield from _sections(value, f"{pattern}/{str(key).strip('/')}", path)
+
+
+def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
+    """Wildcards as in ROS: * is one part of a name, ** any number of them."""
+    if not pattern:
+        return not name
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], name[start:]) for start in range(len(name) + 1))
+    return bool(name) and pattern[0] in ("*", name[0]) and _matches(pattern[1:], name[1:])
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in parameters.items():
+        nested = isinstance(value, dict)
+        flat.update(_flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
+    return flat
+
+
+def board_file(model: str) -> Path:
+    """The parameter file of a board: a name in config/boards, or a path.
+
+    Raises  ConfigError that names the boards
+    """
+    if "/" in model or model.endswith(".yaml"):
+        path = resolve_path(model)
+        if path.is_file():
+            return path
+        raise ConfigError(f"argument camera_model: there is no file {model}")
+    folder = resolve_path(f"{SHARE}/config/boards")
+    boards = {path.stem.lower(): path for path in sorted(folder.glob("*.yaml"))}
+    if model.lower() not in boards:
+        names = ", ".join(name.upper() for name in boards)
+        raise ConfigError(f"argument camera_model: {model!r} is not one of {names}, nor a path")
+    return boards[model.lower()]
+
+
+# -- one camera
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What camera.launch.py starts, as it follows from the arguments and the parameter files."""
+
+    node: str  # full name
+    prefix: str  # first part of the frames
+    tf_source: str
+    parent_frame: str  # "" = none
+    mount: tuple[float, ...]  # x, y, z, roll, pitch, yaw on parent_frame
+    board: Path
+    files: tuple[Path, ...]  # parameter files, the last wins
+    options: Mapping[str, Value]  # parameters that win over the files
+
+    @property
+    def topic_namespace(self) -> str:
+        """Where its topics are, without the first slash."""
+        return self.node.strip("/")
+
+
+def full_name(namespace: str, name: str) -> str:
+    """Full name of a node."""
+    return "/" + "/".join(part for part in (*namespace.split("/"), name) if part)
+
+
+def camera(values: Mapping[str, str], base_namespace: str = "") -> Camera:
+    """What the arguments of camera.launch.py ask for, included in a namespace.
+
+    Raises  ConfigError
+    """
+    name = values.get("name") or DEFAULT_NAME
+    node = full_name(f"{base_namespace}/{values.get('namespace', '')}", name)
+    model = values.get("camera_model", "")
+    board = board_file(model or "OAK-D")
+    own = [resolve_path(text.strip()) for text in values.get("params_file", "").split(",") if text]
+    files = (*own, board) if model else (board, *own)
+    in_files: dict[str, Any] = {}
+    for path in files:
+        in_files.update(parameters_in(path, node))
+    options = given_options(values, CAMERA)
+    counts = {**in_files, **options}
+    tf_source = str(counts.get("tf.source", "urdf"))
+    options["tf.source"] = tf_source
+    prefix = str(counts.get("tf.prefix") or name)
+    mount = tuple(number(values, argument.name) for argument in MOUNT[1:])
+    parent = values.get("parent_frame") or str(in_files.get("tf.parent_frame", ""))
+    mounted = bool(values.get("parent_frame")) or any(mount)
+    _check_mount(tf_source, values, mounted)
+    if not parent and (any(mount) or tf_source == "urdf"):
+        parent = f"{prefix}_parent_frame"
+    # The node can fix its base frame to another one, but not at a distance from it.
+    options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
+    return Camera(node, prefix, tf_source, parent, mount, board, files, options)
+
+
+def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:
+    if tf_source not in ("urdf", "calibration", "none"):
+        raise ConfigError(f"tf.source: {tf_source!r} is not one of urdf, calibration, none")
+    nobody = tf_source == "none" or (
+        tf_source == "urdf" and not is_true(values.get("publish_urdf", "true"))
+    )
+    if nobody and mounted:
+        names = ", ".join(argument.name for argument in MOUNT)
+        raise ConfigError(
+            f"{names} have no effect: with tf_source none, or urdf and publish_urdf false, "
+            "somebody else publishes where the camera is"
+        )
+
+
+def cameras(path: Path, common: Mapping[str, str]) -> list[dict[str, str]]:
+    """The arguments of each camera in the list of multi_camera.launch.py.
+
+    `common` are those given for all; what the list says of one camera wins.
+    Raises  ConfigError if something is wrong with the list, or two cameras collide
+    """
+    document = read_yaml(path)
+    rows = document.get("cameras") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise ConfigError(f"{path}: it must hold 'cameras:' and below it a list, one '-' each")
+    found = []
+    for row in rows:
+        if wrong := unknown(row, CAMERA):
+            raise ConfigError(f"{path}: {wrong}")
+        own = {key: _as_text(value) for key, value in row.items() if value is not None}
+        found.append({**{name: text for name, text in common.items() if text}, **own})
+    _check_collisions(path, found)
+    return found
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else plain(value)
+
+
+def _check_collisions(path: Path, found: Sequence[Mapping[str, str]]) -> None:
+    asked = [camera(values) for values in found]
+    seen = {
+        "the node name": [each.node for each in asked],
+        "the frames of": [each.prefix for each in asked],
+        "the device": [
+            device
+            for values in found
+            if (device := values.get("device", "")) and not device.startswith("virtual")
+        ],
+    }
+    for what, names in seen.items():
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"{path}: two cameras would share {what} {name}")
+    without = [
+        each.node for each, values in zip(asked, found, strict=True) if "device" not in values
+    ]
+    if without and len(found) > 1:
+        raise ConfigError(f"{path}: {without[0]} has no device: which one would it take?")
+
+
+# -- rviz
+
+
+def renamed_rviz(document: Any, node: str, prefix: str) -> Any:
+    """An rviz configuration made for the node /oak, for another node and other frames."""
+    if isinstance(document, dict):
+        return {key: renamed_rviz(value, node, prefix) for key, value in document.items()}
+    if isinstance(document, list):
+        return [renamed_rviz(value, node, prefix) for value in document]
+    if document == DEFAULT_NAME:
+        return prefix
+    if isinstance(document, str) and document.startswith(f"/{DEFAULT_NAME}/"):
+        return node + document.removeprefix(f"/{DEFAULT_NAME}")
+    return document

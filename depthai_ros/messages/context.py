@@ -1,0 +1,247 @@
+"""Gathers what messages need to know of the camera besides a packet.
+
+A `Rig` is made when a pipeline starts and lasts as long as it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from ..calibration.calibration import OPTICAL_TO_BODY, Calibration
+from ..calibration.camera_model import CameraModel, Matrix
+from ..config import NetworkConfig, Settings
+from ..streams import Stream
+from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameMetadata
+from .cdr import DisparityEnds
+from .detections import NetworkFacts, Results
+from .diagnostics import Health
+from .images import PictureSettings, StereoTables
+from .tensors import RawOutput
+
+#: The camera whose rays depth, disparity and measured positions belong to.
+DEPTH_CAMERA = "right"
+#: ai.camera_input -> the cameras that feed the network, and what their pictures are.
+NN_CAMERAS = {
+    "rgb": {"rgb": "rgb"},
+    "left": {"left": "left"},
+    "right": {"right": "right"},
+    "left_right": {"left": "left", "right": "right"},
+    "rectified_left": {"left": "rectified_left"},
+    "rectified_right": {"right": "rectified_right"},
+    "rectified_left_right": {"left": "rectified_left", "right": "rectified_right"},
+}
+#: Encoder profile -> format of CompressedImage, where it is not JPEG.
+VIDEO_FORMATS = {
+    "h264_baseline": "h264",
+    "h264_main": "h264",
+    "h264_high": "h264",
+    "h265_main": "h265",
+}
+_RECTIFIED: tuple[str, ...] = ("rectified_left", "rectified_right")
+_STEREO_DEPTH: tuple[str, ...] = ("disparity", "depth")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Picture sizes of one pipeline, (width, height) in px.
+
+    `nn_to_depth` says what part of the depth picture the preview shows (Pipeline.nn_to_depth).
+    """
+
+    mono: tuple[int, int]
+    rgb: tuple[int, int]
+    preview: tuple[int, int]
+    nn_to_depth: Mapping[str, int] = field(default_factory=dict)
+
+
+def frame_ids(prefix: str) -> dict[str, str]:
+    """Every frame_id of this driver: "base", each camera's optical frame, and its body frame."""
+    frames = {"base": prefix}
+    for camera in CAMERAS:
+        frames[camera] = f"{prefix}_{camera}_camera_optical_frame"
+        frames[f"{camera}_body"] = f"{prefix}_{camera}_camera_frame"
+    return frames
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """What messages need to know of the camera besides a packet.
+
+    `frames` is `frame_ids()`. `stream_frames` names those streams that are stamped with another
+    frame than their camera's. `cameras` has the model of each (CameraInfo topic, camera); another
+    one that is put there counts from the next picture on.
+    """
+
+    frames: Mapping[str, str]
+    stream_frames: Mapping[str, str]
+    cameras: dict[tuple[str, str], CameraModel]
+    pictures: PictureSettings
+    disparity: DisparityEnds
+    network: NetworkFacts
+    video_format: str  # of CompressedImage on the video stream; "" = the topic's own
+    health: Health
+    sizes: Sizes
+    results: Results = field(default_factory=Results)
+    tensors: RawOutput = field(default_factory=RawOutput)
+
+    def camera(self, stream: Stream, metadata: FrameMetadata | None) -> str:
+        """Camera that the pixels, or the picture behind a result, come from."""
+        if stream.camera != "nn":
+            return stream.camera
+        named = metadata.camera_name if metadata is not None else ""
+        return named if named in CAMERAS else self.network.cameras[0]
+
+    def frame_id(self, stream: Stream, metadata: FrameMetadata | None) -> str:
+        """frame_id of everything that is made from a packet of this stream."""
+        own = self.stream_frames.get(stream.name)
+        return own if own is not None else self.frames[self.camera(stream, metadata)]
+
+
+def make_rig(
+    settings: Settings,
+    calibration: Calibration,
+    network: NetworkConfig | None,
+    sizes: Sizes,
+    frames: Mapping[str, str],
+    health: Health,
+    label_topic: str,
+    tensors: Sequence[Mapping[str, Any]] = (),
+) -> Rig:
+    """Everything that follows from the settings, the calibration and the network.
+
+    `tensors` are the output layers that nobody decodes (Pipeline.raw_layers).
+    """
+    nn_cameras = NN_CAMERAS[settings["ai.camera_input"]]
+    cameras = camera_models(settings, calibration, sizes)
+    return Rig(
+        frames=frames,
+        stream_frames=_stream_frames(settings, frames),
+        cameras=cameras,
+        pictures=_picture_settings(settings, calibration, sizes),
+        disparity=_disparity_ends(settings, calibration, sizes.mono),
+        network=NetworkFacts(
+            decoded=network is not None and network.output_format == "detection",
+            cameras=tuple(nn_cameras),
+            mirrored=_sees_rectified(settings) and settings["depth.warp_rectify.mirror_frame"],
+            labels=settings["ai.labels"] or (network.labels if network else ()),
+            named_classes=settings["ai.class_id"] == "name",
+            threshold=network.confidence_threshold if network else 0.0,
+            track_threshold=settings["ot.confidence_threshold"],
+            method=PurePath(settings["ai.blob_file"]).name,
+            label_topic=label_topic,
+            focal_px=_preview_focal_px(cameras, next(iter(nn_cameras)), sizes),
+            from_depth=_from_depth(calibration),
+        ),
+        video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
+        health=health,
+        sizes=sizes,
+        tensors=RawOutput(tensors),
+    )
+
+
+def optical_pose(body_pose: Matrix) -> Matrix:
+    """Pose of a camera's optical frame where its body frame has `body_pose`.
+
+    Shape   (4, 4) -> (4, 4); both map points into the base frame
+    Units   m
+    """
+    turned = body_pose.copy()
+    turned[:3, :3] = body_pose[:3, :3] @ OPTICAL_TO_BODY
+    return turned
+
+
+def camera_models(
+    settings: Settings, calibration: Calibration, sizes: Sizes
+) -> dict[tuple[str, str], CameraModel]:
+    """Model of each (CameraInfo topic, camera)."""
+    models = {
+        (topic, DEPTH_CAMERA): calibration.rectified(sizes.mono)
+        for topic in ("depth/camera_info", "disparity/camera_info", "disparity_color/camera_info")
+    }
+    for camera in ("left", "right"):
+        models[f"{camera}/camera_info", camera] = calibration.camera(camera, sizes.mono)
+    for topic in ("rgb/camera_info", "rgb/still/camera_info"):
+        models[topic, "rgb"] = calibration.camera("rgb", sizes.rgb)
+    keep_aspect = settings["ai.keep_aspect_ratio"]
+    for camera, picture in NN_CAMERAS[settings["ai.camera_input"]].items():
+        size = sizes.rgb if camera == "rgb" else sizes.mono
+        model = calibration.preview(picture, size, sizes.preview, keep_aspect)
+        models["rgb/preview/camera_info", camera] = model
+    return models
+
+
+def _preview_focal_px(
+    cameras: Mapping[tuple[str, str], CameraModel], nn_camera: str, sizes: Sizes
+) -> tuple[float, float]:
+    """Focal length of the preview picture; where its camera is not calibrated, as rgb never is in
+    a Gen1 EEPROM, by the part of the depth picture that the device says it shows.
+    """
+    k = cameras["rgb/preview/camera_info", nn_camera].k
+    if k[0, 0] > 0:
+        return float(k[0, 0]), float(k[1, 1])
+    depth = cameras["depth/camera_info", DEPTH_CAMERA].k
+    width, height = sizes.nn_to_depth.get("max_w", 0), sizes.nn_to_depth.get("max_h", 0)
+    if min(width, height) <= 0:
+        return 0.0, 0.0
+    return float(depth[0, 0] * sizes.preview[0] / width), float(
+        depth[1, 1] * sizes.preview[1] / height
+    )
+
+
+def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, str]:
+    """Some tools want one frame for the pair; depth stays what it is: rays of the right camera."""
+    if settings["stereo.right_frame"] == "right":
+        return {}
+    return {"right": frames["left"], "rectified_right": frames["left"]}
+
+
+def _sees_rectified(settings: Settings) -> bool:
+    """True if the network looks at rectified pictures, which may come mirrored to it."""
+    return str(settings["ai.camera_input"]).startswith("rectified_")
+
+
+def _picture_settings(
+    settings: Settings, calibration: Calibration, sizes: Sizes
+) -> PictureSettings:
+    mirrored = _STEREO_DEPTH
+    if settings["depth.warp_rectify.mirror_frame"]:
+        mirrored = (*_RECTIFIED, "previewout") if _sees_rectified(settings) else _RECTIFIED
+    stereo = StereoTables.make(
+        sizes.mono[0],
+        calibration.fov_deg,
+        calibration.board_baseline_m,
+        settings["depth.depth_limit_m"],
+    )
+    return PictureSettings(sizes.mono, sizes.rgb, sizes.preview, frozenset(mirrored), stereo)
+
+
+def _disparity_ends(
+    settings: Settings, calibration: Calibration, size: tuple[int, int]
+) -> DisparityEnds:
+    """Facts of a DisparityImage; without a calibration the device's own numbers count.
+
+    The picture is the right one: a pixel's partner lies at x + d and must be inside the left one.
+    """
+    focal_px, baseline_m = float(calibration.rectified(size).k[0, 0]), calibration.baseline_m
+    if focal_px == 0.0:
+        half_angle = np.radians(calibration.fov_deg) / 2
+        focal_px = float(size[0] / (2 * np.tan(half_angle)))
+    return DisparityEnds(
+        focal_px=focal_px,
+        baseline_m=baseline_m,
+        window=(0, 0, size[0] - MAX_DISPARITY, size[1]),
+        min_px=focal_px * baseline_m / settings["depth.depth_limit_m"],
+        max_px=float(MAX_DISPARITY),
+        step_px=1.0,
+    )
+
+
+def _from_depth(calibration: Calibration) -> dict[str, Matrix]:
+    """Maps points of the depth camera's optical axes into those of each camera."""
+    poses = {camera: optical_pose(pose) for camera, pose in calibration.poses().items()}
+    return {camera: np.linalg.inv(pose) @ poses[DEPTH_CAMERA] for camera, pose in poses.items()}

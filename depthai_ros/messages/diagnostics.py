@@ -1,0 +1,453 @@
+"""Counts what the streams do and says how the device is.
+
+The packet loop writes, the diagnostics timer reads: a `StreamMeter` has a lock for that, everything
+else is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from ..config.settings import Settings, stream_list
+from ..msg import DeviceStatus
+from ..streams import STREAMS
+from .exposure_sync import Tally
+
+_OK, _WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+_ERROR, _STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+_NS_PER_S = 1_000_000_000
+_WINDOW_S = 1.0
+#: A slow stream is judged over this many frames.
+_WINDOW_FRAMES = 5
+#: Between two reports of the longest diagnostics.period_s, at 240 frames per second.
+_MOST_UNSEEN = 60 * 240
+#: Less than this share of the expected rate is a warning.
+_ENOUGH = 0.9
+_DRIFT_WARN_PPM = 200.0
+_LOG_LINES = 1000
+TEMPERATURES = ("css", "mss", "upa0", "upa1")
+
+#: State of the device -> level, word, sentence.
+STATES = {
+    DeviceStatus.STATE_DISCONNECTED: (_ERROR, "disconnected", "no device is connected"),
+    DeviceStatus.STATE_BOOTING: (_OK, "booting", "connected, not streaming"),
+    DeviceStatus.STATE_STREAMING: (_OK, "streaming", "streaming"),
+    DeviceStatus.STATE_RECOVERING: (_WARN, "recovering", "the link was lost, trying again"),
+    DeviceStatus.STATE_ERROR: (_ERROR, "error", "gave up"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one stream did lately (fps to bytes_per_s) and since it started (the rest)."""
+
+    fps: float = 0.0
+    gap_max_ms: float = 0.0
+    latency_ms_mean: float = float("nan")
+    latency_ms_max: float = float("nan")
+    drops_percent: float = 0.0
+    bytes_per_s: float = 0.0
+    fps_min: float = 0.0
+    drops_total: int = 0
+    published: int = 0
+    silent_s: float = 0.0
+
+
+class _Arrival(NamedTuple):
+    received_ns: int
+    gap_ns: int
+    size: int
+    lost: int
+    latency_ns: int
+
+
+class StreamMeter:
+    """Counts one stream. `expected_fps` 0 means that it speaks when asked, or now and then.
+
+    Lost frames are gaps in the camera's frame counter, which counts `camera_fps` per second also
+    where the device leaves frames out on purpose. What comes from a network is not `steady`: a slow
+    one skips pictures, and nothing is lost.
+    """
+
+    def __init__(
+        self, expected_fps: float, camera_fps: float, started_ns: int, *, steady: bool = True
+    ) -> None:
+        self.expected_fps = expected_fps
+        self.is_held = False
+        self._stride = camera_fps / expected_fps if steady and expected_fps else 0.0
+        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
+        self._lock = threading.Lock()
+        self._unseen: deque[tuple[int | None, int, int, int, int]] = deque(maxlen=_MOST_UNSEEN)
+        self._arrivals: deque[_Arrival] = deque()
+        self._started_ns = self._last_ns = started_ns
+        self._sequence: int | None = None
+        self._lost = self._published = 0
+        self._fps_min = float("inf")
+
+    @property
+    def is_steady(self) -> bool:
+        """True if every frame of the camera has to arrive."""
+        return self._stride > 0.0
+
+    def arrived(
+        self, sequence: int | None, size: int, received_ns: int, latency_ns: int, sent: int = 0
+    ) -> None:
+        """One frame of `size` bytes, `latency_ns` after its exposure, became `sent` messages.
+
+        Only noted: each frame pays for this, and whoever reads the figures for what follows.
+        """
+        self._unseen.append((sequence, size, received_ns, latency_ns, sent))
+
+    def hold(self, held: bool, now_ns: int) -> None:
+        """The stream was stopped on purpose, or goes on; what is missing between is not lost."""
+        with self._lock:
+            self._see()
+            self.is_held = held
+            self._sequence = None
+            self._started_ns = self._last_ns = now_ns
+
+    def figures(self, now_ns: int, queue_drops: int = 0) -> Figures:
+        """What happened until now; `queue_drops` counts where the frame counter tells nothing."""
+        with self._lock:
+            self._see()
+            self._forget(now_ns)
+            recent = tuple(self._arrivals)
+            elapsed_s = min(now_ns - self._started_ns, self._window_ns) / _NS_PER_S
+            fps = len(recent) / elapsed_s if elapsed_s > 0 else 0.0
+            if not self.is_held and now_ns - self._started_ns > 2 * self._window_ns:
+                self._fps_min = min(self._fps_min, fps)
+            lost = sum(arrival.lost for arrival in recent)
+            return Figures(
+                fps=fps,
+                gap_max_ms=max((arrival.gap_ns for arrival in recent), default=0) / 1e6,
+                latency_ms_mean=_mean([arrival.latency_ns / 1e6 for arrival in recent]),
+                latency_ms_max=max(
+                    (arrival.latency_ns / 1e6 for arrival in recent), default=float("nan")
+                ),
+                drops_percent=100.0 * lost / max(1, lost + len(recent)),
+                bytes_per_s=sum(arrival.size for arrival in recent) / max(elapsed_s, 1e-3),
+                fps_min=min(self._fps_min, fps),
+                drops_total=self._lost if self._stride else queue_drops,
+                published=self._published,
+                silent_s=(now_ns - self._last_ns) / _NS_PER_S,
+            )
+
+    def _see(self) -> None:
+        """Take note of what has arrived."""
+        while self._unseen:
+            sequence, size, received_ns, latency_ns, sent = self._unseen.popleft()
+            lost = self._gap(sequence)
+            gap_ns = received_ns - self._last_ns if self._sequence is not None else 0
+            self._arrivals.append(_Arrival(received_ns, gap_ns, size, lost, latency_ns))
+            self._lost += lost
+            self._published += sent
+            self._last_ns = received_ns
+            self._sequence = sequence if sequence is not None else -1
+
+    def _gap(self, sequence: int | None) -> int:
+        """Frames missing between the last one and this."""
+        if not self._stride or sequence is None or self._sequence is None or self._sequence < 0:
+            return 0
+        return max(0, round((sequence - self._sequence) / self._stride) - 1)
+
+    def _forget(self, now_ns: int) -> None:
+        while self._arrivals and self._arrivals[0].received_ns < now_ns - self._window_ns:
+            self._arrivals.popleft()
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def make_meters(settings: Settings, started_ns: int) -> dict[str, StreamMeter]:
+    """A meter for each stream that the settings ask for."""
+    nn_camera = "rgb" if settings["ai.camera_input"] == "rgb" else "mono"
+    cameras = {"rgb": "rgb", "left": "mono", "right": "mono", "nn": nn_camera}
+    meters = {}
+    for stream in stream_list(settings):
+        camera = "" if stream == "jpegout" else cameras.get(STREAMS[stream].camera, "")
+        camera_fps = settings[f"camera.{camera}.fps"] if camera else 0.0
+        limit = settings[f"stream.{stream}.max_fps"] or camera_fps
+        steady = STREAMS[stream].camera != "nn"
+        meters[stream] = StreamMeter(min(limit, camera_fps), camera_fps, started_ns, steady=steady)
+    return meters
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What is known of the device itself."""
+
+    mx_id: str = ""
+    product: str = ""
+    firmware: str = ""
+    usb_path: str = ""
+    usb_speed: str = ""
+    connected_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """How the device's clock runs against the host's."""
+
+    offset_s: float
+    drift_ppm: float
+    jumps: int
+    jitter_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What goes over the link; the capacity is nan where it is not known."""
+
+    planned_mb_s: float
+    measured_mb_s: float
+    capacity_mb_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationFacts:
+    """Where the camera models come from: eeprom, file, nominal or none."""
+
+    source: str = "none"
+    baseline_m: float = 0.0
+    fx_px: float = 0.0
+
+
+@dataclass(slots=True)
+class Health:
+    """Everything that /diagnostics and ~/device/status report. `name` is the node's."""
+
+    name: str
+    settings: Settings
+    state: int = DeviceStatus.STATE_DISCONNECTED
+    last_error: str = ""
+    restarts: int = 0
+    device: DeviceFacts = field(default_factory=DeviceFacts)
+    calibration: CalibrationFacts | None = None
+    clock: ClockFacts | None = None
+    link: LinkFacts | None = None
+    meters: dict[str, StreamMeter] = field(default_factory=dict)
+    queue_drops: Mapping[str, int] = field(default_factory=dict)  # by wire stream
+    rejected: Mapping[str, int] = field(default_factory=dict)  # by wire stream
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    temperatures_ns: int = 0
+    sync: Mapping[str, Tally] | None = None  # by wire stream; None = not asked for
+    namesake: str = ""  # what another node of the same name does, "" = there is none
+    logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
+
+    def device_spoke(
+        self, temperatures: Mapping[str, float], logs: list[str], received_ns: int
+    ) -> None:
+        """Keep what the device said of itself; its log lines wait for who prints them."""
+        self.temperatures, self.temperatures_ns = temperatures, received_ns
+        self.logs.extend(logs)
+
+    def diagnostics(
+        self, stamp: Time, now_ns: int, subscribers: Mapping[str, int]
+    ) -> DiagnosticArray:
+        """All statuses. `now_ns` is the host's monotonic clock; subscribers are by stream."""
+        message = DiagnosticArray(header=Header(stamp=stamp))
+        message.status.append(self._device_diagnostic(now_ns))
+        if self.state != DeviceStatus.STATE_DISCONNECTED:
+            message.status.extend(self._camera_diagnostics(now_ns))
+        for stream, meter in self.meters.items():
+            figures = meter.figures(now_ns, self.queue_drops.get(stream, 0))
+            message.status.append(
+                self._stream_diagnostic(stream, meter, figures, subscribers.get(stream, 0))
+            )
+        if self.sync is not None and self.meters:
+            message.status.append(self._sync_diagnostic(self.sync))
+        if self.namesake:
+            message.status.append(self._status("name", _WARN, self.namesake, {}))
+        return message
+
+    def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
+        """The same in short. `now_ns` is the host's monotonic clock."""
+        figures = {
+            stream: meter.figures(now_ns, self.queue_drops.get(stream, 0))
+            for stream, meter in self.meters.items()
+        }
+        return DeviceStatus(
+            header=Header(stamp=stamp),
+            mx_id=self.device.mx_id,
+            product=self.device.product,
+            usb_speed=self.device.usb_speed.lower(),
+            state=self.state,
+            restart_count=self.restarts,
+            **{f"{name}_c": self.temperatures.get(name, float("nan")) for name in TEMPERATURES},
+            stream_names=list(figures),
+            fps=[figure.fps for figure in figures.values()],
+            expected_fps=[
+                0.0 if meter.is_held else meter.expected_fps for meter in self.meters.values()
+            ],
+            drops=[figure.drops_total for figure in figures.values()],
+            latency_ms=[figure.latency_ms_mean for figure in figures.values()],
+        )
+
+    def _status(
+        self, component: str, level: bytes, text: str, values: Mapping[str, object]
+    ) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            name=f"{self.name}: {component}",
+            level=level,
+            message=text,
+            hardware_id=self.device.mx_id,
+            values=[KeyValue(key=key, value=_plain(value)) for key, value in values.items()],
+        )
+
+    def _device_diagnostic(self, now_ns: int) -> DiagnosticStatus:
+        level, word, sentence = STATES[self.state]
+        device = self.device
+        if level == _OK and device.usb_speed == "HIGH" and not self.settings["usb.force_usb2"]:
+            level, sentence = _WARN, f"{sentence}, on a USB 2 link where USB 3 is expected"
+        connected = self.state != DeviceStatus.STATE_DISCONNECTED
+        values = {
+            "state": word,
+            "mx_id": device.mx_id,
+            "product": device.product,
+            "firmware": device.firmware,
+            "usb_path": device.usb_path,
+            "usb_speed": device.usb_speed,
+            "restarts": self.restarts,
+            "uptime_s": (now_ns - device.connected_ns) / _NS_PER_S if connected else 0.0,
+            "last_error": self.last_error,
+        }
+        return self._status("device", level, self.last_error or sentence, values)
+
+    def _camera_diagnostics(self, now_ns: int) -> Iterator[DiagnosticStatus]:
+        if "meta_d2h" in self.meters:
+            yield self._temperature_diagnostic(now_ns)
+        if self.link is not None:
+            yield self._link_diagnostic(self.link)
+        if self.clock is not None:
+            yield self._clock_diagnostic(self.clock)
+        if self.calibration is not None:
+            yield self._calibration_diagnostic(self.calibration)
+
+    def _temperature_diagnostic(self, now_ns: int) -> DiagnosticStatus:
+        age_s = (now_ns - self.temperatures_ns) / _NS_PER_S
+        known = [value for value in self.temperatures.values() if value == value]
+        hottest = max(known, default=float("nan"))
+        warn_c = self.settings["diagnostics.temp_warn_c"]
+        error_c = self.settings["diagnostics.temp_error_c"]
+        if not known or age_s > self.settings["diagnostics.stale_after_s"]:
+            level, text = _STALE, "the device has not reported temperatures lately"
+        elif hottest >= error_c:
+            level, text = _ERROR, f"{hottest:.1f} °C, the limit is {error_c:g}"
+        elif hottest >= warn_c:
+            level, text = _WARN, f"{hottest:.1f} °C, a warning from {warn_c:g}"
+        else:
+            level, text = _OK, f"{hottest:.1f} °C"
+        values = {f"{name}_c": self.temperatures.get(name, float("nan")) for name in TEMPERATURES}
+        return self._status(
+            "temperature", level, text, {**values, "max_c": hottest, "age_s": age_s}
+        )
+
+    def _link_diagnostic(self, link: LinkFacts) -> DiagnosticStatus:
+        level, text = _OK, f"{link.planned_mb_s:.1f} MB/s are planned"
+        if link.planned_mb_s > link.capacity_mb_s:
+            level = _WARN
+            text += f", a link of speed {self.device.usb_speed} carries {link.capacity_mb_s:g}"
+        return self._status("usb link", level, text, asdict(link))
+
+    def _clock_diagnostic(self, clock: ClockFacts) -> DiagnosticStatus:
+        level, text = _OK, "device clock is followed"
+        if clock.jumps:
+            level, text = _WARN, f"device clock jumped {clock.jumps} times"
+        elif abs(clock.drift_ppm) > _DRIFT_WARN_PPM:
+            level, text = _WARN, f"device clock is off by {clock.drift_ppm:.0f} ppm"
+        values = {
+            "offset_s": clock.offset_s,
+            "drift_ppm": clock.drift_ppm,
+            "jumps": clock.jumps,
+            "jitter_ms": clock.jitter_ms,
+        }
+        return self._status("clock", level, text, values)
+
+    def _calibration_diagnostic(self, facts: CalibrationFacts) -> DiagnosticStatus:
+        level, text = _CALIBRATIONS[facts.source]
+        values = {
+            "source": facts.source,
+            "baseline_m": facts.baseline_m,
+            "fx_px": facts.fx_px,
+            "eeprom_loaded": facts.source == "eeprom",
+        }
+        return self._status("calibration", level, text, values)
+
+    def _stream_diagnostic(
+        self, stream: str, meter: StreamMeter, figures: Figures, subscribers: int
+    ) -> DiagnosticStatus:
+        values = {
+            "fps": figures.fps,
+            "fps_expected": meter.expected_fps,
+            "fps_min": figures.fps_min,
+            "drops_total": figures.drops_total,
+            "drops_percent": figures.drops_percent,
+            "gap_max_ms": figures.gap_max_ms,
+            "latency_ms_mean": figures.latency_ms_mean,
+            "latency_ms_max": figures.latency_ms_max,
+            "subscribers": subscribers,
+            "published": figures.published,
+            "bytes_per_s": figures.bytes_per_s,
+            "rejected": self.rejected.get(stream, 0),
+        }
+        level, text = self._judged(meter, figures)
+        if not self.settings[f"stream.{stream}.publish"]:
+            text += f", not published: stream.{stream}.publish is false"
+        return self._status(f"stream {stream}", level, text, values)
+
+    def _sync_diagnostic(self, tallies: Mapping[str, Tally]) -> DiagnosticStatus:
+        new = {
+            stream: row.since(self._synced.get(stream, Tally())) for stream, row in tallies.items()
+        }
+        self._synced = {stream: replace(row) for stream, row in tallies.items()}
+        broken = sum(row.incomplete for row in new.values())
+        percent = 100.0 * broken / max(1, broken + sum(row.complete for row in new.values()))
+        level, text = _OK, f"{percent:.0f} % of the packets belong to incomplete exposures"
+        if percent > self.settings["diagnostics.drops_warn_percent"]:
+            level, worst = _WARN, max(new, key=lambda stream: new[stream].missing)
+            if new[worst].missing:  # else some came after the rest of their exposure had gone
+                text += f", {worst} is missing most often"
+        values = {
+            f"{stream}_{field}": getattr(row, field)
+            for stream, row in tallies.items()
+            for field in ("complete", "incomplete", "missing")
+        }
+        return self._status("sync", level, text, values)
+
+    def _judged(self, meter: StreamMeter, figures: Figures) -> tuple[bytes, str]:
+        """Level and sentence of one stream."""
+        if meter.is_held:
+            return _OK, "stopped: nobody listens"
+        if meter.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
+            return _ERROR, f"no frame for {figures.silent_s:.1f} s"
+        if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:
+            return _WARN, f"{figures.drops_percent:.0f} % of the frames were lost"
+        if meter.is_steady and figures.fps < _ENOUGH * meter.expected_fps:
+            return _WARN, f"{figures.fps:.1f} fps, expected {meter.expected_fps:g}"
+        return _OK, f"{figures.fps:.1f} fps"
+
+
+#: Source of the calibration -> level, sentence.
+_CALIBRATIONS = {
+    "eeprom": (_OK, "from the device's EEPROM"),
+    "file": (_OK, "from a calibration file"),
+    "nominal": (_OK, "invented from the field of view, because calibration.nominal is set"),
+    "none": (_WARN, "none: camera_info is all zero"),
+}
+
+
+def _plain(value: object) -> str:
+    """Numbers as plain text; the unit is in the key."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

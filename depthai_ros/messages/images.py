@@ -1,0 +1,228 @@
+"""Turns the pixels of one packet into those of a topic, in a buffer that is ready for sending.
+
+Pixels that a topic wants as the device sends them stay in the packet's own buffer. Everything else
+is written in one pass into the buffer of the outgoing message: table `CONVERSIONS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..errors import DecodeError
+from ..streams import Stream
+from ..wire_formats import (
+    DEPTH_UNKNOWN,
+    FrameMetadata,
+    as_image,
+    depth_to_disparity_table,
+    disparity_color_table,
+    disparity_to_depth_table,
+)
+
+#: Value of a DisparityImage's pixel that has no disparity.
+NO_DISPARITY = -1.0
+
+
+class Canvas(NamedTuple):
+    """Pixels inside a buffer that can be published: `array` begins where `buffer` does."""
+
+    buffer: _core.Buffer
+    array: NDArray[Any]
+
+    @classmethod
+    def blank(cls, shape: tuple[int, ...], dtype: Any) -> Canvas:
+        """Uninitialised pixels from the pool."""
+        buffer = _core.Buffer(size=math.prod(shape) * np.dtype(dtype).itemsize)
+        return cls(buffer, np.frombuffer(memoryview(buffer), dtype).reshape(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class StereoTables:
+    """Look-up tables between disparity (px) and depth (mm).
+
+    Keys are (layout on the wire, encoding wanted); an index is the wire's own value.
+    """
+
+    tables: Mapping[tuple[str, str], NDArray[Any]]
+    farthest_mm: int  # what is beyond counts as unknown
+
+    @classmethod
+    def make(cls, width: int, fov_deg: float, baseline_m: float, limit_m: float) -> StereoTables:
+        """Tables for mono frames of `width`, depth beyond `limit_m` left out.
+
+        Source  docs/wire_format.md#depth
+        """
+        depth_mm = disparity_to_depth_table(width, fov_deg, baseline_m)
+        disparity = depth_to_disparity_table(width, fov_deg, baseline_m)
+        every_mm = np.arange(DEPTH_UNKNOWN + 1, dtype=np.uint16)
+        farthest_mm = min(int(1000.0 * limit_m), DEPTH_UNKNOWN - 1)
+        tables: dict[tuple[str, str], NDArray[Any]] = {("depth16", "mono8"): disparity}
+        for layout, mm, px in (
+            ("mono8", depth_mm, np.arange(256)),
+            ("depth16", every_mm, disparity),
+        ):
+            measured = (mm > 0) & (mm <= farthest_mm)
+            tables[layout, "disparity"] = np.where(measured & (px > 0), px, NO_DISPARITY).astype(
+                np.float32
+            )
+        return cls(tables, farthest_mm)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings:
+    """What stays the same for all pictures of one pipeline; sizes are (width, height)."""
+
+    mono_size: tuple[int, int]
+    rgb_size: tuple[int, int]
+    preview_size: tuple[int, int]
+    mirrored: frozenset[str]  # streams that the device sends mirrored
+    stereo: StereoTables
+
+    def shape(self, layout: str) -> tuple[int, ...]:
+        """Shape of a wire layout's array."""
+        (mono_w, mono_h), (rgb_w, rgb_h) = self.mono_size, self.rgb_size
+        preview_w, preview_h = self.preview_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "mono8": (mono_h, mono_w),
+            "depth16": (mono_h, mono_w),
+            "i420": (rgb_h * 3 // 2, rgb_w),
+            "planar8": (3, preview_h, preview_w),
+        }
+        return shapes[layout]
+
+
+@dataclass(slots=True)
+class Picture:
+    """One packet on its way to topics: frame data at the start of `buffer`, stamp in ROS time."""
+
+    stream: Stream
+    data: NDArray[np.uint8]
+    buffer: _core.Buffer
+    metadata: FrameMetadata | None
+    stamp_ns: int
+    received_ns: int  # host's monotonic clock
+    settings: PictureSettings
+
+    @property
+    def is_mirrored(self) -> bool:
+        """True if the device mirrors this stream. Each conversion undoes that as it goes."""
+        return self.stream.name in self.settings.mirrored
+
+    @property
+    def sent(self) -> Canvas:
+        """The pixels as they came, in the wire's layout.
+
+        Raises  DecodeError if the packet has not the size of its stream
+        """
+        layout = self.stream.layout
+        dtype = np.uint16 if layout == "depth16" else np.uint8
+        return Canvas(self.buffer, as_image(self.data, self.settings.shape(layout), dtype))
+
+    def converted(self, encoding: str) -> Canvas:
+        """The pixels as a topic wants them; `encoding` is an Image's, or "disparity".
+
+        Raises  DecodeError if the packet has not the size of its stream
+        """
+        return CONVERSIONS[self.stream.layout, encoding](self)
+
+    def looked_up(self, encoding: str) -> Canvas:
+        """The pixels through the stereo table of this encoding."""
+        source = self.sent.array
+        table = self.settings.stereo.tables[self.stream.layout, encoding]
+        canvas = Canvas.blank(source.shape, table.dtype)
+        _core.map_table(
+            source=source, table=table, destination=canvas.array, mirrored=self.is_mirrored
+        )
+        return canvas
+
+
+def _upright(picture: Picture) -> Canvas:
+    sent = picture.sent
+    if not picture.is_mirrored:
+        return sent
+    canvas = Canvas.blank(sent.array.shape, sent.array.dtype)
+    _core.mirror(source=sent.array, destination=canvas.array)
+    return canvas
+
+
+def _through_table(encoding: str) -> Callable[[Picture], Canvas]:
+    return lambda picture: picture.looked_up(encoding)
+
+
+def _depth_in_place(picture: Picture) -> Canvas:
+    """Unknown and too distant pixels to 0. Disparity must have been made before: it wants them."""
+    depth, mirrored = picture.sent, picture.is_mirrored
+    canvas = Canvas.blank(depth.array.shape, np.uint16) if mirrored else depth
+    limit_mm = picture.settings.stereo.farthest_mm
+    _core.zero_above(
+        source=depth.array, limit=limit_mm, destination=canvas.array, mirrored=mirrored
+    )
+    return canvas
+
+
+def _metres(picture: Picture) -> Canvas:
+    depth = picture.sent.array
+    canvas = Canvas.blank(depth.shape, np.float32)
+    limit_mm = picture.settings.stereo.farthest_mm
+    _core.metres(
+        source=depth, limit=limit_mm, destination=canvas.array, mirrored=picture.is_mirrored
+    )
+    return canvas
+
+
+def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> Canvas:
+    canvas = Canvas.blank((*disparity.shape, 3), np.uint8)
+    _core.colorize(source=disparity, table=_COLORS, destination=canvas.array, mirrored=mirrored)
+    return canvas
+
+
+def _interleaved(picture: Picture) -> Canvas:
+    planes = picture.sent.array
+    canvas = Canvas.blank((*planes.shape[1:], planes.shape[0]), np.uint8)
+    _core.interleave(source=planes, destination=canvas.array, mirrored=picture.is_mirrored)
+    return canvas
+
+
+def _bgr_from_i420(picture: Picture) -> Canvas:
+    planes = picture.sent.array
+    canvas = Canvas.blank((planes.shape[0] * 2 // 3, planes.shape[1], 3), np.uint8)
+    _core.bgr_from_i420(source=planes, destination=canvas.array)
+    return canvas
+
+
+_COLORS = disparity_color_table()
+
+#: (layout on the wire, encoding wanted) -> how to get there.
+CONVERSIONS: dict[tuple[str, str], Callable[[Picture], Canvas]] = {
+    ("mono8", "mono8"): _upright,
+    ("mono8", "disparity"): _through_table("disparity"),
+    ("mono8", "bgr8"): lambda picture: _colored(picture.sent.array, mirrored=picture.is_mirrored),
+    ("depth16", "mono8"): _through_table("mono8"),
+    ("depth16", "16UC1"): _depth_in_place,
+    ("depth16", "32FC1"): _metres,
+    ("depth16", "disparity"): _through_table("disparity"),
+    ("depth16", "bgr8"): lambda picture: _colored(picture.looked_up("mono8").array),
+    ("planar8", "bgr8"): _interleaved,
+    ("i420", "bgr8"): _bgr_from_i420,
+}
+
+
+def check_jpeg(data: NDArray[np.uint8]) -> None:
+    """See that encoded bytes are one whole picture; an encoder may pad them behind its end.
+
+    Raises  DecodeError if they do not begin and end as JPEG does
+    Source  ITU-T T.81, table B.1
+    """
+    start, end = bytes(data[:2]), bytes(data[-64:])
+    if start != b"\xff\xd8" or b"\xff\xd9" not in end:
+        raise DecodeError(
+            f"{len(data)} bytes begin with {start.hex(' ')} and end with {end[-2:].hex(' ')}; "
+            "a JPEG picture begins with ff d8 and ends with ff d9"
+        )

@@ -1,0 +1,302 @@
+"""The camera node: a managed ROS 2 node around one device.
+
+`main()` starts it by itself unless the parameter `autostart` is false. The executor has a thread of
+its own, because booting a device takes seconds in which parameters and diagnostics have to answer;
+the main thread starts the node and then waits for a signal.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from .. import _core
+from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
+from ..errors import ConfigError, DepthaiError
+from ..messages.builders import ros_time
+from ..messages.diagnostics import Health
+from ..msg import DeviceStatus
+from ..streams import STREAMS
+from .live_parameters import LiveOptions
+from .name_conflicts import Namesakes
+from .packet_loop import Outlets
+from .parameters import check_qos_overrides, declare_options, set_options
+from .services import Services
+from .supervisor import Supervisor, WaitEndedError
+
+DEFAULT_NAME = "oak"
+#: Exit status when autostart fails: what the user wrote is wrong, or the device is not there.
+EXIT_CONFIG, EXIT_DEVICE = 2, 3
+_DIAGNOSTICS_DEPTH = 10
+_LOOK_S = 0.5
+
+
+class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not used here
+    """Publishes the streams of one device while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_NAME)
+        self.failure: DepthaiError | None = None
+        settings, self._refused = declare_options(self)
+        self._health = Health(self.get_name(), settings)
+        self.supervisor = Supervisor(
+            self, settings, self._health, self._publish_status, self._give_up
+        )
+        self._has_given_up = False
+        self._end: threading.Event | None = None  # while it may wait for the device
+        self._live = LiveOptions(self.supervisor, self._switch_streams)
+        state_machine = self._state_machine
+        Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
+        self._outlets: Outlets | None = None
+        # Publishers are destroyed by a transition while the report counts their subscribers.
+        self._outlets_lock = threading.Lock()
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", _DIAGNOSTICS_DEPTH
+        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._namesakes = Namesakes(self)
+        self.create_timer(settings["diagnostics.period_s"], self._report, clock=steady)
+
+    @property
+    def settings(self) -> Settings:
+        """What counts now."""
+        return self.supervisor.settings
+
+    # -- parameters
+
+    def set_parameters_atomically(
+        self, parameter_list: Sequence[Parameter[Any]]
+    ) -> SetParametersResult:
+        """Every request of every client ends here."""
+        return set_options(self, self._live, parameter_list, super().set_parameters_atomically)
+
+    def _switch_streams(self, settings: Settings) -> None:
+        with self._outlets_lock:
+            if self._outlets is not None:
+                for stream in STREAMS:
+                    self._outlets.set_published(stream, settings[f"stream.{stream}.publish"])
+
+    # -- transitions
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Check the parameters, connect to the device, announce the topics."""
+        return self._attempt(self._configure, self._release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the streams."""
+        return self._attempt(self._activate, self.supervisor.stop)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the streams; the topics stay."""
+        if self._has_given_up:
+            return TransitionCallbackReturn.ERROR
+        return self._attempt(self.supervisor.stop)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the device and take the topics away."""
+        return self._attempt(self._release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """The same from every state, for good."""
+        return self._attempt(self._release)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a bug, or when the device does not come back: back to the beginning."""
+        answer = self._attempt(self._release)
+        if self._has_given_up:
+            self._has_given_up = False
+            self._health.state = DeviceStatus.STATE_ERROR
+        return answer
+
+    def _give_up(self) -> None:
+        """Leave the active state by the way of errors; from the executor, as services do it."""
+        executor = self.executor
+        if executor is not None:
+            executor.create_task(self._leave_active)
+
+    def _leave_active(self) -> None:
+        if self._state_machine.current_state[1] == "active":
+            self._has_given_up = True
+            self.trigger_deactivate()
+
+    def _attempt(
+        self, step: Callable[[], None], undo: Callable[[], None] = lambda: None
+    ) -> TransitionCallbackReturn:
+        """One transition. What users can cause is told in one sentence and may be tried again."""
+        try:
+            step()
+        except WaitEndedError as cause:
+            self.get_logger().info(str(cause))
+            undo()
+            return TransitionCallbackReturn.FAILURE
+        except DepthaiError as cause:
+            self.failure = cause
+            self._health.last_error = str(cause)
+            self.get_logger().error(str(cause))
+            undo()
+            return TransitionCallbackReturn.FAILURE
+        except Exception as cause:  # rclpy would swallow it without a word
+            self.supervisor.log_bug(cause)
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        if self._refused is not None:
+            raise self._refused
+        settings = self.settings
+        self._health.last_error = ""
+        if self.get_parameter("use_sim_time").value:
+            self.get_logger().warning(
+                "use_sim_time is true, but a camera lives in real time: stamps are system time"
+            )
+        self.supervisor.network = network = _read_networks(settings)
+        decoded = network is not None and network.output_format == "detection"
+        self._outlets = Outlets(self, settings, decoded=decoded)
+        check_qos_overrides(self, settings)
+        self.supervisor.connect(self._end)
+
+    def _activate(self) -> None:
+        assert self._outlets is not None
+        self.supervisor.start(self._outlets, patient=self._end is not None)
+
+    def _release(self) -> None:
+        self.supervisor.release()
+        with self._outlets_lock:
+            outlets, self._outlets = self._outlets, None
+            if outlets is not None:
+                outlets.destroy()
+
+    # -- reports
+
+    def _report(self) -> None:
+        """Publish what is known; the device is not asked."""
+        now_ns, stamp = time.monotonic_ns(), ros_time(time.time_ns())
+        health = self._health
+        self.supervisor.read_counters()
+        health.namesake = self._namesakes.check()
+        while health.logs:
+            self.get_logger().info(f"device: {health.logs.popleft()}")
+        with self._outlets_lock:
+            outlets = self._outlets
+            subscribers = outlets.subscribers() if outlets is not None else {}
+        if health.state != DeviceStatus.STATE_STREAMING:  # else the device's own reports do it
+            self._publish_status()
+        self._diagnostics.publish(health.diagnostics(stamp, now_ns, subscribers))
+
+    def _publish_status(self) -> None:
+        stamp = ros_time(time.time_ns())
+        with self._outlets_lock:
+            outlets = self._outlets
+            status = outlets.publisher("device/status") if outlets is not None else None
+            if status is not None:
+                status.publish(self._health.device_status(stamp, time.monotonic_ns()))
+
+    # -- the whole life
+
+    def start(self, stop: threading.Event) -> int:
+        """Configure and activate; returns an exit status, 0 if the node runs or was stopped."""
+        if not self.settings["autostart"]:
+            self.get_logger().info("waiting to be configured: autostart is false")
+            return 0
+        self._end = stop if self.settings["reconnect.wait_at_start"] else None
+        try:
+            for transition in (self.trigger_configure, self.trigger_activate):
+                if stop.is_set():
+                    return 0
+                if transition() != TransitionCallbackReturn.SUCCESS and not stop.is_set():
+                    return EXIT_CONFIG if isinstance(self.failure, ConfigError) else EXIT_DEVICE
+            return 0
+        finally:
+            self._end = None
+
+    def finish(self) -> None:
+        """Shut down, from every state."""
+        if self._state_machine.current_state[1] != "finalized":
+            self.trigger_shutdown()
+
+
+def _read_networks(settings: Settings) -> NetworkConfig | None:
+    """What describes the network; all its files can be read. Raises ConfigError."""
+    network = None
+    if settings["ai.blob_file"]:
+        network = read_network_config(
+            settings["ai.blob_file_config"],
+            confidence_threshold=settings["depth.confidence_threshold"],
+        )
+        check_network(settings, network)
+    for key in ("ai.blob_file", "ai.blob_file2"):
+        if settings[key]:
+            read_blob(settings[key])
+    return network
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit status."""
+    _core.keep_large_buffers()
+    words = list(sys.argv if args is None else args)
+    if unknown := _stray_words(words[1:]):
+        print(f"unknown arguments: {' '.join(unknown)}; parameters go behind --ros-args -p")
+        return EXIT_CONFIG
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # rclpy's own handlers would invalidate the publishers before the packet loop has ended.
+    try:
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as cause:  # rcl's words about a parameter file or a --ros-args rule
+        print(cause)
+        return EXIT_CONFIG
+    try:
+        return _run(CameraNode(), stop)
+    finally:
+        rclpy.shutdown()
+
+
+def _stray_words(words: Sequence[str]) -> list[str]:
+    """Words that are not for ROS. To rcl itself `name:=value` would pass for an old remap rule."""
+    stray, for_ros = [], False
+    for word in words:
+        if word in ("--ros-args", "--"):
+            for_ros = word == "--ros-args"
+        elif not for_ros:
+            stray.append(word)
+    return stray
+
+
+def _run(node: CameraNode, stop: threading.Event) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinner = threading.Thread(target=_spin, args=(executor, stop), name="executor")
+    spinner.start()
+    try:
+        status = node.start(stop)
+        if status == 0:
+            # In steps: a signal that reached another thread is seen when this one runs.
+            while not stop.wait(_LOOK_S):
+                pass
+        return status
+    finally:
+        executor.shutdown()
+        spinner.join()
+        node.finish()
+        node.destroy_node()
+
+
+def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
+    try:
+        executor.spin()
+    finally:
+        stop.set()  # without it nobody would answer any more

@@ -1,0 +1,181 @@
+"""Takes what the streams deliver and has it published, as long as somebody listens.
+
+`PacketLoop` is the one thread that takes packets, has messages built from them, and sends these
+through the `Outlets`.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from ..device.clock import StampSource
+from ..device.pipeline import Frame, Pipeline
+from ..errors import DecodeError, LinkError
+from ..messages.builders import OBSERVERS
+from ..messages.context import Rig
+from ..messages.exposure_sync import ExposureSet, Sync
+from ..messages.images import Picture
+from ..streams import STREAMS
+from .idle_streams import Thinning
+from .publishers import Outlets
+
+__all__ = ["Outlets", "PacketLoop"]
+
+_WAIT_S = 0.5
+_JOIN_S = 10.0
+#: How often it is asked who listens, where something depends on it.
+_LOOK_S = 0.1
+#: Cameras that take their pictures at the same moment.
+_PAIR = ("left", "right")
+
+
+class PacketLoop:
+    """The thread between a pipeline and the topics.
+
+    `on_lost` is called from it, once, when the link breaks or a bug ends it.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        rig: Rig,
+        outlets: Outlets,
+        stamps: StampSource,
+        on_lost: Callable[[Exception], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._rig = rig
+        self._outlets = outlets
+        self._stamps = stamps
+        self._on_lost = on_lost
+        self.first_frame = threading.Event()  # set when it has come
+        self._stopping = threading.Event()
+        self._unreadable: dict[str, tuple[int, str]] = {}
+        settings = pipeline.settings
+        self._sync = _make_sync(pipeline) if settings["sync.enable"] else None
+        self._publishes_incomplete = settings["sync.incomplete"] == "publish"
+        rig.health.sync = self._sync.tallies if self._sync is not None else None
+        hold_s = settings["publish.idle_hold_s"]
+        self._thinning = Thinning(pipeline.streams, hold_s)
+        self._look_s = 0.0 if self._sync is not None or hold_s > 0.0 else math.inf
+        self._thread = threading.Thread(target=self._run, name="packet-loop")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and the pipeline."""
+        self._stopping.set()
+        self._pipeline.stop()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_JOIN_S)
+        self._pipeline.close()
+
+    def dropped(self) -> Mapping[str, int]:
+        """By wire stream: packets that waited too long for this thread."""
+        return self._pipeline.dropped()
+
+    def rejected(self) -> Mapping[str, tuple[int, str]]:
+        """By wire stream: packets that could not be read, and what was wrong with the last."""
+        counts = self._pipeline.rejected()
+        for stream, (count, reason) in list(self._unreadable.items()):
+            counts[stream] = (counts.get(stream, (0, ""))[0] + count, reason)
+        return counts
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                if time.monotonic() >= self._look_s:
+                    self._look_who_listens()
+                if self._pipeline.wait(self._patience_s()):
+                    for frame in self._pipeline.frames():
+                        self._take(frame)
+                        self.first_frame.set()
+                if self._sync is not None:
+                    self._publish_sets(self._sync.expire(time.monotonic_ns()))
+        except Exception as cause:  # nobody else would see it in this thread
+            if not (self._stopping.is_set() and isinstance(cause, LinkError)):
+                self._on_lost(cause)
+
+    def _patience_s(self) -> float:
+        """How long to wait for packets at most."""
+        deadline_ns = self._sync.deadline_ns if self._sync is not None else None
+        if deadline_ns is None:
+            return _WAIT_S
+        return min(_WAIT_S, max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9))
+
+    def _look_who_listens(self) -> None:
+        """Let the device start and stop streams; wait only for what somebody wants."""
+        now_ns = time.monotonic_ns()
+        self._look_s = now_ns / 1e9 + _LOOK_S
+        wanted = self._outlets.wanted()
+        change = self._thinning.decide(wanted, now_ns / 1e9)
+        for stream in change.start:
+            self._pipeline.resume(stream)
+        for stream in change.stop:
+            self._pipeline.pause(stream)
+        for wire_stream in (*change.start, *change.stop):
+            for stream in self._outlets.fed_by(wire_stream):
+                self._rig.health.meters[stream].hold(wire_stream in change.stop, now_ns)
+        if self._sync is not None:
+            self._publish_sets(self._sync.expect(wanted, now_ns))
+
+    def _take(self, frame: Frame) -> None:
+        """One packet: on to its topics, or to the others of its exposure."""
+        row = STREAMS[frame.stream]
+        picture = Picture(
+            stream=row,
+            data=frame.data,
+            buffer=frame.packet.buffer,
+            metadata=frame.metadata,
+            stamp_ns=self._stamps.stamp_ns(frame.metadata, frame.received_ns, frame.stream),
+            received_ns=frame.received_ns,
+            settings=self._rig.pictures,
+        )
+        if row.layout in OBSERVERS:
+            try:
+                OBSERVERS[row.layout](self._rig, picture)
+            except DecodeError as cause:
+                self._reject(frame.stream, cause)
+                return
+        sync = self._sync
+        if sync is None or frame.stream not in sync.expected:
+            self._publish(picture)
+        else:
+            now_ns = time.monotonic_ns()
+            self._publish_sets(sync.add(frame.stream, picture.stamp_ns, now_ns, picture))
+
+    def _publish_sets(self, sets: Iterable[ExposureSet[Picture]]) -> None:
+        for exposure in sets:
+            send = self._publishes_incomplete or not exposure.missing
+            for picture in exposure.members.values():
+                self._publish(picture, send=send)
+
+    def _publish(self, picture: Picture, *, send: bool = True) -> None:
+        """All topics of all streams that this packet becomes."""
+        try:
+            for stream in self._outlets.fed_by(picture.stream.name):
+                sent = self._outlets.send(stream, self._rig, picture) if send else 0
+                self._count(stream, picture, sent)
+        except DecodeError as cause:
+            self._reject(picture.stream.name, cause)
+
+    def _count(self, stream: str, picture: Picture, sent: int) -> None:
+        metadata = picture.metadata
+        self._rig.health.meters[stream].arrived(
+            metadata.sequence if metadata is not None else None,
+            len(picture.data),
+            picture.received_ns,
+            time.time_ns() - picture.stamp_ns,
+            sent,
+        )
+
+    def _reject(self, stream: str, cause: DecodeError) -> None:
+        count, _ = self._unreadable.get(stream, (0, ""))
+        self._unreadable[stream] = (count + 1, str(cause))
+
+
+def _make_sync(pipeline: Pipeline) -> Sync[Picture]:
+    pair = [name for name in pipeline.streams if STREAMS[name].camera in _PAIR]
+    return Sync(pair, round(pipeline.settings["sync.timeout_ms"] * 1e6))

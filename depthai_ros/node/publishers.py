@@ -1,0 +1,276 @@
+"""The publishers of all configured streams, each silent while nobody listens to it.
+
+Large messages leave as serialised bytes, from the buffer that they lie in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo
+
+from .. import _core
+from ..calibration.camera_model import CameraModel
+from ..config import Settings, derived_streams, stream_list
+from ..errors import ConfigError
+from ..messages import cdr
+from ..messages.builders import BUILDERS, StandingBuilder, camera_info
+from ..messages.context import Rig
+from ..messages.images import Picture
+from ..streams import STREAMS, Stream, Topic
+
+_RESULT_DEPTH = 10
+_VIDEO_DEPTH = 10  # losing one packet of H.26x costs a group of pictures
+_PICTURES = frozenset({"image", "compressed_image", "disparity_image"})
+#: Topics that this node publishes beside those of the stream table.
+_OTHER_TOPICS = ("/diagnostics", "/tf_static")
+#: Stream -> another one whose packets its messages are made from as well.
+_TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
+#: What rclpy raises for a QoS override that it cannot use.
+_BAD_OVERRIDE = (RuntimeError, ValueError, TypeError, ParameterException)
+#: Asked once: it looks through the libraries of the process. rclpy has loaded rcl by now.
+_HAS_RCL = _core.has_rcl()
+
+
+@dataclass(slots=True)
+class InfoOutlet:
+    """The CameraInfo topic of one or more picture topics; sends each stamp once."""
+
+    name: str
+    publisher: Publisher[Any]
+    _sent_ns: int = -1
+    _templates: dict[tuple[CameraModel, str], bytes] = field(default_factory=dict)
+
+    def forget_cameras(self) -> None:
+        """Another device may be there by now, with another calibration."""
+        self._templates.clear()
+
+    def send(self, rig: Rig, stream: Stream, picture: Picture) -> None:
+        """Publish the model of the camera that took this picture."""
+        if picture.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
+            return
+        self._sent_ns = picture.stamp_ns
+        model = rig.cameras[self.name, rig.camera(stream, picture.metadata)]
+        frame_id = rig.frame_id(stream, picture.metadata)
+        template = self._templates.get((model, frame_id))
+        if template is None:
+            template = serialize_message(camera_info(model, frame_id, 0))
+            self._templates[model, frame_id] = template
+        self.publisher.publish(cdr.restamped(template, picture.stamp_ns))
+
+
+@dataclass(slots=True)
+class Outlet:
+    """One topic of one stream."""
+
+    stream: Stream
+    topic: Topic
+    publisher: Publisher[Any]
+    info: InfoOutlet | None = None
+
+    @property
+    def is_heard(self) -> bool:
+        """True if a packet that comes now has to be sent, to subscribers or for later ones."""
+        if isinstance(BUILDERS[self.topic.message], StandingBuilder):
+            return False
+        publishers = [self.publisher, *([self.info.publisher] if self.info else [])]
+        return self.topic.latched or any(row.get_subscription_count() for row in publishers)
+
+    def send(self, rig: Rig, picture: Picture) -> int:
+        """Publish a picture if somebody wants it; returns how many messages that were.
+
+        Raises  DecodeError if the packet does not hold what the topic promises
+        """
+        builder = BUILDERS[self.topic.message]
+        if isinstance(builder, StandingBuilder):
+            return 0
+        if self.info is not None:
+            self.info.send(rig, self.stream, picture)
+        if not self.topic.latched and not self.publisher.get_subscription_count():
+            return 0
+        send(self.publisher, builder.build(rig, self.topic, picture))
+        return 1
+
+
+def send(publisher: Publisher[Any], message: Any) -> None:
+    """Publish a message object, or serialised bytes without moving them."""
+    if not isinstance(message, cdr.Serialized):
+        publisher.publish(message)
+        return
+    buffer, size, prefix, suffix = message
+    if not _HAS_RCL:
+        publisher.publish(_core.serialized(buffer=buffer, size=size, prefix=prefix, suffix=suffix))
+        return
+    handle = publisher.handle
+    with handle:
+        _core.publish_serialized(
+            publisher=handle.pointer, buffer=buffer, size=size, prefix=prefix, suffix=suffix
+        )
+
+
+def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
+    """Topics of each stream that will have something to say."""
+    outputs = {"", "detections" if decoded else "tensors"}
+    if settings["ai.blob_file2"]:
+        outputs.add("tensors")
+    return {
+        name: [
+            row
+            for row in STREAMS[name].topics
+            if row.network in outputs and (not row.option or settings[row.option])
+        ]
+        for name in stream_list(settings)
+    }
+
+
+class Outlets:
+    """The publishers of all topics that the settings ask for."""
+
+    def __init__(self, node: Node, settings: Settings, *, decoded: bool) -> None:
+        """`decoded`: the device decodes the (first) network's output to detections.
+
+        Raises  ConfigError if two topics have one name, or a QoS override makes no sense
+        """
+        self._node = node
+        self._settings = settings
+        self._publishers: list[Publisher[Any]] = []
+        self._infos: dict[str, InfoOutlet] = {}
+        self._outlets: dict[str, list[Outlet]] = {}
+        self._muted = frozenset(name for name in STREAMS if not settings[f"stream.{name}.publish"])
+        topics = _configured_topics(settings, decoded=decoded)
+        self._check_names(topics)
+        try:
+            self._outlets = {
+                name: [self._outlet(STREAMS[name], topic) for topic in rows]
+                for name, rows in topics.items()
+            }
+        except ConfigError:
+            self.destroy()
+            raise
+        derived = derived_streams(settings)
+        self._fed: dict[str, list[str]] = {}
+        # What is derived comes first: depth is changed in place when its turn is.
+        for name in (*derived, *(name for name in topics if name not in derived)):
+            self._fed.setdefault(derived.get(name, name), []).append(name)
+
+    def _check_names(self, topics: Mapping[str, Iterable[Topic]]) -> None:
+        """Remap rules may lead two topics to one name, where readers could not tell them apart."""
+        taken = {self._node.resolve_topic_name(name): name for name in _OTHER_TOPICS}
+        for topic in (topic for rows in topics.values() for topic in rows):
+            for name in filter(None, (topic.name, topic.camera_info)):
+                full = self._node.resolve_topic_name(f"~/{name}")
+                other = taken.setdefault(full, f"~/{name}")
+                if other != f"~/{name}":
+                    raise ConfigError(
+                        f"{other} and ~/{name} would both be {full}: "
+                        "change the rule that remaps one to the other's name"
+                    )
+
+    def _outlet(self, stream: Stream, topic: Topic) -> Outlet:
+        depth = self._settings["publish.queue_depth"] if topic.message in _PICTURES else None
+        if stream.name == "video":
+            depth = max(depth or 0, _VIDEO_DEPTH)
+        profile = QoSProfile(depth=depth or _RESULT_DEPTH)
+        if topic.latched:
+            profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        info = self._info(topic.camera_info) if topic.camera_info else None
+        publisher = self._create(BUILDERS[topic.message].message_type, topic.name, profile)
+        return Outlet(stream, topic, publisher, info)
+
+    def _info(self, name: str) -> InfoOutlet:
+        if name not in self._infos:
+            profile = QoSProfile(depth=self._settings["publish.queue_depth"])
+            self._infos[name] = InfoOutlet(name, self._create(CameraInfo, name, profile))
+        return self._infos[name]
+
+    def _create(self, message_type: type[Any], name: str, profile: QoSProfile) -> Publisher[Any]:
+        topic = self._node.resolve_topic_name(f"~/{name}")
+
+        def complain(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._node.get_logger().warning(
+                f"{topic}: a subscriber gets nothing, it asks for another {policy} than is "
+                f"offered: change it there, or set qos_overrides.{topic}.publisher.* here"
+            )
+
+        try:
+            publisher = self._node.create_publisher(
+                message_type,
+                f"~/{name}",  # rcl applies the remap rules itself, and would twice
+                profile,
+                event_callbacks=PublisherEventCallbacks(incompatible_qos=complain),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        except _BAD_OVERRIDE as cause:
+            words = str(cause).partition("\n")[0]
+            raise ConfigError(f"qos_overrides of ~/{name}: {words}") from cause
+        self._publishers.append(publisher)
+        return publisher
+
+    def set_published(self, stream: str, published: bool) -> None:
+        """Let a stream speak on its topics, or not, as long as this node lives."""
+        self._muted = self._muted - {stream} if published else self._muted | {stream}
+
+    def is_published(self, stream: str) -> bool:
+        """False if the stream is switched off."""
+        return stream not in self._muted
+
+    def wanted(self) -> frozenset[str]:
+        """Wire streams whose packets somebody waits for, also for what is made from them."""
+        heard = {
+            stream
+            for stream, outlets in self._outlets.items()
+            if stream not in self._muted and any(outlet.is_heard for outlet in outlets)
+        }
+        heard |= {_TAKES_FROM[stream] for stream in heard if stream in _TAKES_FROM}
+        return frozenset(wire for wire, fed in self._fed.items() if not heard.isdisjoint(fed))
+
+    def fed_by(self, wire_stream: str) -> list[str]:
+        """Streams that packets of a wire stream become, in the order in which they must be made."""
+        return self._fed.get(wire_stream, [])
+
+    def send(self, stream: str, rig: Rig, picture: Picture) -> int:
+        """Publish a picture on the topics of one stream; returns how many messages that were.
+
+        Raises  DecodeError if the packet does not hold what a topic promises
+        """
+        if stream in self._muted:
+            return 0
+        return sum(outlet.send(rig, picture) for outlet in self._outlets[stream])
+
+    def subscribers(self) -> dict[str, int]:
+        """How many listen to the topics of each stream, together."""
+        return {
+            stream: sum(outlet.publisher.get_subscription_count() for outlet in outlets)
+            for stream, outlets in self._outlets.items()
+        }
+
+    def publisher(self, topic_name: str) -> Publisher[Any] | None:
+        """The publisher of one topic, if it is configured."""
+        outlets = (outlet for outlets in self._outlets.values() for outlet in outlets)
+        return next((row.publisher for row in outlets if row.topic.name == topic_name), None)
+
+    def announce(self, rig: Rig, stamp_ns: int) -> None:
+        """Publish what stays the same as long as the pipeline runs, which has just started."""
+        for info in self._infos.values():
+            info.forget_cameras()
+        for outlets in self._outlets.values():
+            for outlet in outlets:
+                builder = BUILDERS[outlet.topic.message]
+                if isinstance(builder, StandingBuilder):
+                    outlet.publisher.publish(builder.build(rig, stamp_ns))
+
+    def destroy(self) -> None:
+        """Take all topics away."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+        self._publishers, self._outlets, self._infos = [], {}, {}

@@ -1,0 +1,239 @@
+"""Answers the services of the node: commands, what is connected, calibration.
+
+They are there in every state of the node; what cannot be done now is told with the state in which
+it can. Nothing here waits for the device longer than for the link to take a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+from sensor_msgs.srv import SetCameraInfo
+from std_srvs.srv import Trigger
+
+from .. import __version__
+from ..calibration import camera_info_file, gen1_file
+from ..calibration.calibration import Calibration
+from ..calibration.camera_model import CameraModel
+from ..config.paths import resolve_path
+from ..config.settings import picture_size, stream_list
+from ..device.device import Device
+from ..errors import ConfigError, DepthaiError
+from ..messages.diagnostics import Health
+from ..srv import DeviceInfo, SaveCalibration
+from ..streams import STREAMS
+from ..wire_formats import CAMERAS
+from .supervisor import Supervisor
+
+_STILLS = "jpegout"
+
+
+class WrongStateError(DepthaiError):
+    """The node or the device is in a state in which this cannot be done."""
+
+
+class Services:
+    """All services of a node. `state` tells the node's lifecycle state."""
+
+    def __init__(
+        self, node: Node, supervisor: Supervisor, health: Health, state: Callable[[], str]
+    ) -> None:
+        self._node = node
+        self._supervisor = supervisor
+        self._health = health
+        self._state = state
+        supervisor.corrected = self._with_stored_models
+        for name, (service_type, method) in _SERVICES.items():
+            self._offer(name, service_type, partial(method, self))
+        for camera in CAMERAS:
+            work = self._camera_info_setter(camera)
+            self._offer(f"{camera}/set_camera_info", SetCameraInfo, work)
+
+    def _offer(self, name: str, service_type: Any, work: Callable[[Any, Any], str]) -> None:
+        """`work` fills the answer and returns its message, or raises what the message says."""
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                message, response.success = work(request, response), True
+            except (DepthaiError, OSError) as cause:
+                message, response.success = str(cause), False
+            except Exception as cause:  # the executor would end, and the node with it
+                self._supervisor.log_bug(cause)
+                message, response.success = f"a bug of the driver, see its log: {cause!r}", False
+            field = "status_message" if service_type is SetCameraInfo else "message"
+            setattr(response, field, message)
+            return response
+
+        self._node.create_service(service_type, f"~/{name}", answer)
+
+    # -- what has to be so
+
+    def _need_state(self, *allowed: str) -> None:
+        state = self._state()
+        if state not in allowed:
+            raise WrongStateError(f"the node is {state}, it has to be {' or '.join(allowed)}")
+
+    def _need_streams(self) -> Device:
+        self._need_state("active")
+        device = self._supervisor.device
+        if device is None or not self._supervisor.is_streaming:
+            raise WrongStateError(f"the device is away and has to stream: {self._why_away()}")
+        return device
+
+    def _need_calibration(self) -> Calibration:
+        self._need_state("inactive", "active")
+        calibration = self._supervisor.calibration
+        if calibration is None:
+            raise WrongStateError(f"the device has not been read yet: {self._why_away()}")
+        return calibration
+
+    def _why_away(self) -> str:
+        return self._health.last_error or "it is being brought back, see ~/device/status"
+
+    # -- commands
+
+    def _capture_still(self, _request: Any, _response: Any) -> str:
+        device = self._need_streams()
+        settings = self._supervisor.settings
+        if _STILLS not in stream_list(settings):
+            raise ConfigError(
+                f"stream_list has no {_STILLS}, which the picture would come on; "
+                "add it and start the node again"
+            )
+        if not settings[f"stream.{_STILLS}.publish"]:
+            raise ConfigError(f"stream.{_STILLS}.publish is false: set it to true first")
+        device.capture_still()
+        topic = self._node.resolve_topic_name(f"~/{STREAMS[_STILLS].topics[0].name}")
+        return f"the picture will come on {topic}"
+
+    def _trigger_autofocus(self, _request: Any, _response: Any) -> str:
+        device = self._need_streams()
+        lens_position = self._supervisor.settings["camera.rgb.lens_position"]
+        if lens_position >= 0:
+            raise ConfigError(
+                f"camera.rgb.lens_position is {lens_position}: set it to -1 to have the camera "
+                "focus by itself"
+            )
+        device.trigger_autofocus()
+        return "the device has been told to focus; it does not tell when it has"
+
+    def _reset_device(self, _request: Any, _response: Any) -> str:
+        self._need_state("active")
+        self._supervisor.restart("~/reset_device was called")
+        return "the device is being reset; ~/device/status tells when it streams again"
+
+    # -- what is connected
+
+    def _tell_device(self, _request: Any, response: Any) -> str:
+        response.driver_version = __version__
+        response.selector = self._supervisor.settings["device.id"]
+        self._need_state("inactive", "active")
+        device, calibration = self._supervisor.device, self._supervisor.calibration
+        if device is None or calibration is None or not device.is_connected:
+            raise WrongStateError(f"no device is connected: {self._why_away()}")
+        geometry, pipeline = calibration.geometry, self._supervisor.pipeline
+        response.mx_id = device.mx_id
+        response.product, response.board_revision = geometry.name, geometry.revision
+        response.firmware_version = device.firmware_version
+        response.usb_path = device.usb_path
+        response.usb_speed = "" if device.usb_speed == "UNKNOWN" else device.usb_speed.lower()
+        response.cameras = [camera for camera, is_there in device.cameras.items() if is_there]
+        response.available_streams = list(device.available_streams)
+        if pipeline is not None:
+            response.running_streams = list(stream_list(pipeline.settings))
+        response.eeprom_version = int(device.eeprom["version"])
+        response.calibration_source = calibration.source
+        response.set_cameras = sorted(calibration.models)
+        response.baseline_m = calibration.baseline_m
+        return f"connected to {device.selector}"
+
+    # -- calibration
+
+    def _save_calibration(self, request: Any, response: Any) -> str:
+        calibration = self._need_calibration()
+        if calibration.stereo is None or calibration.source not in ("eeprom", "file"):
+            raise ConfigError(
+                f"there is no calibration to save, its source is {calibration.source}: neither "
+                "the EEPROM nor depth.calibration_file has one"
+            )
+        name = f"{self._health.device.mx_id or self._camera_name('cameras')}.calib"
+        path = request.path or str(camera_info_file.folder(self._supervisor.settings) / name)
+        floats = calibration.stereo.floats(calibration.rgb)
+        gen1_file.write(path, floats, center_crop=calibration.center_crop)
+        response.path = str(resolve_path(path).absolute())
+        return f"written; depth.calibration_file takes it. Source: {calibration.source}"
+
+    def _camera_info_setter(self, camera: str) -> Callable[[Any, Any], str]:
+        def set_camera_info(request: Any, _response: Any) -> str:
+            calibration = self._need_calibration()
+            model = _model_of(request.camera_info)
+            size = picture_size(self._supervisor.settings, camera)
+            camera_info_file.check(camera, model, size, calibration.baseline_m)
+            path, name = self._path(camera), self._camera_name(camera)
+            camera_info_file.write(path, name, self._health.device.mx_id, model)
+            models = {**calibration.models, camera: model}
+            self._supervisor.recalibrate(calibration.with_models(models))
+            note = camera_info_file.pair_problem(models)
+            return f"written to {path}" + (f"; {note}" if note else "")
+
+        return set_camera_info
+
+    def _camera_name(self, camera: str) -> str:
+        node_name = self._node.get_fully_qualified_name().strip("/").replace("/", "_")
+        return f"{node_name}_{camera}"
+
+    def _path(self, camera: str) -> Path:
+        folder = camera_info_file.folder(self._supervisor.settings)
+        return folder / f"{self._camera_name(camera)}.yaml"
+
+    def _with_stored_models(self, calibration: Calibration, device: Device) -> Calibration:
+        """What was set in earlier runs, where it fits this device and its pictures."""
+        models = {}
+        for camera in CAMERAS:
+            path = self._path(camera)
+            if not path.exists():
+                continue
+            try:
+                model, mx_id = camera_info_file.read(path)
+                if mx_id not in ("", device.mx_id):
+                    raise ConfigError(f"it is for the device {mx_id}, this one is {device.mx_id}")
+                size = picture_size(self._supervisor.settings, camera)
+                camera_info_file.check(camera, model, size, calibration.baseline_m)
+                models[camera] = model
+            except ConfigError as cause:
+                self._node.get_logger().warning(f"{path} is not used: {cause}")
+        return calibration.with_models(models)
+
+
+def _model_of(info: CameraInfo) -> CameraModel:
+    """The model that a message describes. Raises ConfigError if not that of the whole picture."""
+    window = (info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height)
+    if window not in ((0, 0, 0, 0), (0, 0, info.width, info.height)):
+        raise ConfigError("roi is set: the model has to be that of the whole picture")
+    if max(info.binning_x, info.binning_y) > 1:
+        raise ConfigError("binning is set: the model has to be that of the picture as it is")
+    return CameraModel(
+        width=info.width,
+        height=info.height,
+        k=np.array(info.k, np.float64).reshape(3, 3),
+        d=np.array(info.d, np.float64),
+        distortion_model=info.distortion_model,
+        r=np.array(info.r, np.float64).reshape(3, 3),
+        p=np.array(info.p, np.float64).reshape(3, 4),
+    )
+
+
+#: Service below the node's name -> (its type, what answers it).
+_SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
+    "capture_still": (Trigger, Services._capture_still),
+    "autofocus_trigger": (Trigger, Services._trigger_autofocus),
+    "reset_device": (Trigger, Services._reset_device),
+    "device_info": (DeviceInfo, Services._tell_device),
+    "save_calibration": (SaveCalibration, Services._save_calibration),
+}

@@ -1,0 +1,448 @@
+"""Keeps one device connected and its streams on the topics.
+
+The node says what it wants: `connect()`, `start()`, `stop()`, `release()`. In between a thread
+waits for the loss of the device and gets it back: topics, frames and the node's state stay.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from rclpy.node import Node
+
+from ..calibration.calibration import Calibration, load
+from ..config import NetworkConfig, Settings
+from ..config.bandwidth import Plan, fitted, plan
+from ..device.clock import StampSource
+from ..device.device import Device
+from ..device.pipeline import WATCHDOG_S, Pipeline
+from ..device.reconnect import Attempts, remaining_s, search_s
+from ..errors import (
+    BootError,
+    ConfigError,
+    DepthaiError,
+    DeviceNotFoundError,
+    LinkError,
+    ProtocolError,
+)
+from ..messages.context import Rig, Sizes, camera_models, make_rig
+from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_meters
+from ..msg import DeviceStatus
+from .counters import Counters
+from .packet_loop import Outlets, PacketLoop
+from .static_tf import FramePublisher
+
+_REJECTED_WARN_S = 10.0
+_LOOK_S = 0.5
+#: Getting a device back counts as a failure if it is lost again before it has streamed so long.
+_STEADY_S = 10.0
+#: What keeps a device from streaming now, and perhaps not at the next attempt.
+_PASSING = (DeviceNotFoundError, BootError, LinkError, ProtocolError)
+
+
+class WaitEndedError(DepthaiError):
+    """The node was told to end while it waited for its device."""
+
+
+class Supervisor:
+    """The device of a node, from the first connection to the last.
+
+    `settings` count at the next connection and the next start. `started` are called with the device
+    after each start of its pipeline, before anybody is told of the success. `corrected` may replace
+    what was read from a device's memory. `rig` is the one of the running streams.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        health: Health,
+        on_change: Callable[[], None],
+        on_given_up: Callable[[], None],
+    ) -> None:
+        """`on_change` is called after `health.state` has changed, `on_given_up` when the device
+        does not come back; both from any thread.
+        """
+        self.device: Device | None = None
+        self.calibration: Calibration | None = None
+        self.pipeline: Pipeline | None = None
+        self.network: NetworkConfig | None = None
+        self.rig: Rig | None = None
+        self.started: list[Callable[[Device], None]] = []
+        self.corrected: Callable[[Calibration, Device], Calibration] = _as_read
+        self._node = node
+        self._settings = settings
+        self._health = health
+        self._on_change = on_change
+        self._on_given_up = on_given_up
+        self._outlets: Outlets | None = None
+        self._loop: PacketLoop | None = None
+        self._stamps = StampSource()
+        self._counters = Counters(node, health, Plan())
+        self._told_link = ""  # what was said of its bandwidth
+        self._memory: tuple[str, dict[str, object]] | None = None  # what the calibration is of
+        self._frames = FramePublisher(node)
+        self._watcher: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Event()  # something is lost, or it is time to stop
+        self._loss: Exception | str = ""  # what ended the streams, or why they are to end
+        self._back_s = -math.inf  # when a lost device streamed again, and how often that had failed
+        self._failures = 0
+
+    @property
+    def settings(self) -> Settings:
+        """What counts now. Assigning them changes nothing that runs, but limits of reports."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = self._health.settings = settings
+
+    @property
+    def is_streaming(self) -> bool:
+        """True while packets flow."""
+        return bool(self._health.state == DeviceStatus.STATE_STREAMING)
+
+    # -- what the node wants
+
+    def connect(self, end: threading.Event | None = None) -> None:
+        """Boot the device and read its memory. Waits for one to come if there is an `end`.
+
+        Raises  DepthaiError; WaitEndedError if `end` was set while it waited
+        """
+        self._stopping.clear()
+        attempts = self._attempts()
+        while True:
+            delay_s, start_s = attempts.next_delay_s(), time.monotonic()
+            try:
+                return self._connect(end, None if end is None else search_s(delay_s))
+            except DepthaiError as cause:
+                if end is None or not self._may_come_yet(cause):
+                    raise
+                self._let_go()
+                if end.is_set():
+                    raise WaitEndedError("ended while looking for the device") from cause
+                self._health.last_error = str(cause)
+                if attempts.is_news(str(cause)):
+                    self._node.get_logger().warning(f"waiting for the device: {cause}")
+                if not attempts.are_left:
+                    raise
+            while not end.is_set() and (rest_s := remaining_s(delay_s, start_s)):
+                end.wait(min(rest_s, _LOOK_S))  # in steps: Python sees signals in between
+            if end.is_set():
+                raise WaitEndedError("ended while waiting for the device")
+
+    def start(self, outlets: Outlets, *, patient: bool = False) -> None:
+        """Start the streams of the connected device; get it back whenever it is lost.
+
+        `patient`: even if it is lost before they flow.
+
+        Raises  DepthaiError
+        """
+        self._outlets = outlets
+        self._stamps = StampSource(offset_ms=self.settings["sync.stamp_offset_ms"])
+        self._stopping.clear()
+        self._wake.clear()
+        self._back_s = -math.inf
+        try:
+            if self.device is None:
+                self._connect()
+            self._start_streams()
+        except DepthaiError as cause:
+            if not patient or not self._may_come_yet(cause):
+                raise
+            self._lost(cause)
+        else:
+            self._tell_streaming()
+        self._watcher = threading.Thread(target=self._watch, name="supervisor")
+        self._watcher.start()
+
+    def restart(self, why: str) -> None:
+        """Let go of the device and recover as if it had been lost; returns at once.
+
+        Raises  LinkError if no streams run
+        """
+        if self._watcher is None:
+            raise LinkError(f"{self.settings['device.id']}: nothing is running that can be reset")
+        if self._health.state != DeviceStatus.STATE_RECOVERING:
+            self._change(DeviceStatus.STATE_RECOVERING)
+            self._lost(why)
+
+    def stop(self) -> None:
+        """End the streams, or the attempts to get them back."""
+        self._stopping.set()
+        self._wake.set()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.join()
+        self._end_streams()
+        self._health.meters, self._health.clock, self._health.link = {}, None, None
+        away = self.device is None
+        self._health.state = DeviceStatus.STATE_DISCONNECTED if away else DeviceStatus.STATE_BOOTING
+
+    def release(self) -> None:
+        """End the streams and let go of the device."""
+        self.stop()
+        self._let_go()
+        self.calibration = None
+        self._health.device = DeviceFacts()
+        self._health.state = DeviceStatus.STATE_DISCONNECTED
+
+    # -- one connection
+
+    def _attempts(self) -> Attempts:
+        settings = self.settings
+        return Attempts(
+            most=settings["reconnect.max_attempts"],
+            initial_delay_s=settings["reconnect.initial_delay_s"],
+            max_delay_s=settings["reconnect.max_delay_s"],
+        )
+
+    def _may_come_yet(self, cause: DepthaiError) -> bool:
+        """True if the device can be waited for. A virtual one comes at once or not at all."""
+        is_virtual = self.settings["device.id"].startswith("virtual")
+        return _is_passing(cause) and not is_virtual
+
+    def _connect(self, end: threading.Event | None = None, find_s: float | None = None) -> None:
+        settings = self.settings
+        self.device = device = Device.open(
+            settings["device.id"],
+            firmware=settings["device.firmware"],
+            usb2=settings["usb.force_usb2"],
+            find_s=find_s,
+            should_stop=(end or self._stopping).is_set,
+        )
+        self._read_calibration(device)
+        self._node.get_logger().info(f"connected to {device.selector} {device.mx_id}".rstrip())
+        self._fitted(device)  # refused before anything is started
+
+    def _read_calibration(self, device: Device) -> Calibration:
+        """The device's calibration; read anew only if it is another one than before."""
+        health, calibration = self._health, self.calibration
+        if calibration is None or (device.mx_id, device.eeprom) != self._memory:
+            self._memory = device.mx_id, device.eeprom
+            calibration = self.corrected(load(device.eeprom, self.settings), device)
+            self.calibration = calibration
+            for warning in calibration.warnings:
+                self._node.get_logger().warning(warning)
+        if health.device.mx_id not in ("", device.mx_id):
+            self._node.get_logger().warning(
+                f"{device.selector} is another device now: {device.mx_id}, "
+                f"it was {health.device.mx_id}"
+            )
+        health.device = DeviceFacts(
+            mx_id=device.mx_id,
+            product=calibration.board,
+            firmware=device.firmware_version,
+            usb_path=device.usb_path or device.selector,
+            usb_speed="" if device.usb_speed == "UNKNOWN" else device.usb_speed,
+            connected_ns=time.monotonic_ns(),
+        )
+        if health.state != DeviceStatus.STATE_RECOVERING:
+            health.state = DeviceStatus.STATE_BOOTING
+        self._frames.publish(self.settings, calibration)
+        return calibration
+
+    def _let_go(self) -> None:
+        device, self.device = self.device, None
+        if device is not None:
+            device.close()
+
+    # -- one run of the streams
+
+    def _start_streams(self) -> PacketLoop:
+        device, outlets = self.device, self._outlets
+        assert device is not None
+        assert outlets is not None
+        settings = self._fitted(device)
+        self.pipeline = pipeline = device.start_pipeline(settings, self.network)
+        calibration = self._read_calibration(device)  # it may have been opened anew
+        rig = self._make_rig(settings, calibration, pipeline)
+        for callback in self.started:
+            callback(device)
+        planned = plan(settings, device.usb_speed, math.prod(pipeline.preview_chw))
+        self._counters = Counters(self._node, self._health, planned)
+        outlets.announce(rig, time.time_ns())
+        self.rig = rig
+        self._loop = loop = PacketLoop(pipeline, rig, outlets, self._stamps, self._lost)
+        return loop
+
+    def _fitted(self, device: Device) -> Settings:
+        """Settings that suit the link; what that means is told once."""
+        settings, words = fitted(self.settings, device.usb_speed)
+        if words not in ("", self._told_link):
+            self._node.get_logger().warning(words)
+        self._told_link = words
+        return settings
+
+    def _make_rig(self, settings: Settings, calibration: Calibration, pipeline: Pipeline) -> Rig:
+        health = self._health
+        sizes = Sizes(
+            pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size, pipeline.nn_to_depth
+        )
+        health.meters = make_meters(settings, time.monotonic_ns())
+        focal_px = float(calibration.rectified(sizes.mono).k[0, 0])
+        health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
+        label_topic = self._node.resolve_topic_name("~/nn/label_info")
+        return make_rig(
+            settings,
+            calibration,
+            self.network,
+            sizes,
+            self._frames.names(settings),
+            health,
+            label_topic,
+            pipeline.raw_layers,
+        )
+
+    def recalibrate(self, calibration: Calibration) -> None:
+        """Use another calibration of this device from the next picture on."""
+        self.calibration, rig = calibration, self.rig
+        if rig is not None:
+            rig.cameras.update(camera_models(self.settings, calibration, rig.sizes))
+
+    def _end_streams(self) -> None:
+        self.rig = None
+        loop, self._loop = self._loop, None
+        pipeline, self.pipeline = self.pipeline, None
+        if loop is not None:
+            loop.stop()
+        elif pipeline is not None:
+            pipeline.close()
+
+    def _tell_streaming(self) -> None:
+        self._health.last_error = ""
+        self._change(DeviceStatus.STATE_STREAMING)
+        self._node.get_logger().info(f"streaming {', '.join(self._health.meters)}")
+
+    def _change(self, state: int) -> None:
+        self._health.state = state
+        self._on_change()
+
+    # -- loss and recovery
+
+    def _lost(self, loss: Exception | str) -> None:
+        """The streams ended by themselves, or are to end; the watcher does what follows."""
+        self._loss = loss
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while True:
+            self._wake.wait()
+            if self._stopping.is_set():
+                return
+            loss = self._loss
+            try:
+                self._end_streams()
+                self._wake.clear()
+                self._recover(loss)
+            except Exception as cause:
+                self._fail_by_bug(cause)
+
+    def _fail_by_bug(self, cause: Exception) -> None:
+        self.log_bug(cause)
+        self._end_streams()
+        self._change(DeviceStatus.STATE_ERROR)
+
+    def _recover(self, loss: Exception | str) -> None:
+        wanted = isinstance(loss, str)
+        if isinstance(loss, Exception) and not _is_passing(loss):
+            self._fail_by_bug(loss)
+            return
+        logger, lost_ns = self._node.get_logger(), time.monotonic_ns()
+        self._health.last_error = str(loss)
+        if not wanted and not self.settings["reconnect.enable"]:
+            self._change(DeviceStatus.STATE_ERROR)
+            logger.error(f"the device is lost: {loss}")
+            return
+        self._change(DeviceStatus.STATE_RECOVERING)
+        if wanted:
+            logger.warning(f"the device is reset: {loss}")
+        else:
+            logger.error(f"the device is lost: {loss}; trying to get it back")
+        attempts = self._attempts()
+        if not wanted and time.monotonic() < self._back_s + _STEADY_S:
+            attempts.failures = self._failures + 1
+        if self._try_again(attempts):
+            self._back_s, self._failures = time.monotonic(), attempts.failures
+            self._health.restarts += 1
+            self._tell_streaming()
+            away_s = (time.monotonic_ns() - lost_ns) / 1e9
+            logger.info(f"the device is back, first frame after {away_s:.2f} s")
+
+    def _try_again(self, attempts: Attempts) -> bool:
+        """True as soon as frames come again; False if it was stopped, or gave up."""
+        pause_s = attempts.next_delay_s()
+        while attempts.are_left:
+            self._let_go()
+            if self._stopping.wait(pause_s):
+                return False
+            delay_s, start_s = attempts.next_delay_s(), time.monotonic()
+            try:
+                self._connect(find_s=search_s(delay_s))
+                self._stamps.device_restarted()
+                if self._await_frame(self._start_streams()):
+                    return True
+            except DepthaiError as cause:
+                if not _is_passing(cause) and not isinstance(cause, ConfigError):
+                    raise
+                self._end_streams()
+                if self._stopping.is_set():
+                    return False
+                self._health.last_error = str(cause)
+                if attempts.is_news(str(cause)):
+                    self._node.get_logger().warning(f"no success yet: {cause}")
+            if self._stopping.is_set():
+                return False
+            pause_s = remaining_s(delay_s, start_s)
+        last = self._health.last_error
+        self._node.get_logger().error(
+            f"gave up after {attempts.failures} attempts, reconnect.max_attempts: {last}"
+        )
+        self._let_go()
+        self._change(DeviceStatus.STATE_ERROR)
+        self._on_given_up()
+        return False
+
+    def _await_frame(self, loop: PacketLoop) -> bool:
+        """True with the first frame, or if none is due; False if it was stopped.
+
+        Raises  what ended the streams before
+        """
+        end_s = time.monotonic() + 2 * WATCHDOG_S
+        while time.monotonic() < end_s and not loop.first_frame.wait(0.05):
+            if self._stopping.is_set():
+                return False
+            if self._wake.is_set() and isinstance(self._loss, Exception):
+                self._wake.clear()
+                raise self._loss
+        return True
+
+    def log_bug(self, cause: Exception) -> None:
+        """Tell what nobody is to blame for but this driver."""
+        self._health.last_error = f"bug: {cause!r}"
+        words = "".join(traceback.format_exception(cause))
+        self._node.get_logger().fatal(f"this is a bug of the driver:\n{words}")
+
+    # -- reports
+
+    def read_counters(self) -> None:
+        """Bring the counters of the running streams into the health report."""
+        loop, device = self._loop, self.device
+        if loop is None or device is None:
+            return
+        self._counters.read(loop, self._stamps, device)
+
+
+def _as_read(calibration: Calibration, _device: Device) -> Calibration:
+    return calibration
+
+
+def _is_passing(cause: Exception | str) -> bool:
+    """True for what a device or its cable does; False for bugs of ours."""
+    by_us = isinstance(cause, ProtocolError) and cause.culprit == "host"
+    return isinstance(cause, _PASSING) and not by_us

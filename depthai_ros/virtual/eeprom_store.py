@@ -1,0 +1,67 @@
+"""The EEPROM of a virtual device: it keeps what hosts write as long as the process lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .scenes.eeprom import eeprom_document
+
+_CALIBRATION_FLOATS = 111
+#: Key of the newest layout -> its numbers in `_board.calib_data`.
+#: Source: docs/wire_format.md#calibration
+_CALIBRATION = {
+    "calib_R1_L": slice(0, 9),
+    "calib_R2_R": slice(9, 18),
+    "calib_M1_L": slice(18, 27),
+    "calib_M2_R": slice(27, 36),
+    "calib_R": slice(36, 45),
+    "calib_T": slice(45, 48),
+    "calib_d1_L": slice(69, 83),
+    "calib_d2_R": slice(83, 97),
+}
+#: Key of the newest layout -> where `board` of a configuration has its value.
+_BOARD = {
+    "left_fov_deg": "left_fov_deg",
+    "rgb_fov_deg": "rgb_fov_deg",
+    "left_to_right_distance_m": "left_to_right_distance_m",
+    "left_to_rgb_distance_m": "left_to_rgb_distance_m",
+    "swap_left_and_right_cameras": "swap-left-and-right-cameras",
+    "stereo_center_crop": "stereo_center_crop",
+    "board_name": "name",
+    "board_rev": "revision",
+}
+_BLANK, _NEWEST = -1, 5
+
+
+class Eeprom:
+    """What is stored, and how it changes; `document` is what `config_d2h` shows of it."""
+
+    def __init__(self, version: int) -> None:
+        self.document: dict[str, Any] = eeprom_document(version)
+
+    def apply(self, config: Mapping[str, Any]) -> list[str]:
+        """Clear or store as a configuration asks; returns what the device says about it."""
+        board = config.get("board")
+        if not isinstance(board, dict):
+            return []
+        said = []
+        if board.get("clear-eeprom"):
+            self.document = eeprom_document(_BLANK)
+            said.append("EEPROM cleared")
+        if board.get("store-to-eeprom"):
+            stored = self._store(board, config.get("_board"))
+            said.append("EEPROM write OK" if stored else "EEPROM write FAILED")
+        return said
+
+    def _store(self, board: Mapping[str, Any], calibration: Any) -> bool:
+        floats = calibration.get("calib_data") if isinstance(calibration, dict) else None
+        if not isinstance(floats, list) or len(floats) != _CALIBRATION_FLOATS:
+            return False
+        if not set(_BOARD.values()) <= set(board):
+            return False
+        document: dict[str, Any] = {"version": _NEWEST}
+        document |= {key: board[source] for key, source in _BOARD.items()}
+        document |= {key: floats[numbers] for key, numbers in _CALIBRATION.items()}
+        self.document = document
+        return True

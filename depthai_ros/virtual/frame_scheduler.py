@@ -1,0 +1,241 @@
+"""Takes exposures at their rates and sends the packets of every open data stream."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _core, wire_formats
+from ..errors import LinkError
+from .packet_factory import Exposure, Painters, Parts
+from .settings import VirtualSettings
+
+_log = logging.getLogger(__name__)
+
+#: Short enough for every stream, and JSON for the one that is text.
+_LAST_WORDS = b"{}\0"
+
+#: rgb starts this many frames before the mono pair, unless sequence numbers are aligned.
+RGB_LEAD = 5
+REPORT_HZ = 1.0
+#: How far painting may fall behind the sensors, as if frames waited in the device's buffers.
+BUFFERED_S = 0.25
+#: How often a wait for credit looks whether there is still somebody to wait for.
+_CREDIT_POLL_S = 0.1
+
+
+class DeviceClock:
+    """The device's uptime clock: an offset and a drift against the host's monotonic clock."""
+
+    def __init__(self, uptime_s: float, drift_ppm: float) -> None:
+        self._start_s = time.monotonic()
+        self._uptime_s = uptime_s
+        self._rate = 1 + drift_ppm / 1e6
+
+    def now_s(self) -> float:
+        """Seconds since the device booted, by its own clock."""
+        return self._uptime_s + (time.monotonic() - self._start_s) * self._rate
+
+    def host_delay_s(self, device_s: float) -> float:
+        """Host seconds until the device's clock shows `device_s`."""
+        return (device_s - self.now_s()) / self._rate
+
+
+@dataclass(slots=True)
+class ExposureGroup:
+    """Streams that show the same exposures, in sending order."""
+
+    streams: tuple[str, ...]
+    fps: float
+    lead: int  # first sequence number
+    count: int = 0  # exposures so far
+    late: int = 0  # exposures left out because painting fell behind
+
+
+class Production:
+    """The producing thread of one pipeline."""
+
+    def __init__(
+        self,
+        link: _core.Link,
+        clock: DeviceClock,
+        painters: Painters,
+        groups: Sequence[ExposureGroup],
+        max_fps: Mapping[str, float],
+        settings: VirtualSettings,
+    ) -> None:
+        self._link = link
+        self._clock = clock
+        self._painters = painters
+        self._groups = groups
+        self._max_fps = max_fps
+        self._fault = settings.fault
+        self._waits = settings.pace == "receiver"
+        self._open: frozenset[str] = frozenset()
+        self._last_sent_ns: dict[str, int] = {}
+        self._sent: Counter[str] = Counter()
+        self._start_s = clock.now_s()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="production", daemon=True)
+        self._thread.start()
+
+    def open(self, stream: str) -> None:
+        """Begin to send a stream."""
+        self._open |= {stream}
+
+    def close(self, stream: str) -> None:
+        """Stop sending a stream."""
+        self._open -= {stream}
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._stopping.set()
+        self._thread.join()
+
+    def say_goodbye(self) -> None:
+        """Send one more packet on each stream that the host has not closed yet; after `stop()`.
+
+        It must be a good one: the official host computes with what it gets to the very end.
+        """
+        for group in self._groups:
+            exposure = self._next_exposure(group)
+            for stream in group.streams:
+                if stream in self._open:
+                    parts = self._painters.packet(stream, exposure) or (_LAST_WORDS,)
+                    self._link.write(name=stream, parts=parts, timeout_s=0.0, wait_response=False)
+
+    def _due_s(self, group: ExposureGroup) -> float:
+        return self._start_s + group.count / group.fps
+
+    def _run(self) -> None:
+        try:
+            while True:
+                group = min(self._groups, key=self._due_s)
+                delay_s = self._clock.host_delay_s(self._due_s(group))
+                if self._stopping.wait(max(0.0, delay_s)):
+                    return
+                self._skip_missed(group)
+                self._expose(group)
+        except LinkError as cause:
+            _log.debug("production ends: %s", cause)
+
+    def _skip_missed(self, group: ExposureGroup) -> None:
+        """A sensor does not wait: exposures for which there was no buffer are gone."""
+        behind_s = self._clock.now_s() - self._due_s(group)
+        if behind_s > BUFFERED_S and self._waits:
+            self._start_s += behind_s  # all of them were taken later
+        elif behind_s > BUFFERED_S:
+            missed = int(behind_s * group.fps)
+            group.count += missed
+            group.late += missed
+
+    def _next_exposure(self, group: ExposureGroup) -> Exposure:
+        due_s = self._due_s(group)
+        group.count += 1
+        return Exposure(
+            sequence=group.lead + group.count - 1,
+            time_s=due_s - self._start_s,
+            timestamp_ns=round(due_s * 1e9),
+        )
+
+    def _expose(self, group: ExposureGroup) -> None:
+        exposure = self._next_exposure(group)
+        wanted = [stream for stream in group.streams if stream in self._open]
+        wanted = [stream for stream in wanted if self._is_wanted(stream, exposure, group.fps)]
+        for turn in range(max(map(self._painters.turns, wanted), default=0)):
+            for stream in wanted:
+                if turn < self._painters.turns(stream):
+                    self._send(stream, replace(exposure, turn=turn))
+
+    def _is_wanted(self, stream: str, exposure: Exposure, fps: float) -> bool:
+        limit = self._max_fps.get(stream, 0.0)
+        if limit <= 0 or limit >= fps or stream not in self._last_sent_ns:
+            return True
+        elapsed_s = (exposure.timestamp_ns - self._last_sent_ns[stream]) / 1e9
+        return elapsed_s >= 1 / limit - 0.5 / fps
+
+    def _send(self, stream: str, exposure: Exposure) -> None:
+        parts = self._painters.packet(stream, exposure)
+        if parts is None:
+            return
+        self._last_sent_ns[stream] = exposure.timestamp_ns
+        self._sent[stream] += 1
+        fault = self._fault
+        if fault and fault.stream == stream and self._sent[stream] % fault.every == 0:
+            parts = SPOILERS[fault.kind](self._link, parts)
+            if parts is None:
+                return
+        try:
+            self._write(stream, parts)
+        except LinkError:
+            is_ours = stream in self._open and self._link.has_stream(name=stream)
+            if is_ours or not self._link.is_up:
+                raise
+            _log.debug("%s was closed while its packet was made; the others go on", stream)
+
+    def _write(self, stream: str, parts: Parts) -> None:
+        """No credit means that the host is behind: a camera drops the frame, it does not wait."""
+        limit_s = _CREDIT_POLL_S if self._waits else 0.0
+        while not self._link.write(
+            name=stream, parts=parts, timeout_s=limit_s, wait_response=False
+        ):
+            if not self._waits or self._stopping.is_set() or stream not in self._open:
+                return
+
+
+def _lie_about_size(_link: _core.Link, parts: Parts) -> Parts:
+    fields = list(wire_formats.TRAILER.unpack(parts[1]))
+    fields[10] += 1_000_000
+    return parts[0], wire_formats.TRAILER.pack(*fields)
+
+
+def _halve(_link: _core.Link, parts: Parts) -> Parts:
+    data = parts[0][: len(parts[0]) // 2]
+    fields = list(wire_formats.TRAILER.unpack(parts[1]))
+    fields[10] = len(data)
+    return data, wire_formats.TRAILER.pack(*fields)
+
+
+def _mute(_link: _core.Link, _parts: Parts) -> Parts:
+    raise LinkError("silent on demand")
+
+
+def _unplug(link: _core.Link, _parts: Parts) -> Parts:
+    link.close()
+    raise LinkError("unplugged on demand")
+
+
+#: Fault -> what it does to the parts of a packet; None: nothing is sent.
+#: Source: docs/virtual_device.md#faults
+SPOILERS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
+    "frame_size": _lie_about_size,
+    "no_trailer": lambda _link, parts: (parts[0],),
+    "short": lambda _link, parts: (bytes(20),),
+    "shape": _halve,
+    "drop": lambda _link, _parts: None,
+    "mute": _mute,
+    "unplug": _unplug,
+}
+
+
+def exposure_groups(config: dict[str, Any]) -> list[ExposureGroup]:
+    """Which streams follow which camera, from a config_h2d document."""
+    camera, app = config["camera"], config["app"]
+    network = ["previewout", "metaout", "object_tracker"]
+    if app["sync_video_meta_streams"]:
+        network = ["metaout", "previewout", "object_tracker"]
+    mono = ["left", "right", "rectified_left", "rectified_right", "disparity", "depth"]
+    rgb = ["color"]
+    (rgb if config["ai"]["camera_input"] == "rgb" else mono).extend(network)
+    rgb += ["video", "jpegout"]
+    lead = 0 if app.get("sync_sequence_numbers") else RGB_LEAD
+    return [
+        ExposureGroup(tuple(mono), float(camera["mono"]["fps"]), 0),
+        ExposureGroup(tuple(rgb), float(camera["rgb"]["fps"]), lead),
+        ExposureGroup(("meta_d2h",), REPORT_HZ, 0),
+    ]

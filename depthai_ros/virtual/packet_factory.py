@@ -1,0 +1,300 @@
+"""Makes the packets of the virtual device's data streams: frame data and trailer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, wire_formats
+from ..streams import STREAMS
+from .commands import CameraState
+from .encoder import VideoEncoder, encode_jpeg
+from .network import Network
+from .scenes.source import SceneObject, Source
+from .tracker import Tracker
+
+#: left and right start together; the right exposure is stamped this much later, as on silicon.
+RIGHT_DELAY_NS = 25_000
+STILL_QUALITY = 95
+#: What a confident pixel may cost; a threshold of 200, the device's start value, keeps them all.
+_MAX_COST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One moment in which a camera (or the synchronous pair) takes a picture."""
+
+    sequence: int
+    time_s: float  # scene time
+    timestamp_ns: int  # device clock
+    turn: int = 0  # whose picture the network sees: number in `nn_cameras`
+
+
+@dataclass(frozen=True, slots=True)
+class PaintSettings:
+    """What the painters need of the pipeline's configuration."""
+
+    mono_size: tuple[int, int]
+    rgb_size: tuple[int, int]
+    rgb_fps: float
+    nn_cameras: tuple[str, ...]  # a pair takes turns
+    calc_dist_to_bb: bool
+    padding_factor: float
+    depth_limit_mm: int
+    disparity_valid: bool
+    nn_to_depth: dict[str, int]
+    left_fov_deg: float
+    baseline_m: float
+    video_config: dict[str, Any] | None
+
+
+Parts = Sequence[Any]
+
+
+class Painters:
+    """One method per kind of stream; `packet()` picks it from the table below."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        settings: PaintSettings,
+        network: Network | None,
+        tracker: Tracker,
+        state: CameraState,
+    ) -> None:
+        self._sources = sources  # one for each of nn_cameras; the first paints all else
+        self._settings = settings
+        self._network = network
+        self._tracker = tracker
+        self._state = state
+        self._depth_table = wire_formats.disparity_to_depth_table(
+            settings.mono_size[0], settings.left_fov_deg, settings.baseline_m
+        )
+        width, height = settings.mono_size
+        self._depth = np.empty((height, width), np.uint16)
+        costs = np.random.default_rng(7).integers(0, _MAX_COST, (height, width), np.uint8)
+        self._costs = costs
+        self._video: VideoEncoder | None = None
+        self._painted: dict[tuple[str, int], tuple[int, NDArray[Any]]] = {}
+        self._detections: tuple[Any, NDArray[Any]] = (None, np.zeros(0, wire_formats.DETECTION))
+
+    def warm_up(self, streams: Iterable[str]) -> None:
+        """Paint every picture once, so that the first exposures are not late."""
+        for stream in streams:
+            if STREAMS[stream].layout in ("mono8", "planar8", "i420"):
+                for source in self._sources[: self.turns(stream)]:
+                    source.paint(stream, 0.0, 0)
+
+    def turns(self, stream: str) -> int:
+        """Packets of a stream per exposure: one, or one for each camera the network looks at."""
+        return len(self._sources) if STREAMS[stream].camera == "nn" else 1
+
+    def packet(self, stream: str, exposure: Exposure) -> Parts | None:
+        """Parts of one packet (frame data, trailer), or None if the stream has nothing to say."""
+        return _PAINTERS[stream](self, stream, exposure)
+
+    def _frame(
+        self,
+        stream: str,
+        data: Any,
+        size: tuple[int, int],
+        exposure: Exposure,
+        *,
+        bytes_per_pixel: int = 1,
+        category: int = wire_formats.CATEGORY_REGULAR,
+    ) -> Parts:
+        payload = memoryview(data).cast("B")
+        row = STREAMS[stream]
+        camera = self._nn_camera(exposure) if row.camera == "nn" else row.camera
+        delay_ns = RIGHT_DELAY_NS if stream in ("right", "rectified_right") else 0
+        trailer = wire_formats.FrameMetadata(
+            format=wire_formats.FRAME_FORMATS[row.format_code],
+            height=size[1],
+            width=size[0],
+            stride=size[0] * (bytes_per_pixel if row.layout == "depth16" else 1),
+            bytes_per_pixel=bytes_per_pixel,
+            category=category,
+            camera=wire_formats.CAMERAS.index(camera),
+            sequence=exposure.sequence,
+            timestamp_ns=exposure.timestamp_ns + delay_ns,
+            frame_size=payload.nbytes,
+        )
+        return payload, trailer.pack()
+
+    def _paint(self, stream: str, exposure: Exposure) -> NDArray[Any]:
+        key = (stream, exposure.turn)
+        sequence, picture = self._painted.get(key, (None, None))
+        if picture is None or sequence != exposure.sequence:
+            source = self._sources[exposure.turn]
+            picture = source.paint(stream, exposure.time_s, exposure.sequence)
+            self._painted[key] = (exposure.sequence, picture)
+        return picture
+
+    def _nn_camera(self, exposure: Exposure) -> str:
+        return self._settings.nn_cameras[exposure.turn].removeprefix("rectified_")
+
+    def _exposed(self, camera: str, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        table = self._state.exposure_table(camera)
+        return picture if table is None else table[picture]
+
+    def mono(self, stream: str, exposure: Exposure) -> Parts:
+        picture = self._exposed(STREAMS[stream].camera, self._paint(stream, exposure))
+        return self._frame(stream, picture, self._settings.mono_size, exposure)
+
+    def _valid_disparity(self, exposure: Exposure) -> NDArray[np.uint8]:
+        disparity = self._paint("disparity", exposure)
+        threshold = self._state.disparity_confidence
+        if threshold < _MAX_COST:
+            return np.where(self._costs <= threshold, disparity, np.uint8(0))
+        return disparity
+
+    def disparity(self, stream: str, exposure: Exposure) -> Parts:
+        width, height = self._settings.mono_size
+        if self._settings.disparity_valid:
+            picture = self._valid_disparity(exposure)
+        else:
+            picture = np.zeros((height, width), np.uint8)
+        return self._frame(stream, picture, (width, height), exposure)
+
+    def depth(self, stream: str, exposure: Exposure) -> Parts:
+        _core.map_table(
+            source=self._valid_disparity(exposure),
+            table=self._depth_table,
+            destination=self._depth,
+        )
+        return self._frame(
+            stream, self._depth, self._settings.mono_size, exposure, bytes_per_pixel=2
+        )
+
+    def _rgb(self, form: str, exposure: Exposure) -> NDArray[np.uint8]:
+        """The rgb picture as the command state exposes it; `form` is color (I420) or color_bgr."""
+        picture = self._paint(form, exposure)
+        table = self._state.exposure_table("rgb")
+        if table is None or form == "color_bgr":
+            return self._exposed("rgb", picture)
+        width, height = self._settings.rgb_size
+        picture = picture.copy()
+        luma = picture.reshape(-1)[: width * height]
+        luma[:] = table[luma]
+        return picture
+
+    def color(self, stream: str, exposure: Exposure) -> Parts:
+        picture = self._rgb("color", exposure)
+        return self._frame(stream, picture, self._settings.rgb_size, exposure)
+
+    def preview(self, stream: str, exposure: Exposure) -> Parts:
+        picture = self._paint("previewout", exposure)
+        picture = self._exposed(self._nn_camera(exposure), picture)
+        _, height, width = picture.shape
+        return self._frame(stream, picture, (width, height), exposure, bytes_per_pixel=3)
+
+    def _detect(self, exposure: Exposure) -> NDArray[Any]:
+        """What the network finds at one exposure; metaout and tracker ask for the same."""
+        if self._network is None or self._detections[0] == exposure:
+            return self._detections[1]
+        source = self._sources[exposure.turn]
+        objects = source.objects(exposure.time_s, exposure.sequence)
+        rows = np.zeros(len(objects), wire_formats.DETECTION)
+        for row, thing in zip(rows, objects, strict=True):
+            row["label"], row["confidence"] = thing.label, thing.confidence
+            row["x_min"], row["y_min"], row["x_max"], row["y_max"] = thing.box
+            if self._settings.calc_dist_to_bb:
+                row["x_m"], row["y_m"], row["z_m"] = self._position(thing, exposure)
+        selected = self._network.select(rows)[: wire_formats.MAX_DETECTIONS]
+        self._detections = (exposure, selected)
+        return selected
+
+    def _position(self, thing: SceneObject, exposure: Exposure) -> tuple[float, float, float]:
+        """Position as the scene knows it, else averaged over the middle of the box.
+
+        Source  docs/virtual_device.md#distances
+        """
+        if all(np.isfinite(thing.position_m)):
+            return thing.position_m
+        mapping, shrink = self._settings.nn_to_depth, self._settings.padding_factor
+        x_min, y_min, x_max, y_max = thing.box
+        spans = ((x_min, x_max, "x", "width"), (y_min, y_max, "y", "height"))
+        slices = []
+        for low, high, axis, extent in spans:
+            middle, half = (low + high) / 2, (high - low) / 2 * shrink
+            offset, size = mapping[f"offset_{axis}"], mapping[f"max_{extent}"]
+            first = max(0, int(offset + (middle - half) * size))
+            slices.append(slice(first, max(first + 1, int(offset + (middle + half) * size))))
+        columns, rows = slices
+        region = self._depth_table[self._valid_disparity(exposure)[rows, columns]]
+        measured = region[(region > 0) & (region <= self._settings.depth_limit_mm)]
+        if measured.size == 0:
+            return 0.0, 0.0, 0.0
+        return self._back_project(rows, columns, float(measured.mean()) / 1000)
+
+    def _back_project(self, rows: slice, columns: slice, z_m: float) -> tuple[float, float, float]:
+        width, height = self._settings.mono_size
+        focal_px = width / 2 / np.tan(np.radians(self._settings.left_fov_deg) / 2)
+        x_px = (columns.start + columns.stop) / 2 - width / 2
+        y_px = (rows.start + rows.stop) / 2 - height / 2
+        return float(x_px * z_m / focal_px), float(y_px * z_m / focal_px), z_m
+
+    def tensors(self, stream: str, exposure: Exposure) -> Parts | None:
+        if self._network is None:
+            return None
+        payload = self._network.payload(self._detect(exposure), exposure.sequence)
+        return self._frame(stream, payload, (len(payload), 1), exposure)
+
+    def tracklets(self, stream: str, exposure: Exposure) -> Parts | None:
+        if self._network is None or exposure.turn > 0:  # objects are followed in one view
+            return None
+        rows = self._tracker.update(self._detect(exposure), self._network.input_size)
+        payload = wire_formats.encode_tracklets(rows)
+        return self._frame(stream, payload, (len(payload), 1), exposure)
+
+    def still(self, stream: str, exposure: Exposure) -> Parts | None:
+        if not self._state.take_still_request():
+            return None
+        data = encode_jpeg(self._rgb("color_bgr", exposure), STILL_QUALITY)
+        size = self._settings.rgb_size
+        return self._frame(stream, data, size, exposure, category=wire_formats.CATEGORY_STILL)
+
+    def video(self, stream: str, exposure: Exposure) -> Parts:
+        settings = self._settings
+        if self._video is None:
+            self._video = VideoEncoder(
+                settings.rgb_size, settings.rgb_fps, settings.video_config or {}
+            )
+        picture = self._rgb(self._video.picture_form, exposure)
+        data = self._video.encode(picture, exposure.sequence)
+        return self._frame(stream, data, settings.rgb_size, exposure)
+
+    def report(self, stream: str, exposure: Exposure) -> Parts:
+        """Temperatures and log lines; plain text without a trailer."""
+        warmth = 5 * (1 - np.exp(-exposure.time_s / 600))
+        temperature = {
+            name: round(base + warmth, 1)
+            for name, base in (("css", 45.0), ("mss", 44.0), ("upa0", 46.0), ("upa1", 45.5))
+        }
+        document: dict[str, Any] = {"sensors": {"temperature": temperature}}
+        logs = self._state.take_logs()
+        if logs:
+            document["logs"] = logs
+        return (json.dumps(document).encode() + b"\0",)
+
+
+_PAINTERS: dict[str, Callable[[Painters, str, Exposure], Parts | None]] = {
+    "left": Painters.mono,
+    "right": Painters.mono,
+    "rectified_left": Painters.mono,
+    "rectified_right": Painters.mono,
+    "disparity": Painters.disparity,
+    "depth": Painters.depth,
+    "color": Painters.color,
+    "previewout": Painters.preview,
+    "metaout": Painters.tensors,
+    "object_tracker": Painters.tracklets,
+    "jpegout": Painters.still,
+    "video": Painters.video,
+    "meta_d2h": Painters.report,
+}

@@ -1,0 +1,1 @@
+"""What the virtual cameras see."""

@@ -1,0 +1,279 @@
+"""Paints textured rectangles into the pictures of a camera.
+
+A face is a planar rectangle in the world, so each camera sees it through one homography, and its
+disparity is an affine function of the pixel. Faces are painted far to near, each only inside its
+bounding box. A face parallel to the picture covers exactly the pixels whose centres it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...wire_formats import MAX_DISPARITY
+from .optics import Camera, Floats
+from .textures import LEVELS, Texture
+
+Pixels = NDArray[np.uint8]
+
+#: Below this share of the largest entry a homography's term is rounding, not perspective.
+_FLAT = 1e-9
+#: A smaller texture is taken already a little before it has a texel to the pixel.
+_LEVEL_BIAS = 0.3
+_LINEAR = cv2.INTER_LINEAR
+
+
+class Faces:
+    """Rectangles in the world, far to near.
+
+    Shape   origins, rights, downs (N, 3) metres: top left corner and the two edges from it
+    """
+
+    def __init__(
+        self, origins: Floats, rights: Floats, downs: Floats, textures: Sequence[Texture]
+    ) -> None:
+        self.origins, self.rights, self.downs = origins, rights, downs
+        self.textures = tuple(textures)
+        self.normals = np.cross(rights, downs)  # away from who sees the face
+        self._spans = np.array([texture.span for texture in textures], np.float64)
+
+    def moved(self, offsets: Floats, order: NDArray[np.intp]) -> Faces:
+        """The same faces shifted by `offsets` (N, 3) metres, then sorted."""
+        textures = [self.textures[index] for index in order]
+        return Faces(
+            (self.origins + offsets)[order], self.rights[order], self.downs[order], textures
+        )
+
+    def corners(self) -> Floats:
+        """Shape (N, 4, 3) metres, clockwise from the top left."""
+        right = self.origins + self.rights
+        down = self.origins + self.downs
+        return np.stack([self.origins, right, right + self.downs, down], axis=1)
+
+    def seen_by(self, cameras: Sequence[Camera]) -> list[Views]:
+        """For each camera, project the faces whose front it sees; all at once costs little more."""
+        projections = np.stack([camera.projection for camera in cameras])
+        matrices, shifts = projections[:, :, :3].transpose(0, 2, 1), projections[:, None, :, 3]
+        image = self.corners().reshape(-1, 3) @ matrices + shifts
+        quads = (image[..., :2] / image[..., 2:]).reshape(len(cameras), -1, 4, 2)
+        first, last = quads.min(axis=2), quads.max(axis=2)
+        low = np.maximum(np.ceil(first), 0)
+        sizes = np.array([camera.size for camera in cameras])
+        high = np.minimum(np.floor(last), sizes[:, None] - 1)
+        centres = np.stack([camera.centre for camera in cameras])
+        facing = ((self.origins - centres[:, None]) * self.normals).sum(axis=2) > 0
+        # A region one pixel wide is not worth painting, and OpenCV cannot write into it.
+        shown = facing & (high > low).all(axis=2)
+        with np.errstate(divide="ignore"):  # what is not shown may have no width
+            texels_per_pixel = (self._spans / (last - first)).min(axis=2)
+        level = np.log2(np.maximum(texels_per_pixel, 1.0)) + _LEVEL_BIAS
+        levels = np.minimum(level, LEVELS - 1).astype(int)
+        homographies = np.stack(
+            [
+                self.rights @ matrices / self._spans[:, :1],
+                self.downs @ matrices / self._spans[:, 1:],
+                self.origins @ matrices + shifts,
+            ],
+            axis=3,
+        )
+        homographies[..., :2] *= 2.0 ** levels[..., None, None]
+        homographies[..., :2, :] -= low[..., None] * homographies[..., 2:, :]
+        homographies /= homographies[..., 2:, 2:]
+        regions = np.concatenate([low, high + 1], axis=2).astype(int)
+        found = quads, regions, levels, homographies
+        return [
+            Views(np.flatnonzero(rows), *(values[number, rows] for values in found))
+            for number, rows in enumerate(shown)
+        ]
+
+
+@dataclass(frozen=True)
+class Views:
+    """The n faces that have pixels in one camera's picture, far to near."""
+
+    shown: NDArray[np.intp]  # (n,) which of the faces
+    quads: Floats  # (n, 4, 2) corners, px
+    regions: NDArray[np.int_]  # (n, 4) bounding box: x0, y0, behind x1, behind y1, px
+    levels: NDArray[np.int_]  # (n,) size of texture with about one texel to the pixel
+    homographies: Floats  # (n, 3, 3) texels of that size -> px of the region
+
+    def upright(self) -> list[bool]:
+        """Which faces lie parallel to the picture and to its edges."""
+        entries = np.abs(self.homographies)
+        bent = entries[:, (0, 1, 2, 2), (1, 0, 0, 1)].max(axis=1)
+        flat: list[bool] = (bent <= _FLAT * entries.max(axis=(1, 2))).tolist()
+        return flat
+
+
+#: Paints face number n of the views over a region of the picture.
+_Brush = Callable[[int, Pixels], None]
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """A face that stands still, as it was painted."""
+
+    mask: Pixels  # 255 where it covers what is there
+    pixels: Pixels
+
+    @classmethod
+    def cut(cls, brush: _Brush, number: int, region: Pixels) -> _Stamp:
+        """What a brush leaves alone shows both grounds."""
+        dark, light = np.zeros_like(region), np.full_like(region, 255)
+        brush(number, dark)
+        brush(number, light)
+        covered = (dark == light).reshape(*region.shape[:2], -1).all(axis=2)
+        return cls(covered.astype(np.uint8) * 255, dark)
+
+
+class _Repainted:
+    """A picture that is painted again and again over what stands still."""
+
+    def __init__(self, camera: Camera, picture: Pixels) -> None:
+        self.camera = camera
+        self._picture = picture
+        self._still = picture
+        self._painted: list[list[int]] = []  # regions
+        #: Where each face was seen last, and its stamp if it was there before, too.
+        self._seen: dict[Texture, tuple[bytes, _Stamp | None]] = {}
+
+    def settle(self) -> None:
+        """What is painted now stands still from here on."""
+        self._still = self._picture.copy()
+        self._painted = []
+
+    def begin(self, faces: Faces) -> None:
+        """Look at faces and paint them."""
+        self.paint(faces, *faces.seen_by([self.camera]))
+
+    def repaint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, in place of those painted since `settle`."""
+        for x0, y0, x1, y1 in self._painted:
+            self._picture[y0:y1, x0:x1] = self._still[y0:y1, x0:x1]
+        self.paint(faces, views)
+
+    def paint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, over what is there."""
+        self._painted = views.regions.tolist()
+        brush = self._brush(faces, views)
+        rows = zip(views.shown.tolist(), self._painted, strict=True)
+        for number, (index, (x0, y0, x1, y1)) in enumerate(rows):
+            region, face = self._picture[y0:y1, x0:x1], faces.textures[index]
+            place = views.homographies[number].tobytes() + views.regions[number].tobytes()
+            last_place, stamp = self._seen.get(face, (b"", None))
+            if place != last_place:
+                self._seen[face] = place, None
+                brush(number, region)
+                continue
+            if stamp is None:
+                stamp = _Stamp.cut(brush, number, region)
+                self._seen[face] = place, stamp
+            cv2.copyTo(stamp.pixels, stamp.mask, region)
+
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
+        raise NotImplementedError
+
+
+class Layer(_Repainted):
+    """Planes of one picture that share a camera, each with the texture channel it shows.
+
+    Several are painted as one picture of as many channels: where a pixel comes from is the same.
+    """
+
+    def __init__(self, camera: Camera, planes: Sequence[tuple[Pixels, str]]) -> None:
+        self.planes = tuple(planes)
+        self._parts = tuple(plane for plane, _ in planes)
+        self._channels = tuple(channel for _, channel in planes)
+        super().__init__(camera, self._joined())
+
+    def _joined(self) -> Pixels:
+        return self._parts[0] if len(self._parts) == 1 else np.asarray(cv2.merge(self._parts))
+
+    def settle(self) -> None:
+        """What the planes show now stands still from here on."""
+        self._picture = self._joined()
+        super().settle()
+
+    def paint(self, faces: Faces, views: Views) -> None:
+        """Paint faces, as they are seen, over what is there."""
+        super().paint(faces, views)
+        if len(self._parts) > 1:
+            cv2.split(self._picture, self._parts)
+
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
+        levels, upright = views.levels.tolist(), views.upright()
+
+        def brush(number: int, region: Pixels) -> None:
+            texels = faces.textures[views.shown[number]].pixels(self._channels, levels[number])
+            homography, size = views.homographies[number], region.shape[1::-1]
+            if upright[number]:
+                cv2.warpAffine(texels, homography[:2], size, region, _LINEAR, cv2.BORDER_REPLICATE)
+            else:
+                cv2.warpPerspective(
+                    texels, homography, size, region, _LINEAR, cv2.BORDER_TRANSPARENT
+                )
+
+        return brush
+
+
+class DisparityLayer(_Repainted):
+    """The disparity picture; `camera` is the rectified right one, at the world's origin."""
+
+    def __init__(self, camera: Camera, plane: Pixels, baseline_m: float) -> None:
+        super().__init__(camera, plane)
+        self._rays = np.linalg.inv(camera.projection[:, :3])
+        self._focal_baseline = float(camera.projection[0, 0]) * baseline_m  # px * m
+
+    def _brush(self, faces: Faces, views: Views) -> _Brush:
+        gradients, upright = self._gradients(faces, views.shown), views.upright()
+
+        def brush(number: int, region: Pixels) -> None:
+            a, b, c = gradients[number]
+            if upright[number]:
+                region[:] = rounded_disparity(c)
+                return
+            x0, y0, x1, y1 = views.regions[number]
+            u, v = np.arange(x0, x1, dtype=float), np.arange(y0, y1, dtype=float)[:, None]
+            disparity = rounded_disparity(a * u + (b * v + c))
+            np.copyto(region, disparity, where=inside_quad(views.quads[number], u, v))
+
+        return brush
+
+    def _gradients(self, faces: Faces, shown: NDArray[np.intp]) -> Floats:
+        """a, b, c of disparity = a u + b v + c for the faces that are shown, (n, 3).
+
+        On the plane n X = n o is 1 / Z = n K^-1 (u, v, 1) / (n o), and disparity is f B / Z.
+        """
+        normals = faces.normals[shown]
+        distances = np.sum(normals * faces.origins[shown], axis=1)
+        return np.asarray(normals @ self._rays / distances[:, None] * self._focal_baseline)
+
+
+def rounded_disparity(disparity: Floats | np.float64) -> Pixels:
+    """What the 96-level search can say about a disparity."""
+    return np.asarray(np.clip(np.rint(disparity), 0, MAX_DISPARITY), np.uint8)
+
+
+def inside_quad(quad: Floats, u: Floats, v: Floats) -> NDArray[np.bool_]:
+    """Which pixel centres a convex quad contains.
+
+    Shape   quad (4, 2), u (W,), v (H, 1) -> (H, W)
+    """
+    behind = quad[[1, 2, 3, 0]]
+    steps = behind - quad
+    area = np.sum(quad[:, 0] * behind[:, 1] - behind[:, 0] * quad[:, 1])
+    sign = 1.0 if area > 0 else -1.0
+    first, last = np.full_like(v, -np.inf), np.full_like(v, np.inf)  # of each row
+    for (x, y), (dx, dy) in zip(quad, sign * steps, strict=True):
+        inward = dx * (v - y) + _FLAT  # inside is where dy * (u - x) is no more than this
+        if dy > 0:
+            last = np.minimum(last, x + inward / dy)
+        elif dy < 0:
+            first = np.maximum(first, x + inward / dy)
+        else:
+            last = np.where(inward < 0, -np.inf, last)
+    return np.asarray((first <= u) & (u <= last))

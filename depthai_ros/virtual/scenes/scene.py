@@ -1,0 +1,248 @@
+"""A room with known geometry, seen by every camera of the device.
+
+Walls, floor and targets are painted once for each picture, the boxes anew for each instant.
+Disparity, positions and boxes come from the geometry, never from the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConfigError
+from .optics import Calibration, Camera, Floats, make_cameras, network_camera
+from .rasterizer import DisparityLayer, Faces, Layer, Pixels, Views
+from .room import BOARDS, FACES_PER_THING, THINGS, box_faces, room_faces
+from .source import SceneObject, View
+
+_SIZES = np.array([thing.size_m for thing in THINGS])
+#: Corners of a box of size 1 from the middle of its front face's lower edge.
+_CORNERS = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-1, 0) for z in (0, 1)])
+#: Less of a thing than this in the picture, and the network does not find it.
+VISIBLE_SHARE = 0.5
+#: Rows and columns of the little picture in which hidden shares are counted.
+_SHARE_CELLS = 128
+#: Streams whose pictures show textures.
+_TEXTURED = ("left", "right", "rectified_left", "rectified_right", "color", "previewout")
+#: The room is painted about this wide at least, then shrunk: what is seen at a slant stays smooth.
+_FINE_WIDTH = 2560
+
+
+@dataclass(frozen=True)
+class _Scenery:
+    """The boxes at one time, and how the layers of all streams see them."""
+
+    time_s: float
+    boxes: Faces  # far to near
+    views: Mapping[Layer | DisparityLayer, Views]
+
+
+@dataclass
+class _Canvas:
+    """One stream's picture as it is painted, and as it is shown."""
+
+    layers: tuple[Layer | DisparityLayer, ...]
+    picture: Pixels
+    mirrored: bool
+    shown: Pixels
+    time_s: float | None = None
+
+    def paint(self, scenery: _Scenery) -> None:
+        for layer in self.layers:
+            layer.repaint(scenery.boxes, scenery.views[layer])
+        if self.mirrored:
+            cv2.flip(self.picture, 1, self.shown)
+
+
+def _planes(stream: str, view: View) -> tuple[Pixels, tuple[tuple[str, float, Any], ...]]:
+    """The picture of a stream, and for each camera in it: name, scale, planes with channels."""
+    width, height = view.rgb_size
+    if stream == "color":
+        picture = np.zeros((height * 3 // 2, width), np.uint8)
+        chroma = picture.reshape(-1)[width * height :].reshape(2, height // 2, width // 2)
+        luma = (picture[:height], "y")
+        return picture, (
+            ("rgb", 1.0, (luma,)),
+            ("rgb", 0.5, ((chroma[0], "u"), (chroma[1], "v"))),
+        )
+    if stream == "previewout":
+        picture = np.zeros((3, view.preview_size[1], view.preview_size[0]), np.uint8)
+        channels = ("b", "g", "r") if network_camera(view) == "rgb" else ("grey",) * 3
+        return picture, (("preview", 1.0, tuple(zip(picture, channels, strict=True))),)
+    picture = np.zeros(view.mono_size[::-1], np.uint8)
+    return picture, ((stream, 1.0, ((picture, "grey"),)),)
+
+
+def _paint_finely(layer: Layer, faces: Faces) -> None:
+    """Paint faces at a multiple of the size, then shrink."""
+    width, height = layer.camera.size
+    factor = min(4, _FINE_WIDTH // width)
+    large = (width * factor, height * factor)
+    planes = tuple((np.zeros(large[::-1], np.uint8), channel) for _, channel in layer.planes)
+    Layer(layer.camera.resampled(large), planes).begin(faces)
+    for (plane, _), (fine, _) in zip(layer.planes, planes, strict=True):
+        cv2.resize(fine, (width, height), plane, interpolation=cv2.INTER_AREA)
+
+
+class SyntheticScene:
+    """The room as a picture source."""
+
+    name = "synthetic"
+
+    def __init__(self, eeprom: Mapping[str, Any]) -> None:
+        cv2.setNumThreads(1)
+        self._calibration = Calibration.from_eeprom(eeprom)
+        self._room = room_faces()
+        self._boxes = box_faces()
+        self._view: View | None = None
+        self._cameras: dict[str, Camera] = {}
+        self._canvases: dict[str, _Canvas] = {}
+        self._bgr: tuple[float, Pixels] | None = None
+        self._scenery: _Scenery | None = None
+
+    def configure(self, view: View) -> None:
+        """Take other sizes; every stream's background is painted when it is first asked for."""
+        self._view = view
+        self._cameras = make_cameras(self._calibration, view)
+        self._canvases, self._bgr, self._scenery = {}, None, None
+
+    def camera(self, name: str) -> Camera:
+        """One camera of the present view; names as in optics.make_cameras."""
+        return self._cameras[name]
+
+    def landmarks(self) -> Floats:
+        """World points of the chessboard corners, never hidden.
+
+        Shape   (72, 3) metres
+        """
+        return np.concatenate([board.inner_corners() for board in BOARDS])
+
+    def paint(self, stream: str, time_s: float, sequence: int) -> Pixels:
+        """See source.Source; the pictures depend on the time alone."""
+        if stream == "color_bgr":
+            return self._paint_bgr(time_s, sequence)
+        canvas = self._canvases.get(stream) or self._new_canvas(stream)
+        if canvas.time_s != time_s:
+            canvas.paint(self._scenery_at(time_s))
+            canvas.time_s = time_s
+        return canvas.shown
+
+    def _paint_bgr(self, time_s: float, sequence: int) -> Pixels:
+        if self._bgr is None or self._bgr[0] != time_s:
+            picture = self.paint("color", time_s, sequence)
+            bgr = cv2.cvtColor(picture, cv2.COLOR_YUV2BGR_I420)
+            self._bgr = time_s, np.asarray(bgr, np.uint8)
+        return self._bgr[1]
+
+    def _scenery_at(self, time_s: float) -> _Scenery:
+        """What all streams of one time share."""
+        scenery = self._scenery
+        if scenery is None or scenery.time_s != time_s:
+            boxes = self._boxes_at(time_s)
+            layers = [layer for canvas in self._canvases.values() for layer in canvas.layers]
+            views = boxes.seen_by([layer.camera for layer in layers])
+            scenery = _Scenery(time_s, boxes, dict(zip(layers, views, strict=True)))
+            self._scenery = scenery
+        return scenery
+
+    def _boxes_at(self, time_s: float) -> Faces:
+        fronts = _fronts_at(time_s)
+        each = np.arange(FACES_PER_THING)
+        faces = (_far_to_near(fronts)[:, None] * FACES_PER_THING + each).reshape(-1)
+        return self._boxes.moved(np.repeat(fronts, FACES_PER_THING, axis=0), faces)
+
+    def _configured(self) -> View:
+        if self._view is None:
+            raise ConfigError("synthetic scene: configure() must come before the first picture")
+        return self._view
+
+    def _new_canvas(self, stream: str) -> _Canvas:
+        view = self._configured()
+        if stream == "disparity":
+            picture = np.zeros(view.mono_size[::-1], np.uint8)
+            camera = self._cameras["rectified_right"]
+            surface = DisparityLayer(camera, picture, self._calibration.baseline_m)
+            surface.begin(self._room)
+            layers: tuple[Layer | DisparityLayer, ...] = (surface,)
+            mirrored = not view.mirror_rectified
+        else:
+            picture, layers = self._texture_layers(stream, view)
+            mirrored = view.mirror_rectified and stream.startswith("rectified")
+        shown = np.empty_like(picture) if mirrored else picture
+        for layer in layers:
+            layer.settle()
+        canvas = _Canvas(layers, picture, mirrored, shown)
+        self._canvases[stream], self._scenery = canvas, None  # it has yet to look
+        return canvas
+
+    def _texture_layers(self, stream: str, view: View) -> tuple[Pixels, tuple[Layer, ...]]:
+        if stream not in _TEXTURED:
+            raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_TEXTURED)}")
+        picture, parts = _planes(stream, view)
+        layers = []
+        for name, scale, planes in parts:
+            camera = self._cameras[name]
+            size = int(camera.size[0] * scale), int(camera.size[1] * scale)
+            layer = Layer(camera.resampled(size), planes)
+            if size[0] <= _FINE_WIDTH // 2:
+                _paint_finely(layer, self._room)
+            else:
+                layer.begin(self._room)
+            layers.append(layer)
+        return picture, tuple(layers)
+
+    def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
+        """See source.Source; things mostly hidden or outside the picture are left out."""
+        camera = self._cameras["preview"]
+        fronts = _fronts_at(time_s)
+        boxes = _outlines(fronts, camera)
+        shares = _visible_shares(boxes, _far_to_near(fronts))
+        return [
+            SceneObject(
+                thing.label,
+                round(0.6 + 0.38 * share, 3),
+                (x0, y0, x1, y1),
+                (float(front[0]), float(front[1] - thing.size_m[1] / 2), float(front[2])),
+            )
+            for thing, front, share, (x0, y0, x1, y1) in zip(
+                THINGS, fronts, shares, np.clip(boxes, 0, 1).tolist(), strict=True
+            )
+            if share >= VISIBLE_SHARE
+        ]
+
+
+def _fronts_at(time_s: float) -> Floats:
+    """Shape (N, 3) metres: where each of THINGS is."""
+    return np.array([thing.front_at(time_s) for thing in THINGS])
+
+
+def _far_to_near(fronts: Floats) -> NDArray[np.intp]:
+    """Shape (N,): THINGS by the depth of their backs."""
+    return np.argsort(-(fronts[:, 2] + _SIZES[:, 2]))
+
+
+def _outlines(fronts: Floats, camera: Camera) -> Floats:
+    """Shape (N, 4): box around each thing, 0..1 of the picture, not clipped."""
+    corners = (fronts[:, None] + _SIZES[:, None] * _CORNERS).reshape(-1, 3)
+    edges = ((camera.project(corners) + 0.5) / camera.size).reshape(len(fronts), -1, 2)
+    return np.hstack([edges.min(axis=1), edges.max(axis=1)])
+
+
+def _visible_shares(boxes: Floats, order: NDArray[np.intp]) -> list[float]:
+    """Share of each box that is in the picture with no nearer box before it.
+
+    Shape   boxes (N, 4), 0..1, not clipped; order (N,) far to near
+    """
+    cells = np.full((_SHARE_CELLS, _SHARE_CELLS), -1, np.int8)
+    edges = np.rint(boxes * _SHARE_CELLS).astype(int)
+    inside = np.clip(edges, 0, _SHARE_CELLS)
+    for index in order.tolist():
+        x0, y0, x1, y1 = inside[index]
+        cells[y0:y1, x0:x1] = index
+    areas = np.maximum(1, (edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
+    return [float(np.count_nonzero(cells == i) / area) for i, area in enumerate(areas)]
