@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "comparison.hpp"
-#include "link.hpp"
-#include "socket_transport.hpp"
+#include "link/link.hpp"
+#include "transport/socket_transport.hpp"
 
 namespace {
 

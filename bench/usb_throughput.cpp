@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "comparison.hpp"
-#include "usb_transport.hpp"
+#include "transport/usb_transport.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "comparison.hpp"
-#include "xlink.hpp"
+#include "xlink/xlink.hpp"
 
 namespace {
 

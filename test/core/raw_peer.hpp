@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "golden.hpp"
-#include "socket_transport.hpp"
-#include "xlink.hpp"
+#include "transport/socket_transport.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai::test {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "link.hpp"
+#include "link/link.hpp"
 #include "raw_peer.hpp"
 
 namespace depthai::test {

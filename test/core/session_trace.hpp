@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "error.hpp"
-#include "xlink.hpp"
+#include "base/error.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai::test {
 

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <thread>
 
-#include "link.hpp"
+#include "link/link.hpp"
 #include "raw_peer.hpp"
 
 namespace depthai {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <future>
 
-#include "link.hpp"
+#include "link/link.hpp"
 #include "raw_peer.hpp"
 
 namespace depthai {

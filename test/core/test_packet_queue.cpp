@@ -4,7 +4,7 @@
 #include <cstring>
 #include <thread>
 
-#include "packet_queue.hpp"
+#include "link/packet_queue.hpp"
 
 namespace depthai {
 namespace {

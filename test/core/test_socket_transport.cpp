@@ -6,9 +6,9 @@
 #include <future>
 #include <thread>
 
-#include "error.hpp"
+#include "base/error.hpp"
 #include "raw_peer.hpp"
-#include "socket_transport.hpp"
+#include "transport/socket_transport.hpp"
 
 namespace depthai {
 namespace {

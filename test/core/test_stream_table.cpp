@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "stream_table.hpp"
+#include "link/stream_table.hpp"
 
 namespace depthai {
 namespace {

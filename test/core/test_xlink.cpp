@@ -5,7 +5,7 @@
 #include <random>
 
 #include "golden.hpp"
-#include "xlink.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai::xlink {
 namespace {

@@ -23,9 +23,9 @@
 #include <vector>
 
 #include "../board.hpp"
-#include "link.hpp"
-#include "socket_transport.hpp"
-#include "usb_boot.hpp"
+#include "link/link.hpp"
+#include "transport/socket_transport.hpp"
+#include "transport/usb_boot.hpp"
 
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes() __attribute__((weak));
 

@@ -1,4 +1,4 @@
-#include "usb_boot.hpp"
+#include "transport/usb_boot.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "usb_answers.hpp"
-#include "xlink.hpp"
+#include "transport/usb_errors.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai {
 namespace {

@@ -1,4 +1,4 @@
-#include "writer.hpp"
+#include "link/send_queue.hpp"
 
 #include <algorithm>
 #include <array>

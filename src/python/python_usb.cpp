@@ -1,6 +1,6 @@
 // The USB part of the core's Python face.
 
-#include "python_usb.hpp"
+#include "python/python_usb.hpp"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "usb_boot.hpp"
+#include "transport/usb_boot.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;

@@ -15,13 +15,13 @@
 #include <thread>
 #include <unordered_map>
 
-#include "deadline.hpp"
-#include "error.hpp"
-#include "packet_queue.hpp"
-#include "stream_table.hpp"
-#include "transport.hpp"
-#include "writer.hpp"
-#include "xlink.hpp"
+#include "base/deadline.hpp"
+#include "base/error.hpp"
+#include "link/packet_queue.hpp"
+#include "link/send_queue.hpp"
+#include "link/stream_table.hpp"
+#include "transport/transport.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai {
 

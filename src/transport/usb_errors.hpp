@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "error.hpp"
-#include "usb_transport.hpp"
+#include "base/error.hpp"
+#include "transport/usb_transport.hpp"
 
 namespace depthai {
 

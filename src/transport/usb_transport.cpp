@@ -1,4 +1,4 @@
-#include "usb_transport.hpp"
+#include "transport/usb_transport.hpp"
 
 #include <libusb.h>
 

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "buffer.hpp"
-#include "deadline.hpp"
-#include "error.hpp"
+#include "base/buffer.hpp"
+#include "base/deadline.hpp"
+#include "base/error.hpp"
 
 namespace depthai {
 

@@ -1,4 +1,4 @@
-#include "usb_answers.hpp"
+#include "transport/usb_errors.hpp"
 
 #include <dirent.h>
 #include <grp.h>

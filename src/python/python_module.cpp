@@ -12,11 +12,11 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels.hpp"
-#include "link.hpp"
-#include "python_usb.hpp"
-#include "rcl_publisher.hpp"
-#include "socket_transport.hpp"
+#include "kernels/kernels.hpp"
+#include "link/link.hpp"
+#include "python/python_usb.hpp"
+#include "python/rcl_publisher.hpp"
+#include "transport/socket_transport.hpp"
 
 #ifndef DEPTHAI_VERSION
 #define DEPTHAI_VERSION "0+unknown"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "buffer.hpp"
+#include "base/buffer.hpp"
 
 namespace depthai {
 

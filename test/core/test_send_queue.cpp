@@ -6,8 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "link/send_queue.hpp"
 #include "raw_peer.hpp"
-#include "writer.hpp"
 
 namespace depthai {
 namespace {

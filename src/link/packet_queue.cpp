@@ -1,4 +1,4 @@
-#include "packet_queue.hpp"
+#include "link/packet_queue.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

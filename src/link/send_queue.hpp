@@ -12,10 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "deadline.hpp"
-#include "error.hpp"
-#include "transport.hpp"
-#include "xlink.hpp"
+#include "base/deadline.hpp"
+#include "base/error.hpp"
+#include "transport/transport.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai {
 

@@ -1,4 +1,4 @@
-#include "link.hpp"
+#include "link/link.hpp"
 
 #include <algorithm>
 #include <ctime>

@@ -1,4 +1,4 @@
-#include "socket_transport.hpp"
+#include "transport/socket_transport.hpp"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -21,7 +21,7 @@
 #include <system_error>
 #include <vector>
 
-#include "error.hpp"
+#include "base/error.hpp"
 
 namespace depthai {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "error.hpp"
-#include "transport.hpp"
+#include "base/error.hpp"
+#include "transport/transport.hpp"
 
 namespace depthai {
 

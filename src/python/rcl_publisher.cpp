@@ -1,4 +1,4 @@
-#include "rcl_publisher.hpp"
+#include "python/rcl_publisher.hpp"
 
 #include <dlfcn.h>
 

@@ -1,4 +1,4 @@
-#include "xlink.hpp"
+#include "xlink/xlink.hpp"
 
 #include <cassert>
 #include <cstring>

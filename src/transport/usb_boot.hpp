@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "usb_transport.hpp"
+#include "transport/usb_transport.hpp"
 
 namespace depthai {
 

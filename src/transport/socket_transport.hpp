@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "deadline.hpp"
-#include "transport.hpp"
+#include "base/deadline.hpp"
+#include "transport/transport.hpp"
 
 namespace depthai {
 

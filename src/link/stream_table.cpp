@@ -1,4 +1,4 @@
-#include "stream_table.hpp"
+#include "link/stream_table.hpp"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include <exception>
 #include <utility>
 
-#include "link.hpp"
+#include "link/link.hpp"
 
 namespace depthai {
 namespace {

@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "error.hpp"
-#include "packet_queue.hpp"
-#include "xlink.hpp"
+#include "base/error.hpp"
+#include "link/packet_queue.hpp"
+#include "xlink/xlink.hpp"
 
 namespace depthai {
 
