@@ -17,8 +17,8 @@ from typing import Any
 
 from results import Comparison, arguments, publish_rows
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test/usb"))
-from usb_parts import PORT, Rig, built_rig, missing
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test/support"))
+from usb_rig import PORT, Rig, built_rig, missing
 
 #: Bytes of a packet, packets of one measurement: metadata, left, color.
 CASES = ((3_660, 1_000), (921_656, 60), (3_110_456, 20))

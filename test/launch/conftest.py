@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launch_parts import HAS_LAUNCH, HAS_ROS, Launched, Observer, StandIns, StartLaunch
+from launches import HAS_LAUNCH, HAS_ROS, Launched, Observer, StandIns, StartLaunch
 
 NEEDS_LAUNCH = (
     "test_launch_camera.py",

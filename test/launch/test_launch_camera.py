@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from launch_parts import ROOT, Observer, StandIns, StartLaunch
+from launches import ROOT, Observer, StandIns, StartLaunch
 
 #: A camera that costs little: five small pictures a second.
 SMALL = (

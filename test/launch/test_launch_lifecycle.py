@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from launch_parts import Observer, StartLaunch
+from launches import Observer, StartLaunch
 
 SMALL = (
     "device:=virtual",

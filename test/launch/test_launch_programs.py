@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from launch_parts import ROOT, StandIns, StartLaunch
+from launches import ROOT, StandIns, StartLaunch
 
 from depthai_ros.launch.arguments import LAUNCH_FILES
 

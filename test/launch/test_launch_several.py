@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from launch_parts import ROOT, Observer, StandIns, StartLaunch
+from launches import ROOT, Observer, StandIns, StartLaunch
 
 MEASURED_S = 8.0
 CHEAP = ("camera.mono.fps:=5", "camera.mono.resolution_h:=400")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import rclpy
-from board_parts import Board
-from node_parts import ROOT, Listener, NodeProcess, StartNode
-from recording_parts import Recording, record
+from boards import Board
+from nodes import ROOT, Listener, NodeProcess, StartNode
+from recordings import Recording, record
 
 from depthai_ros import _core
 from depthai_ros.launch.environment import PROFILE_VARIABLES

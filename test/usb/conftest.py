@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from official_parts import SERIES, official_python  # noqa: F401
-from usb_parts import Bench, FarEnd, built_rig, missing
+from official_host import SERIES, official_python  # noqa: F401
+from usb_rig import Bench, FarEnd, built_rig, missing
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

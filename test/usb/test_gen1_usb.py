@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from official_parts import run_to_end
-from usb_parts import PORT, ROOT, THIRD_PORT, Bench, Rig
+from official_host import run_to_end
+from usb_rig import PORT, ROOT, THIRD_PORT, Bench, Rig
 
 from depthai_ros.device import firmware
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from official_parts import SERIES, Host
-from usb_parts import ROOT, Bench, ends_with_us
+from official_host import SERIES, Host
+from usb_rig import ROOT, Bench, ends_with_us
 
 from depthai_ros.device import firmware
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from usb_cases import TWO_BOARDS
-from usb_parts import Bench
+from usb_rig import Bench
 
 
 @pytest.mark.complaint(13)

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from usb_parts import HERE, PORT, ROOT, SLOW, Bench, Rig, ends_with_us, scratch_folder
+from usb_rig import PORT, ROOT, SLOW, USB_FOLDER, Bench, Rig, ends_with_us, scratch_folder
 
 #: How often a board is pulled and plugged in again in one test.
 CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100"))
 LIMIT_S = 240.0 * SLOW
 #: The first test of each kind waits for the compiler.
 pytestmark = pytest.mark.timeout(900)
-LEAKS_OF_LIBUSB = HERE / "core/leaks_of_libusb.txt"
+LEAKS_OF_LIBUSB = USB_FOLDER / "core/leaks_of_libusb.txt"
 
 #: Name -> what the core is compiled with, the options it runs with, and how many bytes more may
 #: be in use after all cycles: some allocators keep a little for each thread that there was.

@@ -8,7 +8,7 @@ from typing import Any
 
 from test_usb_sessions import NEEDS_SETPRIV, mortal
 from usb_cases import MX_ID
-from usb_parts import PORT, Bench
+from usb_rig import PORT, Bench
 
 
 def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from usb_parts import PORT, Bench, Rig, wait_until
+from usb_rig import PORT, Bench, Rig, wait_until
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="no ROS 2 here")
 

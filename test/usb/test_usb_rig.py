@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from usb_parts import HERE, Bench, scratch_folder, wait_until
+from usb_rig import ROOT, Bench, scratch_folder, wait_until
 
 #: A test run with a bus and a device, killed before it could clear away.
 PROGRAM = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
-import usb_parts
-far_end = usb_parts.FarEnd("pattern")
-rig = usb_parts.Rig(usb_parts.built_rig(), [{"port": usb_parts.PORT, "socket": far_end.socket}])
-rig.wait_for(usb_parts.PORT + " rom")
+import usb_rig
+far_end = usb_rig.FarEnd("pattern")
+rig = usb_rig.Rig(usb_rig.built_rig(), [{"port": usb_rig.PORT, "socket": far_end.socket}])
+rig.wait_for(usb_rig.PORT + " rom")
 folders = [str(rig._scratch), str(far_end._folder)]
 print(json.dumps([folders, [rig._process.pid, far_end._process.pid]]), flush=True)
 time.sleep(600)
@@ -50,7 +50,7 @@ def is_running(number: int) -> bool:
 
 
 def test_killed_test_run_leaves_no_process_and_no_folder(rig_program: Path) -> None:
-    words = [sys.executable, "-c", PROGRAM, str(HERE)]
+    words = [sys.executable, "-c", PROGRAM, str(ROOT / "test/support")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         folders, processes = json.loads(run.stdout.readline())

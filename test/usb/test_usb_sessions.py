@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from usb_cases import ENDINGS, HARMLESS, MX_ID, REFUSALS, TWO_BOARDS, WRONG_SHAPES, Case
-from usb_parts import OTHER_PORT, PORT, SLOW, THIRD_PORT, Bench, wait_until
+from usb_rig import OTHER_PORT, PORT, SLOW, THIRD_PORT, Bench, wait_until
 
 KIB = 1024
 #: How often a board is pulled and plugged in again in one test.

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gen1_tap import Recording, Tap
-from official_parts import clean_environment, run_to_end
-from usb_parts import ROOT, Bench, FarEnd
+from official_host import clean_environment, run_to_end
+from usb_rig import ROOT, Bench, FarEnd
 
 PROGRAM = Path(__file__).with_name("program.py")
 HOSTS = ("official", "ours")

@@ -15,8 +15,8 @@ from gen1_questions import ABSENT, MODULE
 from gen1_reasons import REASONS, TABLE, reason_for
 from gen1_rows import Row, both, name_rows, session_rows, value_rows
 from gen1_sessions import ENDING, SESSIONS, UNDEFINED
-from official_parts import clean_environment
-from usb_parts import ROOT, FarEnd
+from official_host import clean_environment
+from usb_rig import ROOT, FarEnd
 
 from depthai_ros import depthai
 from depthai_ros.streams import STREAMS

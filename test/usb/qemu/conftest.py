@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from guest import HERE, LIBRARIES, UNPACKED, Guest, missing
 from guest_bench import FIGURES, GuestBench
-from guest_parts import HERE, LIBRARIES, UNPACKED, Guest, missing
-from usb_parts import IN_GUEST, ROOT, FarEnd, compile_if_older
+from usb_rig import IN_GUEST, ROOT, FarEnd, compile_if_older
 
 if not IN_GUEST:
     collect_ignore_glob = ["test_*.py"]

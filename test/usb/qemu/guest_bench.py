@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from guest_parts import DEADLINE_S, Guest, GuestProcess
+from guest import DEADLINE_S, Guest, GuestProcess
 from usb_cases import MX_ID
-from usb_parts import PORT, Bench, Driver, FarEnd, Rig
+from usb_rig import PORT, Bench, Driver, FarEnd, Rig
 
 #: What the tests have measured, for the end of the output.
 FIGURES: list[str] = []

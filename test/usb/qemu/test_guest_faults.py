@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from guest_bench import FIGURES, GuestBench
-from usb_parts import PORT, Driver
+from usb_rig import PORT, Driver
 
 FRAMES = 300
 NOBODY = 65534

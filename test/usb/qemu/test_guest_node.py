@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from guest import HERE
 from guest_bench import FIGURES, GuestBench
-from guest_parts import HERE
-from usb_parts import PORT
+from usb_rig import PORT
 
 #: Emulated, starting Python with ROS 2 twice takes a while.
 STARTS_WITHIN_S = 110.0

@@ -1,0 +1,99 @@
+"""The monitor against a node of which is known what it publishes and what it loses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nodes import ROOT
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+CAMERA = ROOT / "test/support/made_up_camera.py"
+
+
+def _camera(start: Start, *arguments: str) -> None:
+    start(sys.executable, str(CAMERA), *arguments)
+
+
+def _monitor(start: Start, *arguments: str) -> subprocess.Popen[str]:
+    command = (sys.executable, "-m", "depthai_ros.monitor", *arguments)
+    return start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_summary_says_what_was_published_and_what_was_lost(start: Start, tmp_path: Path) -> None:
+    _camera(start, "--lost-every", "10")
+    summary = tmp_path / "run.json"
+    monitor = _monitor(start, "--duration", "1.5", "--summary", str(summary))
+    output, errors = monitor.communicate(timeout=60)
+    assert monitor.returncode == 0, errors
+    document = json.loads(summary.read_text())
+    assert set(document) == {"duration_s", "topics"}
+    topics = document["topics"]
+    assert set(topics) == {"/oak/left/image_raw", "/oak/left/camera_info", "/oak/device/status"}
+    picture = topics["/oak/left/image_raw"]
+    assert (picture["type"], picture["expected_fps"]) == ("sensor_msgs/msg/Image", 50.0)
+    assert abs(picture["drops"] - picture["count"] / 9) <= 1, "one of ten was left out"
+    assert topics["/oak/left/camera_info"]["drops"] == 0
+    assert topics["/oak/device/status"]["count"] == 1
+    assert topics["/oak/device/status"]["expected_fps"] is None
+    assert output.splitlines()[-1].startswith("3 topics in 1.5 s; ")
+
+
+def test_announced_topic_that_stays_silent_is_named(start: Start) -> None:
+    _camera(start, "--silent")
+    monitor = _monitor(start, "--duration", "2", "--wait", "4")
+    _, errors = monitor.communicate(timeout=60)
+    assert monitor.returncode == 1
+    assert "1 of 4 topics of /oak delivered nothing: /oak/right/image_raw" in errors
+
+
+def test_topic_that_falls_silent_while_it_is_measured_is_named(
+    start: Start, tmp_path: Path
+) -> None:
+    summary = tmp_path / "run.json"
+    monitor = _monitor(start, "--duration", "1", "--summary", str(summary))
+    _camera(start, "--mute-after", "25")  # half a second: less than it takes to settle
+    _, errors = monitor.communicate(timeout=60)
+    assert monitor.returncode == 1
+    assert "went silent while measured: /oak/left/camera_info" in errors
+    assert json.loads(summary.read_text())["topics"]["/oak/left/camera_info"]["count"] == 0
+
+
+def test_missing_node_is_an_error_that_names_it(start: Start) -> None:
+    monitor = _monitor(start, "--node", "/nobody", "--wait", "1")
+    _, errors = monitor.communicate(timeout=60)
+    assert monitor.returncode == 1
+    assert "no topics of a node /nobody were announced" in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_measuring_ends_with_the_table(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    _camera(start)
+    monitor = _monitor(start, "--summary", str(tmp_path / "run.json"))
+    assert monitor.stdout is not None
+    for _ in range(2):  # that it waits; the titles of the first table, so measuring has begun
+        monitor.stdout.readline()
+    monitor.send_signal(number)
+    output, errors = monitor.communicate(timeout=20)
+    assert monitor.returncode == 0, errors
+    assert "no drops" in output.splitlines()[-1]
+    assert json.loads((tmp_path / "run.json").read_text())["topics"]["/oak/left/image_raw"]["count"]
+
+
+def test_signal_before_anything_arrived_ends_without_an_error(start: Start) -> None:
+    monitor = _monitor(start, "--wait", "60", "--node", "/nobody")
+    assert monitor.stdout is not None
+    assert "waiting for" in monitor.stdout.readline()
+    monitor.send_signal(signal.SIGINT)
+    output, errors = monitor.communicate(timeout=20)
+    assert monitor.returncode == 0, errors
+    assert "error" not in errors
+    assert "nothing was measured" in output

@@ -1,0 +1,234 @@
+"""Rates, losses and delays are what the packets show; levels follow the limits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from nodes import ROOT
+
+from depthai_ros.config import validate
+from depthai_ros.messages.diagnostics import (
+    STATES,
+    CalibrationFacts,
+    ClockFacts,
+    DeviceFacts,
+    Health,
+    LinkFacts,
+    StreamMeter,
+    make_meters,
+)
+from depthai_ros.messages.exposure_sync import Tally
+from depthai_ros.msg import DeviceStatus
+
+MS = 1_000_000
+S = 1000 * MS
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+def feed(meter: StreamMeter, sequences: list[int], *, period_ms: float = 100 / 3) -> int:
+    """One frame of 1000 bytes per period, 20 ms after its exposure; returns the time after it."""
+    for number, sequence in enumerate(sequences):
+        meter.arrived(sequence, 1000, round(number * period_ms * MS), 20 * MS)
+    return round(len(sequences) * period_ms * MS)
+
+
+def test_even_stream_shows_its_rate_and_no_loss() -> None:
+    meter = StreamMeter(30.0, 30.0, started_ns=0)
+    figures = meter.figures(feed(meter, list(range(60))))
+    assert figures.fps == pytest.approx(30, abs=1)
+    assert figures.drops_total == 0
+    assert figures.gap_max_ms == pytest.approx(33.3, abs=0.1)
+    assert figures.latency_ms_mean == figures.latency_ms_max == 20.0
+    assert figures.bytes_per_s == pytest.approx(30_000, rel=0.05)
+
+
+#: expected fps, camera fps, steady, sequence numbers, frames lost
+LOSSES = [
+    (30.0, 30.0, True, [0, 1, 2, 5, 6, 8], 3),
+    (10.0, 30.0, True, [0, 3, 6, 9], 0),
+    (10.0, 30.0, True, [0, 3, 9, 12], 1),
+    (12.5, 30.0, True, [0, 2, 5, 7, 10, 12], 0),
+    (30.0, 30.0, False, [0, 4, 8], 0),  # a slow network skips pictures
+    (30.0, 30.0, True, [50, 51, 0, 1], 0),  # the device started anew
+    (0.0, 0.0, True, [0, 9, 99], 0),
+]
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_lost_frames_are_gaps_in_the_frame_counter(case: Any) -> None:
+    expected_fps, camera_fps, steady, sequences, lost = case
+    meter = StreamMeter(expected_fps, camera_fps, started_ns=0, steady=steady)
+    assert meter.figures(feed(meter, sequences)).drops_total == lost
+
+
+def test_packets_without_a_counter_are_counted_where_the_queue_drops_them() -> None:
+    meter = StreamMeter(0.0, 0.0, started_ns=0)
+    meter.arrived(None, 10, 0, 0)
+    assert meter.figures(S, queue_drops=4).drops_total == 4
+
+
+def test_old_frames_do_not_count_for_the_rate() -> None:
+    meter = StreamMeter(30.0, 30.0, started_ns=0)
+    end_ns = feed(meter, list(range(60)))
+    figures = meter.figures(end_ns + 5 * S)
+    assert figures.fps == 0.0
+    assert figures.silent_s == pytest.approx(5.03, abs=0.01)
+    assert math.isnan(figures.latency_ms_mean)
+
+
+def test_expected_rate_is_the_cameras_limited_by_the_user() -> None:
+    settings = validate(
+        {
+            "stream_list": ["left", "color", "previewout", "jpegout", "meta_d2h", "disparity"],
+            "camera.mono.fps": 40.0,
+            "camera.rgb.fps": 20.0,
+            "stream.left.max_fps": 10.0,
+            "stream.color.max_fps": 90.0,
+        }
+    )
+    meters = make_meters(settings, started_ns=0)
+    assert {name: meter.expected_fps for name, meter in meters.items()} == {
+        "meta_d2h": 0.0,
+        "color": 20.0,
+        "left": 10.0,
+        "disparity": 40.0,
+        "previewout": 20.0,
+        "jpegout": 0.0,
+    }
+    assert not meters["previewout"].is_steady
+
+
+def make_health(**values: Any) -> Health:
+    health = Health("oak", validate({"stream_list": ["left", "meta_d2h"]}))
+    health.state = DeviceStatus.STATE_STREAMING
+    health.device = DeviceFacts(mx_id="1844")
+    health.meters = make_meters(health.settings, started_ns=0)
+    for name, value in values.items():
+        setattr(health, name, value)
+    return health
+
+
+def status(health: Health, component: str, now_ns: int = 10 * S) -> DiagnosticStatus:
+    rows = {row.name: row for row in health.diagnostics(Time(), now_ns, {}).status}
+    found: DiagnosticStatus = rows[f"oak: {component}"]
+    return found
+
+
+def warm(css_c: float) -> dict[str, Any]:
+    return {"temperatures": {"css": css_c, "mss": 40.0}, "temperatures_ns": 9 * S}
+
+
+#: what is known, component, level, part of the message
+LEVELS: list[tuple[dict[str, Any], str, bytes, str]] = [
+    ({}, "device", OK, "streaming"),
+    ({"state": DeviceStatus.STATE_BOOTING}, "device", OK, "not streaming"),
+    ({"state": DeviceStatus.STATE_DISCONNECTED}, "device", ERROR, "no device"),
+    ({"state": DeviceStatus.STATE_RECOVERING}, "device", WARN, "trying again"),
+    ({"state": DeviceStatus.STATE_ERROR, "last_error": "peer left"}, "device", ERROR, "peer left"),
+    ({"device": DeviceFacts(usb_speed="HIGH")}, "device", WARN, "USB 2"),
+    ({"device": DeviceFacts(usb_speed="SUPER")}, "device", OK, "streaming"),
+    (warm(41.5), "temperature", OK, "41.5"),
+    (warm(85.0), "temperature", WARN, "85"),
+    (warm(100.0), "temperature", ERROR, "100"),
+    (warm(41.5) | {"temperatures_ns": 4 * S}, "temperature", STALE, "lately"),
+    ({}, "temperature", STALE, "lately"),
+    ({"clock": ClockFacts(1.0, 20.0, 0, 0.5)}, "clock", OK, "followed"),
+    ({"clock": ClockFacts(1.0, -300.0, 0, 0.5)}, "clock", WARN, "300 ppm"),
+    ({"clock": ClockFacts(1.0, 0.0, 2, 0.5)}, "clock", WARN, "2 times"),
+    ({"calibration": CalibrationFacts("eeprom", 0.075, 883.0)}, "calibration", OK, "EEPROM"),
+    ({"calibration": CalibrationFacts("file", 0.075, 883.0)}, "calibration", OK, "file"),
+    ({"calibration": CalibrationFacts("nominal", 0.075, 883.0)}, "calibration", OK, "invented"),
+    ({"calibration": CalibrationFacts("none")}, "calibration", WARN, "none"),
+    ({"link": LinkFacts(30.0, 29.0, 38.0)}, "usb link", OK, "30.0 MB/s are planned"),
+    ({"link": LinkFacts(30.0, 29.0, math.nan)}, "usb link", OK, "30.0 MB/s are planned"),
+    ({"link": LinkFacts(40.0, 37.0, 38.0)}, "usb link", WARN, "carries 38"),
+    ({}, "stream left", ERROR, "no frame for 10.0 s"),
+    ({}, "stream meta_d2h", OK, "0.0 fps"),
+]
+
+
+@pytest.mark.parametrize("case", LEVELS, ids=lambda case: f"{case[1]} {case[3]}")
+@pytest.mark.complaint(24)
+def test_level_follows_what_is_known(case: Any) -> None:
+    values, component, level, words = case
+    found = status(make_health(**values), component)
+    assert (found.level, words in found.message) == (level, True), found
+
+
+#: sequence numbers, period in ms, level, part of the message
+RATES = [
+    (list(range(60)), 100 / 3, OK, "fps"),
+    (list(range(60)), 40.0, WARN, "expected 30"),
+    ([n for n in range(60) if n % 10], 1000 / 27, WARN, "lost"),
+]
+
+
+@pytest.mark.parametrize("case", RATES, ids=lambda case: case[3])
+@pytest.mark.complaint(24)
+def test_slow_or_lossy_stream_is_a_warning(case: Any) -> None:
+    sequences, period_ms, level, words = case
+    health = make_health()
+    now_ns = feed(health.meters["left"], sequences, period_ms=period_ms)
+    found = status(health, "stream left", now_ns)
+    assert (found.level, words in found.message) == (level, True), found
+
+
+#: new packets in complete and in incomplete exposures, and gaps; percentage, who is to blame
+EXPOSURES = [
+    ({"left": (9, 0, 0), "right": (9, 0, 0)}, 0, ""),
+    ({"left": (9, 1, 0), "right": (9, 0, 1)}, 5, ", right is missing most often"),
+    ({"left": (0, 1, 0), "right": (0, 0, 0)}, 100, ""),
+]
+
+
+@pytest.mark.parametrize("case", EXPOSURES, ids=lambda case: f"{case[1]} %{case[2]}")
+def test_report_on_exposures_judges_what_has_come_since_the_last(case: Any) -> None:
+    new, percent, blame = case
+    health = make_health(sync={"left": Tally(0, 100, 50), "right": Tally(0, 100, 20)})
+    assert "left is missing most often" in status(health, "sync").message
+    for stream, (complete, incomplete, missing) in new.items():
+        tally = health.sync[stream]
+        health.sync[stream] = Tally(
+            tally.complete + complete, tally.incomplete + incomplete, tally.missing + missing
+        )
+    found = status(health, "sync")
+    sentence = f"{percent} % of the packets belong to incomplete exposures{blame}"
+    assert (found.message, found.level) == (sentence, WARN if percent else OK)
+    health.sync = {"left": Tally(3, 0, 0), "right": Tally(3, 0, 0)}  # the device came back
+    assert status(health, "sync").level == OK
+
+
+def test_values_are_plain_numbers_as_text() -> None:
+    health = make_health(clock=ClockFacts(1.25, 20.5, 0, 0.5), rejected={"left": 3})
+    values = {pair.key: pair.value for pair in status(health, "clock").values}
+    assert values == {"offset_s": "1.25", "drift_ppm": "20.5", "jumps": "0", "jitter_ms": "0.5"}
+    left = {pair.key: pair.value for pair in status(health, "stream left").values}
+    assert left["rejected"] == "3"
+
+
+def test_every_status_and_value_is_documented() -> None:
+    text = (ROOT / "docs/diagnostics.md").read_text("utf-8")
+    health = make_health(
+        clock=ClockFacts(1.0, 0.0, 0, 0.5),
+        calibration=CalibrationFacts(),
+        link=LinkFacts(30.0, 29.0, 38.0),
+        sync={"NAME": Tally()},
+        namesake="another",
+    )
+    statuses = health.diagnostics(Time(), 10 * S, {}).status
+    components = {row.name.removeprefix("oak: ").replace("left", "NAME") for row in statuses}
+    words = components - {"stream meta_d2h"} | {pair.key for row in statuses for pair in row.values}
+    words |= {word for _, word, _ in STATES.values()}
+    assert [word for word in sorted(words) if f"`{word}`" not in text] == []
+
+
+def test_unknown_device_has_only_its_own_status() -> None:
+    health = Health("oak", validate({}))
+    message = health.diagnostics(Time(), 0, {})
+    assert [row.name for row in message.status] == ["oak: device"]
+    assert math.isnan(health.device_status(Time(), 0).css_c)

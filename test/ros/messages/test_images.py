@@ -1,0 +1,302 @@
+"""Pictures on topics are the pictures of the packets, pixel by pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from contexts import PREVIEW_SIZE, STAMP_NS, TOPICS, build_message, make_picture, make_test_rig
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image
+from stereo_msgs.msg import DisparityImage
+
+from depthai_ros.errors import DecodeError
+from depthai_ros.messages.builders import BUILDERS, Builder
+from depthai_ros.messages.images import CONVERSIONS
+from depthai_ros.streams import STREAMS
+from depthai_ros.wire_formats import disparity_color_table, disparity_to_depth_table
+
+#: Device's own table for 640 px, 71.86 degrees, 0.075 m.
+DEPTH_MM = disparity_to_depth_table(640, 71.86, 0.075)
+
+
+def pixels(message: Image) -> NDArray[Any]:
+    dtype, channels = {
+        "mono8": (np.uint8, 1),
+        "bgr8": (np.uint8, 3),
+        "16UC1": (np.uint16, 1),
+        "32FC1": (np.float32, 1),
+    }[message.encoding]
+    shape = (message.height, message.width, channels)
+    assert message.step == message.width * channels * np.dtype(dtype).itemsize
+    assert message.is_bigendian == 0
+    return np.frombuffer(message.data, dtype).reshape(shape).squeeze()
+
+
+def noise(shape: tuple[int, ...], high: int = 256) -> NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, high, shape).astype(np.uint8)
+
+
+def test_every_message_kind_of_the_stream_table_has_a_builder() -> None:
+    assert {topic.message for topic in TOPICS.values()} == set(BUILDERS)
+
+
+def test_every_picture_topic_has_a_conversion_from_its_stream() -> None:
+    for row in STREAMS.values():
+        for topic in row.topics:
+            if topic.message == "image":
+                assert (row.layout, topic.encoding) in CONVERSIONS, topic.name
+
+
+# -- pictures
+
+
+GREY = noise((400, 640))
+BYTES_96 = noise((400, 640), 96)
+DEPTH = DEPTH_MM[BYTES_96]
+PLANES = noise((3, *PREVIEW_SIZE[::-1]))
+I420 = noise((1080 * 3 // 2, 1920))
+MEASURED = np.where(DEPTH <= 10_000, DEPTH, 0)
+
+#: wire stream, topic, what the device sends, what the topic shows, camera of its frame
+PICTURES = [
+    ("left", "left/image_raw", GREY, GREY, "left"),
+    ("right", "right/image_raw", GREY, GREY, "right"),
+    ("rectified_left", "left/image_rect", GREY, GREY[:, ::-1], "left"),
+    ("rectified_right", "right/image_rect", GREY, GREY[:, ::-1], "right"),
+    ("disparity", "disparity/image_raw", BYTES_96, BYTES_96, "right"),
+    ("disparity", "disparity_color/image_raw", GREY, disparity_color_table()[GREY], "right"),
+    ("depth", "depth/image_raw", DEPTH, MEASURED, "right"),
+    (
+        "depth",
+        "depth/image",
+        DEPTH,
+        np.where(MEASURED > 0, MEASURED / 1000, np.nan).astype(np.float32),
+        "right",
+    ),
+    ("depth", "disparity/image_raw", DEPTH, BYTES_96, "right"),
+    ("depth", "disparity_color/image_raw", DEPTH, disparity_color_table()[BYTES_96], "right"),
+    ("previewout", "rgb/preview/image_raw", PLANES, np.moveaxis(PLANES, 0, 2), "rgb"),
+    ("color", "rgb/image_raw", I420, cv2.cvtColor(I420, cv2.COLOR_YUV2BGR_I420), "rgb"),
+]
+
+
+@pytest.mark.parametrize("case", PICTURES, ids=lambda case: f"{case[0]} to {case[1]}")
+def test_picture_on_topic_is_the_picture_of_the_packet(case: Any) -> None:
+    stream, topic, sent, expected, camera = case
+    rig = make_test_rig()
+    message = build_message(rig, topic, make_picture(rig, stream, sent))
+    rounding = 1 if stream == "color" else 0  # against OpenCV's: test_core_kernels.py
+    np.testing.assert_allclose(pixels(message), expected, rtol=0, atol=rounding)
+    assert message.encoding == TOPICS[topic].encoding
+    assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
+    assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == STAMP_NS
+
+
+@pytest.mark.parametrize("mirror_frame", [True, False])
+@pytest.mark.parametrize(
+    ("stream", "topic", "mirrored_if"),
+    [
+        ("rectified_left", "left/image_rect", True),
+        ("rectified_right", "right/image_rect", True),
+        ("disparity", "disparity/image_raw", False),
+        ("depth", "depth/image_raw", False),
+        ("depth", "disparity/image_raw", False),
+        ("left", "left/image_raw", None),
+    ],
+)
+def test_every_picture_is_upright_whichever_the_device_mirrors(
+    stream: str, topic: str, mirrored_if: bool | None, mirror_frame: bool
+) -> None:
+    rig = make_test_rig({"depth.warp_rectify.mirror_frame": mirror_frame})
+    upright = DEPTH if stream == "depth" else BYTES_96
+    sent = upright[:, ::-1] if mirrored_if == mirror_frame else upright
+    expected = {"depth/image_raw": MEASURED}.get(topic, BYTES_96)
+    picture = make_picture(rig, stream, np.ascontiguousarray(sent))
+    np.testing.assert_array_equal(pixels(build_message(rig, topic, picture)), expected)
+
+
+@pytest.mark.parametrize(
+    ("camera_input", "mirror_frame", "mirrored"),
+    [
+        ("rectified_left", True, True),
+        ("rectified_left_right", True, True),
+        ("rectified_right", False, False),
+        ("left", True, False),
+        ("rgb", True, False),
+    ],
+)
+def test_preview_is_upright_whatever_the_network_sees(
+    camera_input: str, mirror_frame: bool, mirrored: bool
+) -> None:
+    values = {"ai.camera_input": camera_input, "depth.warp_rectify.mirror_frame": mirror_frame}
+    rig = make_test_rig(values)
+    sent = PLANES[..., ::-1] if mirrored else PLANES
+    message = build_message(rig, "rgb/preview/image_raw", make_picture(rig, "previewout", sent))
+    np.testing.assert_array_equal(pixels(message), np.moveaxis(PLANES, 0, 2))
+
+
+@pytest.mark.parametrize("stream", ["left", "right", "disparity"])
+@pytest.mark.complaint(5)
+def test_grey_picture_stays_in_the_buffer_that_came_from_the_device(stream: str) -> None:
+    rig = make_test_rig()
+    picture = make_picture(rig, stream, GREY)
+    topic = TOPICS["disparity/image_raw" if stream == "disparity" else f"{stream}/image_raw"]
+    builder = BUILDERS["image"]
+    assert isinstance(builder, Builder)
+    message = builder.build(rig, topic, picture)
+    assert message.buffer is picture.buffer
+    assert message.size == GREY.size  # the trailer stays behind
+
+
+def test_depth_is_masked_in_its_own_buffer_after_disparity_was_read_from_it() -> None:
+    rig = make_test_rig({"depth.depth_limit_m": 2.0})
+    picture = make_picture(rig, "depth", DEPTH)
+    disparity = build_message(rig, "disparity/image_raw", picture)
+    depth = build_message(rig, "depth/image_raw", picture)
+    np.testing.assert_array_equal(pixels(disparity), BYTES_96)
+    np.testing.assert_array_equal(pixels(depth), np.where(DEPTH <= 2000, DEPTH, 0))
+    np.testing.assert_array_equal(picture.data.view(np.uint16), pixels(depth).reshape(-1))
+
+
+def test_disparity_color_has_the_device_makers_colours() -> None:
+    expected = np.zeros((256, 3), int)
+    for d in range(1, 96):
+        if d <= 15:
+            expected[d] = 100 + 10 * d, 0, 0
+        elif d <= 42:
+            expected[d] = 255, min(255, 10 * (d - 16)), 0
+        elif d <= 67:
+            expected[d] = 255 - 10 * (d - 42), 255, 10 * (d - 42)
+        elif d <= 92:
+            expected[d] = 0, 245 - 10 * (d - 68), 255
+        else:
+            expected[d] = 0, 0, 245 - 10 * (d - 93)
+    np.testing.assert_array_equal(disparity_color_table(), expected)
+
+
+@pytest.mark.parametrize("height", [400, 720, 800])
+def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step(
+    height: int,
+) -> None:
+    rig = make_test_rig({"camera.mono.resolution_h": height})
+    width = 640 if height == 400 else 1280
+    table = disparity_to_depth_table(width, 71.86, 0.075)
+    levels = np.resize(np.arange(256, dtype=np.uint8), (height, width))
+    picture = make_picture(rig, "depth", table[levels])
+    message: DisparityImage = build_message(rig, "disparity", picture)
+    disparity = pixels(message.image)
+    depth_m = pixels(build_message(rig, "depth/image_raw", picture)) / 1000
+    valid = disparity >= message.min_disparity
+    np.testing.assert_array_equal(valid, depth_m > 0)
+    distance_m = message.f * message.t / disparity[valid]
+    one_step_m = distance_m - message.f * message.t / (disparity[valid] + message.delta_d)
+    assert (np.abs(distance_m - depth_m[valid]) < one_step_m).all()
+    assert (disparity[~valid] == -1.0).all()
+
+
+@pytest.mark.parametrize("stream", ["disparity", "depth"])
+@pytest.mark.complaint(9)
+def test_disparity_image_says_what_its_pixels_mean(stream: str) -> None:
+    rig = make_test_rig()
+    sent = DEPTH if stream == "depth" else BYTES_96
+    message: DisparityImage = build_message(rig, "disparity", make_picture(rig, stream, sent))
+    assert message.header == message.image.header
+    assert message.header.frame_id == "oak_right_camera_optical_frame"
+    assert message.image.encoding == "32FC1"
+    assert message.f == pytest.approx(441.58, abs=0.01)
+    assert message.t == pytest.approx(0.075)
+    assert message.delta_d == 1.0
+    assert message.min_disparity == pytest.approx(message.f * message.t / 10.0)
+    assert message.max_disparity == 95.0
+    window = message.valid_window
+    assert (window.x_offset, window.y_offset) == (0, 0)
+    assert (window.width, window.height) == (640 - 95, 400)
+    expected = np.where(message.min_disparity <= BYTES_96, BYTES_96, -1.0).astype(np.float32)
+    np.testing.assert_array_equal(pixels(message.image), expected)
+
+
+JPEG = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("stream", "topic"),
+    [
+        ("jpegout", "rgb/still/image_raw/compressed"),
+        ("video", "rgb/image_raw/compressed"),
+    ],
+)
+@pytest.mark.complaint(20)
+def test_jpeg_passes_through_byte_by_byte(stream: str, topic: str) -> None:
+    rig = make_test_rig({"video_config.profile": "mjpeg"})
+    message: CompressedImage = build_message(rig, topic, make_picture(rig, stream, JPEG))
+    assert bytes(message.data) == JPEG
+    assert message.format == "bgr8; jpeg compressed bgr8"
+    assert message.header.frame_id == "oak_rgb_camera_optical_frame"
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("h264_baseline", "h264"),
+        ("h264_main", "h264"),
+        ("h264_high", "h264"),
+        ("h265_main", "h265"),
+    ],
+)
+def test_encoded_video_is_marked_with_its_format(profile: str, expected: str) -> None:
+    rig = make_test_rig({"video_config.profile": profile})
+    sent = b"\0\0\0\1\x67abc"
+    message = build_message(rig, "rgb/image_raw/compressed", make_picture(rig, "video", sent))
+    assert (message.format, bytes(message.data)) == (expected, sent)
+
+
+def test_right_pictures_take_the_left_frame_if_wanted_but_depth_does_not() -> None:
+    rig = make_test_rig({"stereo.right_frame": "left"})
+    frames = {
+        topic: build_message(rig, topic, make_picture(rig, stream, sent)).header.frame_id
+        for stream, topic, sent, _, _ in PICTURES
+        if topic in ("right/image_raw", "right/image_rect", "depth/image_raw")
+    }
+    assert frames == {
+        "right/image_raw": "oak_left_camera_optical_frame",
+        "right/image_rect": "oak_left_camera_optical_frame",
+        "depth/image_raw": "oak_right_camera_optical_frame",
+    }
+
+
+@pytest.mark.parametrize("camera", ["left", "right", "rgb"])
+def test_network_pictures_are_stamped_with_the_camera_that_fed_the_network(camera: str) -> None:
+    camera_input = "rgb" if camera == "rgb" else "left_right"
+    rig = make_test_rig({"ai.camera_input": camera_input})
+    picture = make_picture(rig, "previewout", PLANES, camera=camera)
+    message = build_message(rig, "rgb/preview/image_raw", picture)
+    assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
+
+
+#: stream, topic, content, part of what is said about it
+LIES = [
+    ("left", "left/image_raw", GREY[:-1], "expected 256000"),
+    ("depth", "depth/image_raw", GREY, "expected 512000"),
+    ("previewout", "rgb/preview/image_raw", b"", "expected 180000"),
+    ("color", "rgb/image_raw", GREY, "expected 3110400"),
+    ("metaout", "nn/detections", b"1234", "expected 3604"),
+    ("metaout", "nn/detections", np.full(3604, 0xFF, np.uint8), "count is -1"),
+    ("object_tracker", "tracklets", np.zeros(647, np.uint8), "expected 648"),
+    ("object_tracker", "tracklets", np.full(648, 0x77, np.uint8), "must be 0..20"),
+    ("jpegout", "rgb/still/image_raw/compressed", JPEG[1:], "begins with ff d8"),
+    ("jpegout", "rgb/still/image_raw/compressed", JPEG[: len(JPEG) // 2], "ends with ff d9"),
+    ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"css": "hot"}}}\0', "hot"),
+    ("meta_d2h", "device/status", b'{"sensors": 1}\0', "int"),
+    ("meta_d2h", "device/status", b"\xff\xfe\0", "device status"),
+]
+
+
+@pytest.mark.parametrize("case", LIES, ids=lambda case: f"{case[0]}: {case[3]}")
+def test_packet_that_is_not_what_its_stream_promises_is_refused(case: Any) -> None:
+    stream, topic, content, words = case
+    rig = make_test_rig()
+    with pytest.raises(DecodeError, match=words):
+        build_message(rig, topic, make_picture(rig, stream, content))

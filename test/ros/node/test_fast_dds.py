@@ -1,0 +1,75 @@
+"""Pictures arrive whole in another process, whichever way Fast DDS was told to carry them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nodes import DEADLINE_S, ROOT, StartNode
+from test_patterns import PARAMETERS
+
+from depthai_ros.launch.environment import PROFILE_VARIABLES
+
+#: As the manual of Fast DDS has it. Pictures have no largest size, so it carries them otherwise.
+DATA_SHARING = """<?xml version="1.0" encoding="UTF-8" ?>
+<profiles xmlns="http://www.eprosima.com">
+  <data_writer profile_name="writer" is_default_profile="true">
+    <qos><data_sharing><kind>AUTOMATIC</kind></data_sharing></qos>
+  </data_writer>
+  <data_reader profile_name="reader" is_default_profile="true">
+    <qos><data_sharing><kind>AUTOMATIC</kind></data_sharing></qos>
+  </data_reader>
+</profiles>
+"""
+SETTINGS = {
+    "none": "",
+    "ours": (ROOT / "config" / "fastdds.xml").read_text(),
+    "data sharing": DATA_SHARING,
+}
+
+
+#: Threads that would interrupt the one that sends.
+RECEIVERS = r"dds\.(ev|shm)\.\d+"
+
+
+def receivers(pid: int) -> dict[str, int]:
+    """Scheduling policy of the threads in which Fast DDS receives or watches the time."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    names = {int(path.name): (path / "comm").read_text() for path in tasks}
+    return {
+        name: os.sched_getscheduler(thread)
+        for thread, name in names.items()
+        if re.match(RECEIVERS, name)
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_pictures_arrive_whole_with_these_settings(
+    name: str, tmp_path: Path, start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "profile.xml"
+    profile.write_text(SETTINGS[name])
+    for variable in PROFILE_VARIABLES:
+        if SETTINGS[name]:
+            monkeypatch.setenv(variable, str(profile))
+        else:
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("RMW_FASTRTPS_USE_QOS_FROM_XML", str(int(SETTINGS[name] == DATA_SHARING)))
+    node = start_node(PARAMETERS)
+    seen = subprocess.run(
+        [sys.executable, str(ROOT / "test/support/pattern_program.py")],
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE_S,
+    )
+    assert seen.returncode == 0, seen.stderr
+    assert "every picture is right" in seen.stdout
+    policies = receivers(node.process.pid)
+    assert len(policies) >= 3
+    assert set(policies.values()) == {os.SCHED_BATCH if name == "ours" else os.SCHED_OTHER}
+    assert node.stop() == 0
+    assert "XMLPARSER" not in seen.stderr + node.output, "the settings could not be read"

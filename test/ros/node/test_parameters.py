@@ -1,0 +1,393 @@
+"""Parameters that may change do change something, all others are refused with the reason."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from boards import Board
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from nodes import Listener, NodeProcess, StartNode, wait_until
+from parameter_clients import QUIET, read, set_one, set_together
+from rcl_interfaces.srv import DescribeParameters
+from sensor_msgs.msg import Image
+
+from depthai_ros.config import BY_KEY, OPTIONS
+from depthai_ros.streams import STREAMS
+
+CAMERA_NUMBERS = {"rgb": 0, "left": 1, "right": 2}
+#: µs from frame to frame, with the rates of QUIET.
+FRAME_US = {"rgb": 33333, "left": 100000, "right": 100000}
+
+
+def control(camera: str, words: str) -> str:
+    """How a device echoes a camera control; % stands for the camera's number."""
+    return "camera control 3A " + words.replace("%", str(CAMERA_NUMBERS[camera]))
+
+
+def focus(mode: int) -> str:
+    return f"capture command 3 argument {mode}"
+
+
+#: Live option: (a value, what the device then hears, what it hears when the option goes back).
+COMMANDS: dict[str, tuple[Any, str, str]] = {
+    "depth.disparity_confidence": (180, "disparity confidence threshold 180", ""),
+    "camera.rgb.focus_mode": ("macro", focus(1), focus(3)),
+    "camera.rgb.lens_position": (120, control("rgb", "3 % 120"), focus(1)),
+    "camera.rgb.white_balance": ("daylight", control("rgb", "7 % 5"), control("rgb", "7 % 1")),
+    "camera.rgb.awb_lock": (True, control("rgb", "15 % 1"), control("rgb", "15 % 0")),
+}
+for name, frame_us in FRAME_US.items():
+    whole = "0 0 1920 1080" if name == "rgb" else "0 0 640 400"
+    COMMANDS |= {
+        f"camera.{name}.exposure_us": (
+            2000,
+            control(name, f"5 % 2000 400 {frame_us}"),
+            control(name, "6 %"),
+        ),
+        f"camera.{name}.ae_compensation": (-2, control(name, "10 % -2"), control(name, "10 % 0")),
+        f"camera.{name}.ae_lock": (True, control(name, "12 % 1"), control(name, "12 % 0")),
+        f"camera.{name}.ae_region": (
+            "10 20 300 200",
+            control(name, "44 % 10 20 300 200 1"),
+            control(name, f"44 % {whole} 1"),
+        ),
+    }
+#: Live options that only say how another one is meant: (value, the other, its value, what is heard)
+DETAILS: dict[str, tuple[Any, str, Any, str]] = {
+    f"camera.{name}.iso": (
+        800,
+        f"camera.{name}.exposure_us",
+        3000,
+        control(name, f"5 % 3000 800 {frame_us}"),
+    )
+    for name, frame_us in FRAME_US.items()
+}
+#: Live options of the diagnostics: (value, the status that it changes, words before and after).
+LIMITS: dict[str, tuple[Any, str, str, str]] = {
+    "diagnostics.drops_warn_percent": (90.0, "stream left", "were lost", "fps"),
+    "diagnostics.stream_timeout_s": (0.1, "stream left", "fps", "no frame for"),
+    "diagnostics.temp_warn_c": (1.0, "temperature", "°C", "a warning from 1"),
+    "diagnostics.temp_error_c": (2.0, "temperature", "a warning from 1", "the limit is 2"),
+    "diagnostics.stale_after_s": (0.1, "temperature", "the limit is 2", "not reported"),
+}
+SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
+
+
+def test_every_live_option_is_in_one_of_the_tables() -> None:
+    known = [*COMMANDS, *DETAILS, *LIMITS, *SWITCHES]
+    assert sorted(known) == sorted(option.key for option in OPTIONS if option.live)
+
+
+def hears(node: NodeProcess, *lines: str) -> None:
+    """Wait until the device has said that it got these commands, in this order."""
+
+    def are_in_order() -> bool:
+        rest, texts = node.output, [f"device: {line}\n" for line in lines]
+        for text in texts:
+            _, found, rest = rest.partition(text)
+            if not found:
+                return False
+        return True
+
+    wait_until(are_in_order, lambda: f"{lines} in:\n{node.output}")
+
+
+def accept(listener: Listener, key: str, value: Any) -> None:
+    result = set_one(listener, key, value)
+    assert result.successful, result.reason
+    assert read(listener, [key]) == {key: value}
+
+
+def refuse(listener: Listener, values: Mapping[str, Any], *words: str) -> None:
+    """The request fails with a reason that has these words, and changes nothing."""
+    known = [key for key in values if key in BY_KEY]
+    before = read(listener, known)
+    result = set_together(listener, values)
+    assert not result.successful
+    for word in words:
+        assert word in result.reason
+    assert read(listener, known) == before
+
+
+@pytest.mark.complaint(14)
+def test_commands_reach_the_device_and_are_read_back(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node(QUIET)
+    node.wait_for_output("streaming")
+    for key, (value, _, _) in COMMANDS.items():
+        accept(listener, key, value)
+    for key in reversed(COMMANDS):
+        if COMMANDS[key][2]:
+            accept(listener, key, BY_KEY[key].default)
+    there = [heard for _, heard, _ in COMMANDS.values()]
+    back = [heard for _, _, heard in COMMANDS.values() if heard]
+    hears(node, *there, *reversed(back))
+    refuse(listener, {"depth.disparity_confidence": -1}, "no command brings", "inactive")
+    assert node.stop() == 0
+
+
+def test_detail_is_kept_until_the_option_that_it_belongs_to_is_set(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node(QUIET)
+    node.wait_for_output("streaming")
+    for key, (value, _, _, _) in DETAILS.items():
+        accept(listener, key, value)
+    for _, other, other_value, _ in DETAILS.values():
+        accept(listener, other, other_value)
+    hears(node, *(heard for _, _, _, heard in DETAILS.values()))
+    assert node.output.count("device: ") == len(DETAILS)
+    for key in DETAILS:
+        accept(listener, key, 900)
+    hears(node, *(heard.replace(" 800 ", " 900 ") for _, _, _, heard in DETAILS.values()))
+    assert node.stop() == 0
+
+
+def test_values_given_at_the_start_are_sent_at_every_start(
+    start_node: StartNode, listener: Listener
+) -> None:
+    values = {key: value for key, (value, _, _) in COMMANDS.items()}
+    details = dict.fromkeys(DETAILS, 800)
+    exposures = [control(name, f"5 % 2000 800 {us}") for name, us in FRAME_US.items()]
+    node = start_node({**QUIET, **values, **details, "autostart": False})
+    assert listener.change_state(Transition.TRANSITION_CONFIGURE)
+    for starts in (1, 2):
+        assert listener.change_state(Transition.TRANSITION_ACTIVATE)
+        lines = [heard for _, heard, _ in COMMANDS.values()]
+        told = [line for line in lines if "3A 5 " not in line and "argument 1" not in line]
+        for line in (*told, *exposures):
+            hears(node, *[line] * starts)
+        assert listener.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert node.stop() == 0
+
+
+def test_what_is_changed_while_inactive_is_sent_at_the_next_start(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node({**QUIET, "autostart": False, "camera.left.iso": 200})
+    accept(listener, "camera.left.exposure_us", 5000)
+    assert listener.change_state(Transition.TRANSITION_CONFIGURE)
+    accept(listener, "camera.left.exposure_us", 4000)
+    accept(listener, "camera.right.ae_lock", True)
+    accept(listener, "camera.right.ae_lock", False)
+    assert listener.change_state(Transition.TRANSITION_ACTIVATE)
+    hears(node, control("left", "5 % 4000 200 100000"))
+    assert node.output.count("device: camera control") == 1
+    assert node.stop() == 0
+
+
+@pytest.mark.complaint(14)
+def test_what_is_changed_while_the_device_is_away_is_sent_when_it_is_back(
+    board: Board, start_node: StartNode, listener: Listener
+) -> None:
+    board.plug()
+    node = start_node({**QUIET, "device.id": board.selector, "camera.left.ae_compensation": 1})
+    hears(node, control("left", "10 % 1"))
+    board.unplug()
+    node.wait_for_output("the device is lost: ")
+    accept(listener, "camera.left.ae_compensation", 2)
+    board.plug()
+    hears(node, control("left", "10 % 1"), control("left", "10 % 2"))
+    assert node.output.count("device: camera control") == 2
+    assert node.stop() == 0
+
+
+def test_exposure_is_visible_in_the_picture(start_node: StartNode, listener: Listener) -> None:
+    start_node({**QUIET, "device.id": "virtual:synthetic"})
+    listener.subscribe(Image, "left/image_raw")
+    listener.wait_for("left/image_raw")
+
+    def brightness() -> float:
+        messages = listener.messages("left/image_raw")
+        return float(np.mean(messages[-1].data)) if messages else math.nan
+
+    natural = brightness()
+    accept(listener, "camera.left.exposure_us", 1000)
+    listener.wait_until(lambda: brightness() < 0.3 * natural, "a darker picture")
+    accept(listener, "camera.left.iso", 1600)
+    listener.wait_until(lambda: 0.3 * natural < brightness() < 0.6 * natural, "a lighter one")
+    accept(listener, "camera.left.exposure_us", 0)
+    listener.wait_until(lambda: brightness() > 0.9 * natural, "the natural picture")
+
+
+def test_limits_of_the_diagnostics_count_at_once(start_node: StartNode, listener: Listener) -> None:
+    # Every third picture is none: a third is lost, and there are gaps of two tenths of a second.
+    node = start_node({**QUIET, "device.id": "virtual:pattern?fault=short:left:3"})
+    listener.subscribe(DiagnosticArray, "/diagnostics")
+
+    def says(component: str, words: str) -> bool:
+        messages = listener.messages("/diagnostics")
+        statuses = messages[-1].status if messages else []
+        return any(words in row.message for row in statuses if row.name == f"oak: {component}")
+
+    for key, (value, component, before, after) in LIMITS.items():
+        listener.wait_until(partial(says, component, before), f"{before!r} before {key} is set")
+        accept(listener, key, value)
+        listener.wait_until(partial(says, component, after), f"{after!r} because of {key}")
+    assert node.stop() == 0
+
+
+def test_switched_off_stream_says_nothing_until_it_is_switched_on(
+    start_node: StartNode, listener: Listener
+) -> None:
+    streams = {"left": "left/image_raw", "right": "right/image_raw"}
+    values = {"stream_list": [*streams, "meta_d2h"], "stream.right.publish": False}
+    node = start_node({**QUIET, **values})
+    for topic in streams.values():
+        listener.subscribe(Image, topic)
+    for quiet, loud in (("right", "left"), ("left", "right")):
+        listener.wait_for(streams[loud], count=3)
+        assert not listener.raw(streams[quiet])
+        accept(listener, f"stream.{loud}.publish", False)
+        accept(listener, f"stream.{quiet}.publish", True)
+        listener.wait_for(streams[quiet])  # what the other one had sent before is here by now
+        listener.forget()
+    assert node.stop() == 0
+
+
+def other_value(value: Any) -> Any:
+    """A value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    return [*value, "left"] if isinstance(value, list) else value + type(value)(1)
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """A listener to a node that waits to be configured."""
+    parameters = {**QUIET, "autostart": False}
+    node = NodeProcess(tmp_path_factory.mktemp("node"), parameters, name="waiting")
+    listener = Listener("waiting")
+    yield listener
+    listener.close()
+    assert node.stop() == 0
+
+
+@pytest.mark.complaint(14)
+@pytest.mark.parametrize("key", [option.key for option in OPTIONS if not option.live])
+def test_static_option_is_refused_with_the_reason(waiting: Listener, key: str) -> None:
+    words = f"{key} is read when the node starts and stays", "start the node again"
+    refuse(waiting, {key: other_value(read(waiting, [key])[key])}, *words)
+
+
+def test_static_options_may_be_set_to_what_they_are(waiting: Listener) -> None:
+    """So that a parameter file can be loaded into a node that was started with it."""
+    values = read(waiting, [option.key for option in OPTIONS])
+    assert set_together(waiting, values).successful
+    assert set_one(waiting, "camera.mono.fps", 10).successful
+    assert read(waiting, values) == values
+
+
+#: a request that must not change anything, words of the reason
+REFUSALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"camera.left.iso": "high"}, ("camera.left.iso is 'high' (str)", "must be an integer")),
+    ({"camera.left.iso": 200.5}, ("camera.left.iso is 200.5 (float)", "must be an integer")),
+    ({"camera.left.iso": 99}, ("camera.left.iso is 99", "must be between 100 and 1600")),
+    ({"camera.left.iso": None}, ("camera.left.iso is an option", "cannot be removed")),
+    ({"camera.left.ae_lock": 1}, ("camera.left.ae_lock is 1 (int)", "must be true or false")),
+    ({"diagnostics.temp_warn_c": math.nan}, ("temp_warn_c is nan", "must be between 0 and 125")),
+    ({"diagnostics.temp_warn_c": math.inf}, ("temp_warn_c is inf", "must be between 0 and 125")),
+    (
+        {"diagnostics.temp_warn_c": 101.0},
+        ("temp_warn_c is 101", "must not exceed diagnostics.temp_error_c", "100"),
+    ),
+    ({"camera.rgb.focus_mode": "blurred"}, ("'blurred'", "one of auto, macro")),
+    ({"camera.rgb.lens_position": 256}, ("is 256", "between -1 and 255")),
+    ({"camera.left.exposure_us": 100_001}, ("at most 100000", "camera.mono.fps is 10")),
+    ({"camera.left.ae_region": "0 0 641 400"}, ("must lie in the picture of 640x400",)),
+    ({"camera.left.ae_region": "0 0 0 0"}, ("must lie in the picture of 640x400",)),
+    ({"camera.left.ae_region": "all of it"}, ("must be four numbers: X Y WIDTH HEIGHT",)),
+    ({"camera.left.ae_region": "0 0 9 9\n3A 1 1"}, ("must be four numbers",)),
+    ({"camera.left.isu": 200}, ("camera.left.isu is not a parameter", "camera.left.iso")),
+    ({"stream.video.publish": False}, ("video is not in stream_list",)),
+    (
+        {"camera.left.iso": 200, "camera.right.iso": 2000, "camera.rgb.iso": 300},
+        ("camera.right.iso is 2000",),
+    ),
+    (
+        {"camera.left.iso": 200, "camera.mono.fps": 20.0},
+        ("camera.mono.fps is read when the node starts and stays 10",),
+    ),
+    (
+        {"camera.left.iso": 50, "camera.right.iso": "x"},
+        ("camera.left.iso is 50", "camera.right.iso is 'x'"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: " ".join(case[0]))
+def test_bad_request_is_refused_with_the_reason_and_changes_nothing(
+    waiting: Listener, case: tuple[dict[str, Any], tuple[str, ...]]
+) -> None:
+    values, words = case
+    refuse(waiting, values, *words)
+
+
+def test_several_values_that_fit_only_together_are_taken_together(waiting: Listener) -> None:
+    hot = {"diagnostics.temp_warn_c": 110.0, "diagnostics.temp_error_c": 120}
+    assert set_together(waiting, hot).successful
+    assert read(waiting, hot) == hot
+    back = {key: BY_KEY[key].default for key in hot}
+    assert set_together(waiting, back).successful
+
+
+def test_other_parameters_of_the_node_can_be_set(waiting: Listener) -> None:
+    assert set_one(waiting, "use_sim_time", True).successful
+    assert set_one(waiting, "use_sim_time", False).successful
+    # rclpy refuses the second one: then the first is not changed either.
+    refuse(waiting, {"camera.left.iso": 200, "use_sim_time": 5}, "use_sim_time")
+
+
+@pytest.mark.complaint(14)
+def test_one_bad_value_keeps_the_others_from_the_device(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node(QUIET)
+    node.wait_for_output("streaming")
+    refuse(listener, {"camera.left.ae_lock": True, "camera.right.iso": 1}, "camera.right.iso is 1")
+    refuse(listener, {"camera.left.ae_lock": True, "use_sim_time": 5}, "use_sim_time")
+    accept(listener, "camera.right.ae_compensation", 1)
+    # The second request failed after the device had its part: it has to be told again.
+    lock = control("left", "12 % 1"), control("left", "12 % 0")
+    hears(node, *lock, control("right", "10 % 1"))
+    assert node.output.count("device: camera control") == 3
+    assert node.stop() == 0
+
+
+@pytest.mark.complaint(14)
+def test_device_that_does_not_listen_is_the_reason_of_a_refusal(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node(QUIET)
+    node.wait_for_output("streaming")
+    (device,) = node.children()
+    os.kill(device, signal.SIGSTOP)
+    try:
+        refuse(listener, {"camera.left.ae_lock": True}, "ae_lock did not reach the device")
+    finally:
+        os.kill(device, signal.SIGCONT)
+    # The device gets the command after all, and the one that takes it back; unless it was silent
+    # for so long that it was booted anew, with the value that counts.
+    taken_back = f"device: {control('left', '12 % 0')}\n"
+    wait_until(
+        lambda: taken_back in node.output or "the device is back" in node.output,
+        lambda: f"{taken_back} in:\n{node.output}",
+    )
+    assert node.stop() == 0
+
+
+def test_descriptors_tell_which_options_may_change(waiting: Listener) -> None:
+    request = DescribeParameters.Request(names=list(BY_KEY))
+    answer = waiting.call(DescribeParameters, "describe_parameters", request)
+    assert {row.name: row.read_only for row in answer.descriptors} == {
+        option.key: not option.live for option in OPTIONS
+    }

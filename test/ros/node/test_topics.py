@@ -1,0 +1,204 @@
+"""What `make run` publishes has the form that ROS users expect, and fits together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from recordings import (
+    CHANNELS,
+    ENOUGH,
+    INFOS,
+    LATCHED,
+    LEFT,
+    MONO,
+    MONO_TOPICS,
+    PICTURES,
+    RESULTS,
+    RGB,
+    RIGHT,
+    Recording,
+    by_stamp,
+    in_common,
+    pixels,
+    stamp_ns,
+    transforms,
+)
+
+from depthai_ros.msg import DeviceStatus
+
+# -- form
+
+
+def test_every_announced_topic_is_one_that_the_configuration_asks_for(
+    recording: Recording,
+) -> None:
+    ours = {*PICTURES, *INFOS, *RESULTS, *(name for name in LATCHED if name[0] != "/")}
+    assert recording.announced - {"transition_event"} == ours
+
+
+@pytest.mark.parametrize("topic", PICTURES)
+@pytest.mark.complaint(19)
+def test_picture_has_its_encoding_frame_and_size(topic: str, recording: Recording) -> None:
+    _, frame, encoding, size = PICTURES[topic]
+    for message in recording[topic]:
+        image = getattr(message, "image", message)
+        dtype, channels = CHANNELS[encoding]
+        step = size[0] * channels * np.dtype(dtype).itemsize
+        assert message.header.frame_id == image.header.frame_id == frame
+        assert (image.encoding, image.width, image.height) == (encoding, *size)
+        assert (image.step, image.is_bigendian, len(image.data)) == (step, 0, step * size[1])
+
+
+@pytest.mark.parametrize("topic", RESULTS)
+def test_result_has_its_frame(topic: str, recording: Recording) -> None:
+    assert {message.header.frame_id for message in recording[topic]} == {RESULTS[topic][1]}
+
+
+@pytest.mark.parametrize("topic", INFOS)
+@pytest.mark.complaint(8)
+def test_camera_info_has_stamp_frame_and_size_of_its_picture(
+    topic: str, recording: Recording
+) -> None:
+    infos, pictures = by_stamp(recording[topic]), by_stamp(recording[INFOS[topic]])
+    common = set(infos) & set(pictures)
+    assert len(common) >= ENOUGH // 2
+    for stamp in common:
+        picture = pictures[stamp]
+        assert infos[stamp].header == picture.header
+        assert (infos[stamp].width, infos[stamp].height) == (picture.width, picture.height)
+
+
+@pytest.mark.complaint(17)
+def test_everything_of_one_exposure_has_one_stamp(recording: Recording) -> None:
+    assert len(in_common(recording, *MONO_TOPICS)) >= ENOUGH // 2
+    assert len(in_common(recording, "rgb/image_raw", "rgb/preview/image_raw", *RESULTS)) >= (
+        ENOUGH // 2
+    )
+
+
+@pytest.mark.parametrize("topic", [*PICTURES, *INFOS, *RESULTS])
+@pytest.mark.complaint(16)
+def test_stamps_of_a_topic_increase(topic: str, recording: Recording) -> None:
+    stamps = [stamp_ns(message) for message in recording[topic]]
+    assert all(early < late for early, late in pairwise(stamps))
+
+
+# -- stereo
+
+
+@pytest.mark.complaint(9)
+def test_depth_is_focal_length_times_baseline_over_disparity(recording: Recording) -> None:
+    depths, disparities = (by_stamp(recording[name]) for name in ("depth/image_raw", "disparity"))
+    for stamp in in_common(recording, "depth/image_raw", "disparity"):
+        message = disparities[stamp]
+        disparity, depth_m = pixels(message), pixels(depths[stamp]) / 1000
+        valid = disparity >= message.min_disparity
+        np.testing.assert_array_equal(valid, depth_m > 0)
+        assert valid.mean() > 0.9
+        scale = message.f * message.t
+        by_disparity = scale / disparity[valid]
+        step_m = by_disparity - scale / (disparity[valid] + message.delta_d)
+        assert (np.abs(by_disparity - depth_m[valid]) < step_m).all()
+
+
+def test_raw_disparity_is_the_disparity_image(recording: Recording) -> None:
+    raw, floats = (by_stamp(recording[name]) for name in ("disparity/image_raw", "disparity"))
+    for stamp in in_common(recording, "disparity/image_raw", "disparity"):
+        disparity = pixels(floats[stamp])
+        valid = disparity >= floats[stamp].min_disparity
+        np.testing.assert_array_equal(pixels(raw[stamp])[valid], disparity[valid])
+
+
+@pytest.mark.complaint(9)
+def test_window_of_valid_disparities_is_where_every_partner_is_in_the_left_picture(
+    recording: Recording,
+) -> None:
+    window = recording["disparity"][-1].valid_window
+    assert (window.x_offset, window.width) == (0, MONO[0] - 95)
+    # Partners lie to the right: the left picture shows at x + d what the right one has at x.
+    tree, info = transforms(recording), recording["right/camera_info"][-1]
+    right_in_left = np.linalg.inv(tree[LEFT]) @ tree[RIGHT]
+    assert right_in_left[0, 3] > 0
+    assert info.p[3] < 0
+
+
+# -- frames
+
+
+def test_every_frame_that_a_message_names_is_in_the_tree(recording: Recording) -> None:
+    named = {
+        message.header.frame_id
+        for topic in [*PICTURES, *INFOS, *RESULTS, "nn/label_info", "nn/vision_info"]
+        for message in recording[topic]
+    }
+    assert named <= set(transforms(recording))
+
+
+@pytest.mark.parametrize(("frame", "y_m"), [(LEFT, 0.0375), (RIGHT, -0.0375), (RGB, 0.0)])
+@pytest.mark.complaint(11)
+def test_point_one_metre_ahead_is_one_metre_in_front_of_the_base(
+    frame: str, y_m: float, recording: Recording
+) -> None:
+    point = transforms(recording)[frame] @ [0, 0, 1, 1]
+    np.testing.assert_allclose(point[:3], [1, y_m, 0], atol=1e-6)
+
+
+# -- what is said beside the pictures
+
+
+def test_label_and_vision_info_reach_a_late_subscriber(recording: Recording) -> None:
+    info, vision = recording["nn/label_info"][0], recording["nn/vision_info"][0]
+    names = {row.class_id: row.class_name for row in info.class_map}
+    assert (names[15], names[5]) == ("person", "bottle")
+    assert 0 < info.threshold < 1
+    assert vision.database_location == "/oak/nn/label_info"
+    assert vision.method == "virtual_ssd.blob"
+
+
+STREAMED = ("left", "right", "depth", "disparity", "previewout", "metaout", "object_tracker")
+STREAMED += ("color", "meta_d2h")
+STREAM_KEYS = (
+    "fps fps_expected fps_min drops_total drops_percent gap_max_ms latency_ms_mean "
+    "latency_ms_max subscribers published bytes_per_s rejected"
+)
+DIAGNOSTICS = {
+    "device": "state mx_id product firmware usb_path usb_speed restarts uptime_s last_error",
+    "temperature": "css_c mss_c upa0_c upa1_c max_c age_s",
+    "clock": "offset_s drift_ppm jumps jitter_ms",
+    "calibration": "source baseline_m fx_px eeprom_loaded",
+    "usb link": "planned_mb_s measured_mb_s capacity_mb_s",
+    **{f"stream {name}": STREAM_KEYS for name in STREAMED},
+}
+
+
+@pytest.mark.complaint(24)
+def test_diagnostics_have_their_names_and_keys(recording: Recording) -> None:
+    statuses = {row.name: row for row in recording["/diagnostics"][-1].status}
+    assert set(statuses) == {f"oak: {name}" for name in DIAGNOSTICS}
+    for name, keys in DIAGNOSTICS.items():
+        row = statuses[f"oak: {name}"]
+        assert [pair.key for pair in row.values] == keys.split(), name
+        assert row.hardware_id == "14442C10D1VIRTUAL0"
+    device = {pair.key: pair.value for pair in statuses["oak: device"].values}
+    assert device["state"] == "streaming"
+    assert device["mx_id"] == "14442C10D1VIRTUAL0"
+    calibration = {pair.key: pair.value for pair in statuses["oak: calibration"].values}
+    assert (calibration["source"], calibration["baseline_m"]) == ("eeprom", "0.075")
+
+
+def test_device_status_reaches_a_late_subscriber(recording: Recording) -> None:
+    status = recording["device/status"][-1]
+    assert status.state == DeviceStatus.STATE_STREAMING
+    assert 40 < status.css_c < 60
+    assert set(status.stream_names) == set(STREAMED)
+    expected = dict(zip(status.stream_names, status.expected_fps, strict=True))
+    assert expected == {name: 0.0 if name == "meta_d2h" else 10.0 for name in expected}
+
+
+def test_the_demonstration_ends_cleanly(recording: Recording) -> None:
+    assert recording.children == 1
+    assert recording.status == 0
+    assert "Traceback" not in recording.output
+    assert "[ERROR]" not in recording.output

@@ -1,0 +1,73 @@
+"""The packet loop in this process, where it can be watched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from contexts import make_calibration
+from nodes import wait_until
+from rclpy.node import Node
+
+from depthai_ros import config
+from depthai_ros.config import Settings
+from depthai_ros.device.clock import StampSource
+from depthai_ros.device.device import Device
+from depthai_ros.messages.context import Sizes, frame_ids, make_rig
+from depthai_ros.messages.diagnostics import Health, make_meters
+from depthai_ros.node.packet_loop import PacketLoop
+from depthai_ros.node.publishers import Outlets
+
+
+class CountingOutlets(Outlets):
+    """Counts the packets of each stream that come by."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.passed: Counter[str] = Counter()
+
+    def send(self, stream: str, *arguments: Any) -> int:
+        self.passed[stream] += 1
+        return super().send(stream, *arguments)
+
+
+class Running:
+    """A pipeline of the virtual device on the topics of a node in this process."""
+
+    def __init__(
+        self, node: Node, values: dict[str, Any], selector: str = "virtual:pattern"
+    ) -> None:
+        settings: Settings = config.validate(values)
+        path = settings["ai.blob_file_config"]
+        network = config.read_network_config(path) if path else None
+        self.streams = settings["stream_list"]
+        self.outlets = CountingOutlets(node, settings, decoded=True)
+        self.device = Device.open(selector)
+        self._packets_before = self.device.link_counters()["packets_in"]
+        pipeline = self.device.start_pipeline(settings, network)
+        self.health = Health("oak", settings)
+        self.health.meters = make_meters(settings, 0)
+        sizes = Sizes(pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size)
+        calibration = make_calibration(settings)
+        rig = make_rig(settings, calibration, network, sizes, frame_ids("oak"), self.health, "")
+        self.lost: list[Exception] = []
+        self.loop = PacketLoop(pipeline, rig, self.outlets, StampSource(), self.lost.append)
+
+    def data_packets(self) -> int:
+        """How many came from the device, without a network."""
+        return self.device.link_counters()["packets_in"] - self._packets_before
+
+    def wait_for_packets(self, count: int) -> None:
+        """Until so many more of each stream have passed."""
+        passed = self.outlets.passed
+        goal = {stream: passed[stream] + count for stream in self.streams}
+        wait_until(
+            lambda: all(passed[stream] >= number for stream, number in goal.items()),
+            lambda: f"{goal}, there are {passed}",
+        )
+
+    def close(self) -> None:
+        self.loop.stop()
+        self.device.close()
+        self.outlets.destroy()
+        assert self.lost == []
