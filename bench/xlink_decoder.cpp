@@ -32,10 +32,10 @@ void decode(const Bytes& bytes, Bytes& memory, std::size_t packets) {
   xlink::Decoder decoder(Role::host, 1u << 30, [&](const xlink::Header&) { return memory.data(); });
   std::size_t messages = 0;
   for (std::size_t at = 0; at < bytes.size();) {
-    const xlink::Hole hole = decoder.next_hole();
-    std::memcpy(hole.data, bytes.data() + at, hole.size);
-    at += hole.size;
-    if (decoder.filled(hole.size) != nullptr) ++messages;
+    const xlink::ReceiveSpan span = decoder.next_span();
+    std::memcpy(span.data, bytes.data() + at, span.size);
+    at += span.size;
+    if (decoder.filled(span.size) != nullptr) ++messages;
   }
   if (messages != packets) std::abort();
 }

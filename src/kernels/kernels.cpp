@@ -233,8 +233,8 @@ DEPTHAI_FOR_EACH_CPU void interleave_planes(const std::uint8_t* __restrict first
   }
 }
 
-DEPTHAI_FOR_EACH_CPU void keep_up_to(std::uint16_t limit, const std::uint16_t* from,
-                                     std::uint16_t* to, const Rows& rows) {
+DEPTHAI_FOR_EACH_CPU void zero_above_row(std::uint16_t limit, const std::uint16_t* from,
+                                         std::uint16_t* to, const Rows& rows) {
   for_each(rows, [=](std::size_t there, std::size_t here) {
     to[there] = from[here] <= limit ? from[here] : std::uint16_t{0};
   });
@@ -273,9 +273,9 @@ inline __attribute__((always_inline)) std::int16_t times(std::int16_t level, int
   return static_cast<std::int16_t>((static_cast<std::int16_t>(level * 256) * factor) >> 16);
 }
 
-DEPTHAI_FOR_EACH_CPU void colors_of(const std::uint8_t* __restrict u,
-                                    const std::uint8_t* __restrict v, std::size_t count,
-                                    Stretch& stretch) {
+DEPTHAI_FOR_EACH_CPU void chroma_row(const std::uint8_t* __restrict u,
+                                     const std::uint8_t* __restrict v, std::size_t count,
+                                     Stretch& stretch) {
   for (std::size_t i = 0; i < count / 2; ++i) {
     const auto from_u = static_cast<std::int16_t>(u[i] - 128);
     const auto from_v = static_cast<std::int16_t>(v[i] - 128);
@@ -290,8 +290,8 @@ DEPTHAI_FOR_EACH_CPU void colors_of(const std::uint8_t* __restrict u,
 }
 
 /// One row of a stretch.
-DEPTHAI_FOR_EACH_CPU void paint(const std::uint8_t* __restrict y, const Stretch& stretch,
-                                std::size_t count, std::uint8_t* __restrict to) {
+DEPTHAI_FOR_EACH_CPU void bgr_row(const std::uint8_t* __restrict y, const Stretch& stretch,
+                                  std::size_t count, std::uint8_t* __restrict to) {
   constexpr int kWhole = kBright >> 8, kPart = kBright & 255;
   const std::int16_t* const colors[] = {stretch.blue.data(), stretch.green.data(),
                                         stretch.red.data()};
@@ -364,9 +364,9 @@ void zero_above(const Array& source, const Array& destination, std::uint16_t lim
   require(in_place || !overlap(source, destination),
           "zero_above: source and destination must be the same or not overlap");
   require(!mirrored || source.shape.size() >= 2, "zero_above: what is mirrored must be (…, H, W)");
-  keep_up_to(limit, reinterpret_cast<const std::uint16_t*>(source.data),
-             reinterpret_cast<std::uint16_t*>(destination.data),
-             rows_of(source.count(), source.shape, mirrored));
+  zero_above_row(limit, reinterpret_cast<const std::uint16_t*>(source.data),
+                 reinterpret_cast<std::uint16_t*>(destination.data),
+                 rows_of(source.count(), source.shape, mirrored));
 }
 
 void metres(const Array& source, const Array& destination, std::uint16_t limit, bool mirrored) {
@@ -393,10 +393,10 @@ void bgr_from_i420(const Array& source, const Array& destination) {
     for (std::size_t x = 0; x < width; x += kStretch) {
       const std::size_t count = std::min(kStretch, width - x);
       const std::size_t half = (pair * width + x) / 2;
-      colors_of(u + half, u + quarter + half, count, stretch);
+      chroma_row(u + half, u + quarter + half, count, stretch);
       for (const std::size_t row : {2 * pair, 2 * pair + 1}) {
         const std::size_t here = row * width + x;
-        paint(source.data + here, stretch, count, destination.data + 3 * here);
+        bgr_row(source.data + here, stretch, count, destination.data + 3 * here);
       }
     }
   }

@@ -57,12 +57,12 @@ Link::Link(std::shared_ptr<Transport> transport, Role role, const LinkOptions& o
       last_id_((role == Role::host ? xlink::kFirstHostId : xlink::kFirstDeviceId) - 1),
       decoder_(other_end(role), options.max_payload_bytes,
                [this](const xlink::Header& header) { return payload_memory(header); }),
-      writer_(transport_, [this](const Failure& failure) { end(failure); }) {
+      send_queue_(transport_, [this](const Failure& failure) { end(failure); }) {
   if (!transport_->claim()) {
     throw LinkError(transport_->describe() + ": another link uses this transport");
   }
   transport_->limit_write(options.transfer_limit);
-  writer_.start();
+  send_queue_.start();
   reader_ = std::thread(&Link::run_reader, this);
 }
 
@@ -163,10 +163,11 @@ bool Link::write(const std::string& name, const Part* parts, std::size_t count,
   table_.note_sent(*stream, size);
   ++totals_.packets_out;
   ++totals_.requests_out;
-  Writer::Transfer transfer;
-  writer_.post(request, parts, count, transfer);  // under the lock: sent in the order of credit
+  SendQueue::Transfer transfer;
+  send_queue_.enqueue(request, parts, count,
+                      transfer);  // under the lock: sent in the order of credit
   lock.unlock();
-  const bool sent = writer_.finish(transfer);
+  const bool sent = send_queue_.complete(transfer);
   lock.lock();
   if (waiting) {
     await(lock, waiting->pending(), Deadline(options.response), "write to " + quoted(name));
@@ -213,8 +214,8 @@ void Link::reset(Timeout timeout) {
   {
     const Waiting waiting(*this, request);
     ++totals_.requests_out;
-    writer_.post({request});
-    writer_.seal();  // nothing may follow a reset
+    send_queue_.enqueue({request});
+    send_queue_.close_input();  // nothing may follow a reset
     reset_sent_ = true;
     deadline.wait(changed_, lock,
                   [&] { return waiting.pending().answered || state_ != State::up; });
@@ -249,10 +250,10 @@ void Link::close() {
     if (state_ == State::up) state_ = State::closing;
   }
   changed_.notify_all();
-  writer_.drain(kDrainLimit);  // an answer that is queued (to a reset, say) should still arrive
+  send_queue_.drain(kDrainLimit);  // an answer that is queued (to a reset, say) should still arrive
   end({});
   const std::lock_guard<std::mutex> lock(join_mutex_);
-  writer_.join();
+  send_queue_.join();
   if (reader_.joinable()) reader_.join();
 }
 
@@ -273,7 +274,7 @@ std::string Link::failure() const {
 
 std::map<std::string, std::uint64_t> Link::counters() const {
   const Lock lock(mutex_);
-  return {{"bytes_in", totals_.bytes_in},         {"bytes_out", writer_.bytes_sent()},
+  return {{"bytes_in", totals_.bytes_in},         {"bytes_out", send_queue_.bytes_sent()},
           {"packets_in", totals_.packets_in},     {"packets_out", totals_.packets_out},
           {"requests_in", totals_.requests_in},   {"requests_out", totals_.requests_out},
           {"responses_in", totals_.responses_in}, {"refusals_in", totals_.refusals_in},
@@ -330,7 +331,7 @@ void Link::ask(Lock& lock, const xlink::Header& request, const Deadline& deadlin
                const std::string& what) {
   const Waiting waiting(*this, request);
   ++totals_.requests_out;
-  writer_.post({request});
+  send_queue_.enqueue({request});
   await(lock, waiting.pending(), deadline, what);
 }
 
@@ -358,7 +359,7 @@ void Link::release_packet(Stream& stream, std::uint64_t serial) {
     packets.pop_front();
     stream.rx_bytes -= size;
     ++totals_.requests_out;
-    writer_.post({xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, size)});
+    send_queue_.enqueue({xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, size)});
   }
 }
 
@@ -391,7 +392,7 @@ void Link::end(const Failure& failure) {
   }
   changed_.notify_all();
   events_changed_.notify_all();
-  writer_.abandon();
+  send_queue_.abort();
   transport_->close();
 }
 

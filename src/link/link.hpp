@@ -183,7 +183,7 @@ class Link {
   Stream* incoming_stream_ = nullptr;
   std::shared_ptr<Buffer> incoming_;
 
-  Writer writer_;
+  SendQueue send_queue_;
   std::thread reader_;
   std::mutex join_mutex_;
 };

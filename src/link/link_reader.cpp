@@ -20,9 +20,9 @@ std::int64_t monotonic_ns() {
 void Link::run_reader() {
   try {
     for (;;) {
-      const xlink::Hole hole = decoder_.next_hole();
-      transport_->read_exactly(hole.data, hole.size);
-      if (const xlink::Header* const header = decoder_.filled(hole.size)) on_message(*header);
+      const xlink::ReceiveSpan span = decoder_.next_span();
+      transport_->read_exactly(span.data, span.size);
+      if (const xlink::Header* const header = decoder_.filled(span.size)) on_message(*header);
     }
   } catch (const ProtocolError& error) {
     end({Failure::Kind::protocol, error.what(), error.culprit()});
@@ -83,10 +83,10 @@ void Link::on_write(const xlink::Header& header) {
   response.size = header.size;
   if (options_.auto_release) {
     ++totals_.requests_out;
-    writer_.post(
+    send_queue_.enqueue(
         {response, xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, header.size)});
   } else {
-    writer_.post({response});
+    send_queue_.enqueue({response});
     if (drop) release_packet(stream, drop->serial);
   }
 }
@@ -96,7 +96,7 @@ void Link::on_release(const xlink::Header& header) {
     table_.note_released(*stream, header.size);
     changed_.notify_all();
   }
-  writer_.post({xlink::make_response(header)});
+  send_queue_.enqueue({xlink::make_response(header)});
 }
 
 void Link::on_create(const xlink::Header& header) {
@@ -111,7 +111,7 @@ void Link::on_create(const xlink::Header& header) {
     stream->name->copy(response.name, xlink::kMaxNameLength);
     response.size = header.size;
   }
-  writer_.post({response});
+  send_queue_.enqueue({response});
   if (stream != nullptr) push_event({LinkEvent::Kind::opened, *stream->name, header.size, ""});
 }
 
@@ -120,18 +120,18 @@ void Link::on_close(const xlink::Header& header) {
   const bool closed = stream == nullptr || table_.accept_close(*stream);
   auto response = xlink::make_response(header, closed ? xlink::kAck : xlink::kNack);
   response.stream_id = header.stream_id;
-  writer_.post({response});
+  send_queue_.enqueue({response});
   if (closed && stream != nullptr) push_event({LinkEvent::Kind::closed, *stream->name, 0, ""});
 }
 
 void Link::on_ping(const xlink::Header& header) {
-  writer_.post({xlink::make_response(header)});
+  send_queue_.enqueue({xlink::make_response(header)});
   push_event({LinkEvent::Kind::ping, "", 0, ""});
 }
 
 // Nothing else that a device asks a host after this is ever answered: on USB not even by a hang-up.
 void Link::on_reset(const xlink::Header& header) {
-  writer_.post({xlink::make_response(header)});
+  send_queue_.enqueue({xlink::make_response(header)});
   if (role_ == Role::device && state_ == State::up) {
     state_ = State::closing;
     changed_.notify_all();

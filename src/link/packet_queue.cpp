@@ -28,16 +28,16 @@ std::optional<Packet> PacketQueue::push(Packet packet) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (ended_) return packet;
-    Lane& lane = lanes_[*packet.stream];
-    if (lane.waiting >= capacity_per_stream_) {
+    StreamCount& count = counts_[*packet.stream];
+    if (count.waiting >= capacity_per_stream_) {
       drop = remove(std::find_if(packets_.begin(), packets_.end(), [&](const Packet& waiting) {
         return *waiting.stream == *packet.stream;
       }));
     } else if (packets_.size() >= capacity_) {
       drop = remove(packets_.begin());
     }
-    if (drop) ++lanes_[*drop->stream].dropped;
-    ++lane.waiting;
+    if (drop) ++counts_[*drop->stream].dropped;
+    ++count.waiting;
     packets_.push_back(std::move(packet));
     update_signal();
   }
@@ -59,7 +59,7 @@ std::vector<Packet> PacketQueue::take() {
   std::vector<Packet> result(std::make_move_iterator(packets_.begin()),
                              std::make_move_iterator(packets_.end()));
   packets_.clear();
-  for (auto& [stream, lane] : lanes_) lane.waiting = 0;
+  for (auto& [stream, count] : counts_) count.waiting = 0;
   update_signal();
   return result;
 }
@@ -87,14 +87,14 @@ int PacketQueue::fileno() {
 std::map<std::string, std::uint64_t> PacketQueue::dropped() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::map<std::string, std::uint64_t> result;
-  for (const auto& [stream, lane] : lanes_) result[stream] = lane.dropped;
+  for (const auto& [stream, count] : counts_) result[stream] = count.dropped;
   return result;
 }
 
 std::uint64_t PacketQueue::dropped(const std::string& stream) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = lanes_.find(stream);
-  return found == lanes_.end() ? 0 : found->second.dropped;
+  const auto found = counts_.find(stream);
+  return found == counts_.end() ? 0 : found->second.dropped;
 }
 
 bool PacketQueue::has_ended() const {
@@ -126,7 +126,7 @@ void PacketQueue::fail(const Failure& failure) {
 Packet PacketQueue::remove(std::deque<Packet>::iterator position) {
   Packet packet = std::move(*position);
   packets_.erase(position);
-  --lanes_[*packet.stream].waiting;
+  --counts_[*packet.stream].waiting;
   return packet;
 }
 

@@ -65,7 +65,7 @@ class PacketQueue {
   void fail(const Failure& failure);
 
  private:
-  struct Lane {
+  struct StreamCount {
     std::size_t waiting = 0;
     std::uint64_t dropped = 0;
   };
@@ -78,7 +78,7 @@ class PacketQueue {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Packet> packets_;
-  std::map<std::string, Lane> lanes_;  // by stream
+  std::map<std::string, StreamCount> counts_;  // by stream
   bool ended_ = false;
   std::optional<Failure> failure_;
   int event_fd_ = -1;       // made when somebody asks for it

@@ -17,15 +17,15 @@ constexpr std::size_t kMaxBatch = 32;
 
 }  // namespace
 
-Writer::Writer(std::shared_ptr<Transport> transport, OnFailure on_failure)
+SendQueue::SendQueue(std::shared_ptr<Transport> transport, OnFailure on_failure)
     : transport_(std::move(transport)), on_failure_(std::move(on_failure)) {}
 
-void Writer::start() { thread_ = std::thread(&Writer::run, this); }
+void SendQueue::start() { thread_ = std::thread(&SendQueue::run, this); }
 
-void Writer::post(std::initializer_list<xlink::Header> headers) {
+void SendQueue::enqueue(std::initializer_list<xlink::Header> headers) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (sealed_ || abandoned_) return;
+    if (input_closed_ || aborted_) return;
     if (queue_.size() >= kMaxQueued) {
       throw LinkError(transport_->describe() + ": the other end does not read, " +
                       std::to_string(queue_.size()) + " messages wait for it");
@@ -40,7 +40,7 @@ void Writer::post(std::initializer_list<xlink::Header> headers) {
 
 /// From the front of the queue. Lock held, nobody sends. What fails here is told by the thread, to
 /// which it then falls.
-void Writer::send_what_need_not_wait() {
+void SendQueue::send_what_need_not_wait() {
   std::array<Part, kMaxBatch> parts;
   std::size_t count = 0;
   while (count < std::min(queue_.size(), parts.size()) && queue_[count].transfer == nullptr) {
@@ -58,52 +58,51 @@ void Writer::send_what_need_not_wait() {
   }
 }
 
-void Writer::post(const xlink::Header& header, const Part* parts, std::size_t count,
-                  Transfer& transfer) {
+void SendQueue::enqueue(const xlink::Header& header, const Part* parts, std::size_t count,
+                        Transfer& transfer) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const Message message{header, parts, count, &transfer};
-  if (sealed_ || abandoned_) {
-    transfer.state = Transfer::State::abandoned;
+  if (input_closed_ || aborted_) {
+    transfer.state = Transfer::State::aborted;
   } else if (busy_ || !queue_.empty()) {
     queue_.push_back(message);
   } else {
     busy_ = true;
-    transfer.state = Transfer::State::claimed;
+    transfer.state = Transfer::State::owned;
     transfer.message = message;
   }
 }
 
-bool Writer::finish(Transfer& transfer) {
+bool SendQueue::complete(Transfer& transfer) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (transfer.state == Transfer::State::claimed) {
+  if (transfer.state == Transfer::State::owned) {
     lock.unlock();
     send({transfer.message});
     lock.lock();
   }
   progress_.wait(lock, [&] {
-    return transfer.state == Transfer::State::sent || transfer.state == Transfer::State::abandoned;
+    return transfer.state == Transfer::State::sent || transfer.state == Transfer::State::aborted;
   });
   return transfer.state == Transfer::State::sent;
 }
 
-void Writer::seal() {
+void SendQueue::close_input() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  sealed_ = true;
+  input_closed_ = true;
 }
 
-bool Writer::drain(Timeout timeout) {
+bool SendQueue::drain(Timeout timeout) {
   const Deadline deadline(timeout);
   std::unique_lock<std::mutex> lock(mutex_);
-  return deadline.wait(progress_, lock,
-                       [this] { return abandoned_ || (queue_.empty() && !busy_); });
+  return deadline.wait(progress_, lock, [this] { return aborted_ || (queue_.empty() && !busy_); });
 }
 
-void Writer::abandon() {
+void SendQueue::abort() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    abandoned_ = true;
+    aborted_ = true;
     for (const Message& message : queue_) {
-      if (message.transfer != nullptr) message.transfer->state = Transfer::State::abandoned;
+      if (message.transfer != nullptr) message.transfer->state = Transfer::State::aborted;
     }
     queue_.clear();
   }
@@ -111,26 +110,26 @@ void Writer::abandon() {
   progress_.notify_all();
 }
 
-void Writer::join() {
+void SendQueue::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-std::uint64_t Writer::bytes_sent() const {
+std::uint64_t SendQueue::bytes_sent() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return bytes_sent_;
 }
 
-void Writer::run() {
+void SendQueue::run() {
   Batch batch;
   while (next_batch(batch)) send(batch);
 }
 
 // Small messages that wait together leave together, in one system call; a payload ends the batch,
 // so that its owner does not wait for the next one's.
-bool Writer::next_batch(Batch& batch) {
+bool SendQueue::next_batch(Batch& batch) {
   std::unique_lock<std::mutex> lock(mutex_);
-  work_.wait(lock, [this] { return abandoned_ || (!busy_ && !queue_.empty()); });
-  if (abandoned_) return false;
+  work_.wait(lock, [this] { return aborted_ || (!busy_ && !queue_.empty()); });
+  if (aborted_) return false;
   batch.clear();
   while (!queue_.empty() && batch.size() < kMaxBatch) {
     batch.push_back(queue_.front());
@@ -142,7 +141,7 @@ bool Writer::next_batch(Batch& batch) {
 }
 
 /// Only one at a time: for whoever has set `busy_`.
-void Writer::send(const Batch& batch) {
+void SendQueue::send(const Batch& batch) {
   std::vector<Part> parts;
   std::uint64_t bytes = 0;
   for (const Message& message : batch) {
@@ -162,15 +161,15 @@ void Writer::send(const Batch& batch) {
     const std::lock_guard<std::mutex> lock(mutex_);
     busy_ = false;
     if (failure) {
-      abandoned_ = true;
+      aborted_ = true;
     } else {
       bytes_sent_ += bytes;
       send_what_need_not_wait();
     }
-    thread_is_needed = abandoned_ || !queue_.empty();
+    thread_is_needed = aborted_ || !queue_.empty();
     for (const Message& message : batch) {
       if (message.transfer == nullptr) continue;
-      message.transfer->state = failure ? Transfer::State::abandoned : Transfer::State::sent;
+      message.transfer->state = failure ? Transfer::State::aborted : Transfer::State::sent;
     }
   }
   if (thread_is_needed) work_.notify_one();

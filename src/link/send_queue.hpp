@@ -22,7 +22,7 @@ namespace depthai {
 /// Whoever posts a payload sends it himself if nothing else is being sent. Messages without one
 /// leave at once where that needs no waiting; all others are sent by a thread, which is woken only
 /// for them. One message after the other, in the order of the posts.
-class Writer {
+class SendQueue {
  public:
   struct Transfer;
   struct Message {
@@ -38,40 +38,41 @@ class Writer {
   };
   /// One message whose payload belongs to a caller, who sees to its end.
   struct Transfer {
-    enum class State { queued, claimed, sent, abandoned };
+    enum class State { queued, owned, sent, aborted };
     State state = State::queued;
-    Message message;  // while claimed: the caller sends it
+    Message message;  // while owned: the caller sends it
   };
   /// Called when sending fails, in the thread that sent.
   using OnFailure = std::function<void(const Failure&)>;
 
-  Writer(std::shared_ptr<Transport> transport, OnFailure on_failure);
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-  /// `abandon()` and `join()` come first.
-  ~Writer() = default;
+  SendQueue(std::shared_ptr<Transport> transport, OnFailure on_failure);
+  SendQueue(const SendQueue&) = delete;
+  SendQueue& operator=(const SendQueue&) = delete;
+  /// `abort()` and `join()` come first.
+  ~SendQueue() = default;
 
   void start();
 
   /// Send messages without payload, or queue what would have to wait. Never waits. Throws
   /// LinkError if the other end has let thousands of them pile up.
-  void post(std::initializer_list<xlink::Header> headers);
+  void enqueue(std::initializer_list<xlink::Header> headers);
 
   /// Queue a message with payload. Never waits; the parts and the transfer must live until
-  /// `finish(transfer)` has returned, and that must be called.
-  void post(const xlink::Header& header, const Part* parts, std::size_t count, Transfer& transfer);
+  /// `complete(transfer)` has returned, and that must be called.
+  void enqueue(const xlink::Header& header, const Part* parts, std::size_t count,
+               Transfer& transfer);
 
   /// Send it, or wait until it was sent. False if that will never happen.
-  bool finish(Transfer& transfer);
+  bool complete(Transfer& transfer);
 
   /// Let nothing be sent after what is queued now.
-  void seal();
+  void close_input();
 
   /// Wait until nothing is left to send. False when time is over first.
   bool drain(Timeout timeout);
 
   /// Send nothing more. The transport must be closed, too, to interrupt what is being sent.
-  void abandon();
+  void abort();
 
   void join();
 
@@ -94,8 +95,8 @@ class Writer {
   std::condition_variable progress_;  // something was sent, or the end
   std::deque<Message> queue_;
   bool busy_ = false;  // somebody sends
-  bool sealed_ = false;
-  bool abandoned_ = false;
+  bool input_closed_ = false;
+  bool aborted_ = false;
   std::uint64_t bytes_sent_ = 0;
 };
 

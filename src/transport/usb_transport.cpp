@@ -233,7 +233,7 @@ std::size_t UsbDevice::transfer(std::uint8_t endpoint, std::uint8_t* data, std::
 
 /// One direction. Used by one thread, which also waits; only `transfers` may be cancelled by
 /// another, with the transport's mutex.
-struct UsbTransport::Lane {
+struct UsbTransport::EndpointQueue {
   struct Slot {
     libusb_transfer* transfer = libusb_alloc_transfer(0);
     int done = 1;
@@ -245,10 +245,11 @@ struct UsbTransport::Lane {
   std::array<Slot, kInFlight> slots;
   std::deque<Slot*> in_flight;  // oldest first
 
-  Lane(std::uint8_t the_endpoint, const char* the_verb) : endpoint(the_endpoint), verb(the_verb) {}
-  Lane(const Lane&) = delete;
-  Lane& operator=(const Lane&) = delete;
-  ~Lane() { free_transfers(); }
+  EndpointQueue(std::uint8_t the_endpoint, const char* the_verb)
+      : endpoint(the_endpoint), verb(the_verb) {}
+  EndpointQueue(const EndpointQueue&) = delete;
+  EndpointQueue& operator=(const EndpointQueue&) = delete;
+  ~EndpointQueue() { free_transfers(); }
   /// Before their context ends: each refers to its device, and through that to the context.
   void free_transfers() {
     for (Slot& slot : slots) libusb_free_transfer(std::exchange(slot.transfer, nullptr));
@@ -290,8 +291,8 @@ UsbTransport::UsbTransport(std::unique_ptr<UsbDevice> device, bool was_running)
       was_running_(was_running),
       device_(std::move(device)),
       mx_id_(device_->serial()),
-      in_(std::make_unique<Lane>(kIn, "reading")),
-      out_(std::make_unique<Lane>(kOut, "sending")) {
+      in_(std::make_unique<EndpointQueue>(kIn, "reading")),
+      out_(std::make_unique<EndpointQueue>(kOut, "sending")) {
   if (device_->bulk_endpoint(true) != kIn || device_->bulk_endpoint(false) != kOut) {
     throw UsbError(UsbError::Kind::failed,
                    describe() + ": its descriptors lack bulk endpoints 0x01 and 0x81");
@@ -305,54 +306,54 @@ UsbTransport::~UsbTransport() { close(); }
 // asked for when everything before it is there.
 void UsbTransport::read_exactly(std::uint8_t* data, std::size_t size) {
   const Use use(*this);
-  Lane& lane = *in_;
+  EndpointQueue& queue = *in_;
   std::size_t done = 0, asked = 0;  // bytes at the front that are there; bytes in flight
   try {
     while (done < size) {
-      while (!lane.is_full() && size - done - asked >= kPieceBytes) {
-        submit(lane, data + done + asked, kPieceBytes);
+      while (!queue.is_full() && size - done - asked >= kPieceBytes) {
+        submit(queue, data + done + asked, kPieceBytes);
         asked += kPieceBytes;
       }
-      if (lane.in_flight.empty()) {
-        submit(lane, data + done, size - done);
+      if (queue.in_flight.empty()) {
+        submit(queue, data + done, size - done);
         asked = size - done;
       }
-      const libusb_transfer& oldest = *lane.in_flight.front()->transfer;
+      const libusb_transfer& oldest = *queue.in_flight.front()->transfer;
       const std::uint8_t* const place = oldest.buffer;
-      const std::size_t count = await_oldest(lane);
+      const std::size_t count = await_oldest(queue);
       if (place != data + done) std::copy(place, place + count, data + done);
       asked -= static_cast<std::size_t>(oldest.length);
       done += count;
-      if (oldest.status != LIBUSB_TRANSFER_COMPLETED) fail(lane, oldest.status, done, size);
+      if (oldest.status != LIBUSB_TRANSFER_COMPLETED) fail(queue, oldest.status, done, size);
     }
   } catch (...) {
-    abandon(lane);
+    abandon(queue);
     throw;
   }
 }
 
 void UsbTransport::write(const Part* parts, std::size_t count) {
   const Use use(*this);
-  Lane& lane = *out_;
+  EndpointQueue& queue = *out_;
   const auto await = [&] {
-    const libusb_transfer& oldest = *lane.in_flight.front()->transfer;
-    const std::size_t sent = await_oldest(lane);
+    const libusb_transfer& oldest = *queue.in_flight.front()->transfer;
+    const std::size_t sent = await_oldest(queue);
     const auto wanted = static_cast<std::size_t>(oldest.length);
     const bool good = oldest.status == LIBUSB_TRANSFER_COMPLETED && sent == wanted;
-    if (!good) fail(lane, oldest.status, sent, wanted);
+    if (!good) fail(queue, oldest.status, sent, wanted);
   };
   try {
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t done = 0; done < parts[i].size;) {
         const std::size_t piece = std::min(parts[i].size - done, kPieceBytes);
-        if (lane.is_full()) await();
-        submit(lane, const_cast<std::uint8_t*>(parts[i].data) + done, piece);
+        if (queue.is_full()) await();
+        submit(queue, const_cast<std::uint8_t*>(parts[i].data) + done, piece);
         done += piece;
       }
     }
-    while (!lane.in_flight.empty()) await();
+    while (!queue.in_flight.empty()) await();
   } catch (...) {
-    abandon(lane);
+    abandon(queue);
     throw;
   }
 }
@@ -362,51 +363,53 @@ void UsbTransport::limit_write(std::chrono::milliseconds limit) {
   out_->limit = limit;
 }
 
-void UsbTransport::submit(Lane& lane, std::uint8_t* data, std::size_t size) {
-  Lane::Slot& slot = lane.free_slot();
-  libusb_fill_bulk_transfer(slot.transfer, device_->libusb_->handle, lane.endpoint, data,
-                            static_cast<int>(size), &Lane::on_done, &slot, 0);
+void UsbTransport::submit(EndpointQueue& queue, std::uint8_t* data, std::size_t size) {
+  EndpointQueue::Slot& slot = queue.free_slot();
+  libusb_fill_bulk_transfer(slot.transfer, device_->libusb_->handle, queue.endpoint, data,
+                            static_cast<int>(size), &EndpointQueue::on_done, &slot, 0);
   const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_) throw LinkError(describe() + ": closed");
   // The clock of a transfer starts when it is submitted, behind those that wait already.
-  const auto limit = lane.limit * static_cast<long>(lane.in_flight.size() + 1);
+  const auto limit = queue.limit * static_cast<long>(queue.in_flight.size() + 1);
   slot.transfer->timeout = static_cast<unsigned>(limit.count());
   slot.done = 0;
   const int code = libusb_submit_transfer(slot.transfer);
   if (code == 0) {
-    lane.in_flight.push_back(&slot);
+    queue.in_flight.push_back(&slot);
     return;
   }
   slot.done = 1;
-  const std::string what = describe() + ": " + lane.verb + " failed: ";
+  const std::string what = describe() + ": " + queue.verb + " failed: ";
   if (code == LIBUSB_ERROR_NO_DEVICE) throw DeviceLostError(what + "the device left the bus");
   throw LinkError(what + reason_of(code));
 }
 
-std::size_t UsbTransport::await_oldest(Lane& lane) {
-  Lane::Slot& slot = *lane.in_flight.front();
+std::size_t UsbTransport::await_oldest(EndpointQueue& queue) {
+  EndpointQueue::Slot& slot = *queue.in_flight.front();
   while (__atomic_load_n(&slot.done, __ATOMIC_ACQUIRE) == 0) {
     libusb_handle_events_completed(device_->libusb_->context.get(), &slot.done);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  lane.in_flight.pop_front();
+  queue.in_flight.pop_front();
   return static_cast<std::size_t>(slot.transfer->actual_length);
 }
 
-void UsbTransport::cancel(Lane& lane) noexcept {
-  for (const Lane::Slot* const slot : lane.in_flight) libusb_cancel_transfer(slot->transfer);
+void UsbTransport::cancel(EndpointQueue& queue) noexcept {
+  for (const EndpointQueue::Slot* const slot : queue.in_flight)
+    libusb_cancel_transfer(slot->transfer);
 }
 
 // The memory belongs to the caller: nothing may be in flight any more when he gets it back.
-void UsbTransport::abandon(Lane& lane) noexcept {
+void UsbTransport::abandon(EndpointQueue& queue) noexcept {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    cancel(lane);
+    cancel(queue);
   }
-  while (!lane.in_flight.empty()) await_oldest(lane);
+  while (!queue.in_flight.empty()) await_oldest(queue);
 }
 
-void UsbTransport::fail(const Lane& lane, int status, std::size_t done, std::size_t size) {
+void UsbTransport::fail(const EndpointQueue& queue, int status, std::size_t done,
+                        std::size_t size) {
   static constexpr Text kReasons[] = {
       {LIBUSB_TRANSFER_COMPLETED, "the device took fewer bytes"},
       {LIBUSB_TRANSFER_ERROR, "the transfer failed on the wire (cable, hub, power?)"},
@@ -414,7 +417,7 @@ void UsbTransport::fail(const Lane& lane, int status, std::size_t done, std::siz
       {LIBUSB_TRANSFER_STALL, "the device refuses (stall)"},
       {LIBUSB_TRANSFER_OVERFLOW, "the device sent more than was asked for"},
   };
-  const std::string where = describe() + ": " + lane.verb + " failed: ";
+  const std::string where = describe() + ": " + queue.verb + " failed: ";
   const std::string bytes = " (" + std::to_string(done) + " of " + std::to_string(size) + " bytes)";
   {
     const std::lock_guard<std::mutex> lock(mutex_);

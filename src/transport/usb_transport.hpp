@@ -119,24 +119,25 @@ class UsbTransport final : public Transport {
   bool was_running() const { return was_running_; }
 
  private:
-  struct Lane;
+  struct EndpointQueue;
   class Use;
 
-  void submit(Lane& lane, std::uint8_t* data, std::size_t size);
-  std::size_t await_oldest(Lane& lane);
-  void cancel(Lane& lane) noexcept;
-  void abandon(Lane& lane) noexcept;
-  [[noreturn]] void fail(const Lane& lane, int status, std::size_t done, std::size_t size);
+  void submit(EndpointQueue& queue, std::uint8_t* data, std::size_t size);
+  std::size_t await_oldest(EndpointQueue& queue);
+  void cancel(EndpointQueue& queue) noexcept;
+  void abandon(EndpointQueue& queue) noexcept;
+  [[noreturn]] void fail(const EndpointQueue& queue, int status, std::size_t done,
+                         std::size_t size);
   std::unique_ptr<UsbDevice> let_go() noexcept;
 
   const UsbBoard board_;
   const bool was_running_;
   std::unique_ptr<UsbDevice> device_;  // let go as soon as it is closed and nobody uses it
   const std::string mx_id_;
-  std::mutex mutex_;  // for the lanes' transfers in flight and what follows
+  std::mutex mutex_;  // for the queues' transfers in flight and what follows
   bool closed_ = false;
   int users_ = 0;  // calls that read or write
-  const std::unique_ptr<Lane> in_, out_;
+  const std::unique_ptr<EndpointQueue> in_, out_;
 };
 
 }  // namespace depthai

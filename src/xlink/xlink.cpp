@@ -57,13 +57,13 @@ std::uint32_t rounded_window(std::uint32_t size) {
 Decoder::Decoder(Role sender, std::uint32_t max_payload, PayloadMemory payload_memory)
     : sender_(sender), max_payload_(max_payload), payload_memory_(std::move(payload_memory)) {}
 
-Hole Decoder::next_hole() {
+ReceiveSpan Decoder::next_span() {
   if (payload_ != nullptr) return {payload_ + done_, header_.size - done_};
   return {reinterpret_cast<std::uint8_t*>(&header_) + done_, kHeaderBytes - done_};
 }
 
 const Header* Decoder::filled(std::size_t size) {
-  assert(size <= next_hole().size);
+  assert(size <= next_span().size);
   done_ += size;
   if (payload_ != nullptr) {
     if (done_ < header_.size) return nullptr;

@@ -97,7 +97,7 @@ inline const std::uint8_t* wire_bytes(const Header& header) {
 std::uint32_t rounded_window(std::uint32_t size);
 
 /// Memory that waits for bytes.
-struct Hole {
+struct ReceiveSpan {
   std::uint8_t* data;
   std::size_t size;
 };
@@ -114,9 +114,9 @@ class Decoder {
   Decoder(Role sender, std::uint32_t max_payload, PayloadMemory payload_memory);
 
   /// Where the next bytes belong; never empty. The same place again until `filled()`.
-  Hole next_hole();
+  ReceiveSpan next_span();
 
-  /// The first `size` bytes of the hole are there. Returns the message once it is whole, else
+  /// The first `size` bytes of the span are there. Returns the message once it is whole, else
   /// null; it stays valid until the next call.
   /// Throws ProtocolError for bytes that break XLink; after that the decoder is of no more use.
   const Header* filled(std::size_t size);

@@ -52,25 +52,25 @@ class Reluctant : public Transport {
   const std::size_t at_once_;
 };
 
-/// A writer, and the other end of what it writes to.
+/// A queue, and the other end of what it writes to.
 struct Rig {
   explicit Rig(std::size_t at_once) : Rig(make_socket_pair(), at_once) {}
   Rig(const std::pair<std::shared_ptr<Transport>, std::shared_ptr<Transport>>& ends,
       std::size_t at_once)
       : transport(std::make_shared<Reluctant>(ends.first, at_once)),
         peer(ends.second),
-        writer(transport, [](const Failure&) {}) {
-    writer.start();
+        queue(transport, [](const Failure&) {}) {
+    queue.start();
   }
   ~Rig() {
-    writer.abandon();
+    queue.abort();
     transport->close();
-    writer.join();
+    queue.join();
   }
 
   std::shared_ptr<Reluctant> transport;
   test::RawPeer peer;
-  Writer writer;
+  SendQueue queue;
 };
 
 xlink::Header ping(std::int32_t id) { return xlink::make_request(xlink::kPingRequest, id); }
@@ -84,37 +84,37 @@ TEST_P(WriterThatSends, loses_and_swaps_nothing) {
   const Part part{payload.data(), payload.size()};
   std::int32_t next = 1;
   for (int turn = 0; turn < 20; ++turn) {
-    rig.writer.post({ping(next), ping(next + 1), ping(next + 2)});
+    rig.queue.enqueue({ping(next), ping(next + 1), ping(next + 2)});
     const auto packet = xlink::make_request(xlink::kWriteRequest, next + 3, 0, 100'000);
-    Writer::Transfer transfer;
-    rig.writer.post(packet, &part, 1, transfer);
+    SendQueue::Transfer transfer;
+    rig.queue.enqueue(packet, &part, 1, transfer);
     std::thread reader([&] {
       for (int i = 0; i < 4; ++i) EXPECT_EQ(rig.peer.receive().id, next + i);
       EXPECT_EQ(rig.peer.receive_bytes(payload.size()), payload);
     });
-    EXPECT_TRUE(rig.writer.finish(transfer));
+    EXPECT_TRUE(rig.queue.complete(transfer));
     reader.join();
     next += 4;
   }
-  EXPECT_TRUE(rig.writer.drain(kSoon));
-  EXPECT_EQ(rig.writer.bytes_sent(), 20 * (4 * xlink::kHeaderBytes + payload.size()));
+  EXPECT_TRUE(rig.queue.drain(kSoon));
+  EXPECT_EQ(rig.queue.bytes_sent(), 20 * (4 * xlink::kHeaderBytes + payload.size()));
 }
 
 INSTANTIATE_TEST_SUITE_P(at_once, WriterThatSends,
                          testing::Values(0, 1, 83, 84, 85, 200, kEverything),
                          testing::PrintToStringParamName());
 
-TEST(Writer, what_need_not_wait_is_sent_by_who_posts_it) {
+TEST(SendQueue, what_need_not_wait_is_sent_by_who_posts_it) {
   Rig rig(kEverything);
-  for (std::int32_t id = 1; id <= 100; ++id) rig.writer.post({ping(id)});
-  EXPECT_EQ(rig.writer.bytes_sent(), 100 * xlink::kHeaderBytes);
+  for (std::int32_t id = 1; id <= 100; ++id) rig.queue.enqueue({ping(id)});
+  EXPECT_EQ(rig.queue.bytes_sent(), 100 * xlink::kHeaderBytes);
   EXPECT_EQ(rig.transport->waited, 0U);
 }
 
-TEST(Writer, posting_does_not_wait_for_an_end_that_does_not_read) {
+TEST(SendQueue, posting_does_not_wait_for_an_end_that_does_not_read) {
   Rig rig(kEverything);
   std::int32_t posted = 0;
-  while (!rig.transport->fell_short) rig.writer.post({ping(++posted)});
+  while (!rig.transport->fell_short) rig.queue.enqueue({ping(++posted)});
   for (std::int32_t id = 1; id <= posted; ++id) EXPECT_EQ(rig.peer.receive().id, id);
 }
 

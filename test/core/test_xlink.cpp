@@ -42,10 +42,10 @@ class Feeder {
 
   void feed(const std::uint8_t* data, std::size_t size) {
     while (size > 0) {
-      const Hole hole = decoder.next_hole();
-      ASSERT_GT(hole.size, 0U);
-      const std::size_t count = std::min(size, hole.size);
-      std::memcpy(hole.data, data, count);
+      const ReceiveSpan span = decoder.next_span();
+      ASSERT_GT(span.size, 0U);
+      const std::size_t count = std::min(size, span.size);
+      std::memcpy(span.data, data, count);
       if (const Header* header = decoder.filled(count)) {
         messages.push_back({*header, header->type == kWriteRequest ? payload_ : Bytes{}});
       }
@@ -220,7 +220,7 @@ TEST(Decoder, passes_on_that_the_payload_is_refused) {
     throw ProtocolError(Role::host, "no such stream");
   });
   const Header header = make_request(kWriteRequest, 1, 9, 100);
-  std::memcpy(decoder.next_hole().data, wire_bytes(header), kHeaderBytes);
+  std::memcpy(decoder.next_span().data, wire_bytes(header), kHeaderBytes);
   EXPECT_THROW(decoder.filled(kHeaderBytes), ProtocolError);
 }
 
