@@ -24,7 +24,7 @@ from typing import Any
 
 import rclpy
 from processes import SETTINGS, cpu_s, end, run, until
-from publish_cost import CASES, DEPTH, TOPIC, Ways, make_bench_rig
+from publish_cost import CASES, DEPTH, TOPIC, Ways, make_bench_context
 from rclpy.executors import ExternalShutdownException
 from results import Comparison, arguments, publish_rows
 from sensor_msgs.msg import Image
@@ -64,7 +64,7 @@ def publish(way: str, name: str) -> None:
     rclpy.init()
     node = rclpy.create_node("bench_publisher")
     publisher = node.create_publisher(Image, TOPIC, DEPTH)
-    ways = Ways(publisher, make_bench_rig(), case)
+    ways = Ways(publisher, make_bench_context(), case)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     subscriber = run([__file__, "--subscribe"], **pipes)
     until(publisher.get_subscription_count, 15.0, "the subscriber")

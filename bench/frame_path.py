@@ -29,7 +29,7 @@ from sensor_msgs.msg import Image
 
 from depthai_ros import _core
 from depthai_ros.messages.arrival_stats import percentile
-from depthai_ros.virtual.session import Session
+from depthai_ros.virtual.session import DeviceSession
 from depthai_ros.virtual.settings import parse_settings
 from depthai_ros.wire_formats import TRAILER, TRAILER_MAGIC
 
@@ -85,7 +85,7 @@ def device(address: str, notes: Path) -> None:
     if transport is None:
         raise TimeoutError(f"no host came to {address}")
     link = NotingLink(_core.Link(transport=transport, role="device"))
-    Session(link, parse_settings("pattern")).run()  # type: ignore[arg-type]
+    DeviceSession(link, parse_settings("pattern")).run()  # type: ignore[arg-type]
     notes.write_text(json.dumps(link.sent))
 
 

@@ -44,10 +44,10 @@ from sensor_msgs.msg import Image
 from depthai_ros import _core
 from depthai_ros.calibration.calibration import load
 from depthai_ros.config import mono_size, rgb_size, validate
-from depthai_ros.messages.context import Rig, Sizes, frame_ids, make_rig
-from depthai_ros.messages.diagnostics import Health, make_meters
-from depthai_ros.messages.images import Canvas, Picture
-from depthai_ros.node.publishers import Outlet
+from depthai_ros.messages.context import MessageContext, PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.diagnostics import Health, make_stream_stats
+from depthai_ros.messages.images import ImageBuffer, StampedPacket
+from depthai_ros.node.publishers import TopicPublisher
 from depthai_ros.streams import STREAMS
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 
@@ -100,32 +100,32 @@ class Heard:
         return self._publisher.get_subscription_count() or 1  # type: ignore[no-any-return]
 
 
-class ReadyPicture(Picture):
+class ReadyPicture(StampedPacket):
     """A packet whose pixels need no conversion, of whatever size."""
 
-    def converted(self, encoding: str) -> Canvas:
+    def converted(self, encoding: str) -> ImageBuffer:
         """The packet's own buffer."""
-        return Canvas(self.buffer, self.data)
+        return ImageBuffer(self.buffer, self.data)
 
 
-def make_bench_rig() -> Rig:
+def make_bench_context() -> MessageContext:
     """What messages need to know of a camera."""
     settings = validate({"stream_list": ["left", "depth", "color"]})
     health = Health("oak", settings)
-    health.meters = make_meters(settings, started_ns=0)
-    sizes = Sizes(mono_size(settings), rgb_size(settings), (300, 300), {})
+    health.stream_stats = make_stream_stats(settings, started_ns=0)
+    sizes = PipelineSizes(mono_size(settings), rgb_size(settings), (300, 300), {})
     calibration = load(eeprom_document(5), settings)
-    return make_rig(settings, calibration, None, sizes, frame_ids("oak"), health, "")
+    return make_context(settings, calibration, None, sizes, frame_ids("oak"), health, "")
 
 
 class Ways:
     """The ways to publish the pictures of one case, by name."""
 
-    def __init__(self, publisher: Any, rig: Rig, case: Case) -> None:
-        self._publisher, self._rig, self._case = publisher, rig, case
+    def __init__(self, publisher: Any, context: MessageContext, case: Case) -> None:
+        self._publisher, self._context, self._case = publisher, context, case
         row = STREAMS[case.stream]
-        self._outlet = Outlet(row, row.topics[0], Heard(publisher))
-        self._frame_id = rig.frame_id(row, None)
+        self._publisher_of_topic = TopicPublisher(row, row.topics[0], Heard(publisher))
+        self._frame_id = context.frame_id(row, None)
         size = case.step * case.height
         self._source = np.random.default_rng(1).integers(0, 255, size, np.uint8)
         self._message = serialize_message(self._filled(self._source, 0))
@@ -160,17 +160,17 @@ class Ways:
         case = self._case
         shape = (case.height, case.width, case.pixel_bytes)
         picture = ReadyPicture(
-            stream=self._outlet.stream,
+            stream=self._publisher_of_topic.stream,
             data=pixels.reshape(shape if case.pixel_bytes == 3 else (case.height, case.step)),
             buffer=buffer,
             metadata=None,
             stamp_ns=stamp_ns,
             received_ns=time.monotonic_ns(),
-            settings=self._rig.pictures,
+            settings=self._context.images,
         )
-        sent = self._outlet.send(self._rig, picture)
-        meter = self._rig.health.meters[case.stream]
-        meter.arrived(turn, len(pixels), picture.received_ns, time.time_ns() - stamp_ns, sent)
+        sent = self._publisher_of_topic.send(self._context, picture)
+        stats = self._context.health.stream_stats[case.stream]
+        stats.arrived(turn, len(pixels), picture.received_ns, time.time_ns() - stamp_ns, sent)
 
     def _filled(self, pixels: NDArray[np.uint8], stamp_ns: int) -> Image:
         case = self._case
@@ -194,10 +194,10 @@ def cpu_ms_per_frame(ways: Ways, way: str, frames: int, fps: float | None) -> fl
     return (time.process_time_ns() - used_ns - apart_ns) / 1e6 / frames
 
 
-def measured(publisher: Any, rig: Rig, name: str, condition: str) -> Comparison:
+def measured(publisher: Any, context: MessageContext, name: str, condition: str) -> Comparison:
     """One row."""
     case = CASES[name]
-    ways = Ways(publisher, rig, case)
+    ways = Ways(publisher, context, case)
     fps = case.fps if condition == "delivered" else None
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for repetition in range(REPETITIONS + 1):
@@ -252,10 +252,10 @@ def main() -> int:
     rclpy.init()
     node = rclpy.create_node("bench_publisher")
     publisher = node.create_publisher(Image, TOPIC, DEPTH)
-    rig = make_bench_rig()
-    rows = [measured(publisher, rig, name, "published") for name in CASES]
+    context = make_bench_context()
+    rows = [measured(publisher, context, name, "published") for name in CASES]
     with subscriber(publisher):
-        rows += [measured(publisher, rig, name, "delivered") for name in CASES]
+        rows += [measured(publisher, context, name, "delivered") for name in CASES]
     rclpy.shutdown()
     publish_rows("publish_cost", rows, output)
     return 0

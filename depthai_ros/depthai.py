@@ -18,7 +18,7 @@ from .gen1.entries import TensorEntry, TensorEntryContainer
 from .gen1.packets import DataPacket, DataPacketList, FrameMetadata, ObjectTracker, Tracklet
 from .gen1.pipeline import CNNPipeline, Pipeline
 from .gen1.results import Detection, Detections, NNetPacket, NNetPacketList
-from .gen1.session import Session
+from .gen1.session import Gen1Session
 from .gen1.tensors import TensorInfo
 
 __all__ = [
@@ -91,7 +91,7 @@ def init_device(
     return True
 
 
-def _hold(session: Session) -> Device:
+def _hold(session: Gen1Session) -> Device:
     device = Device.__new__(Device)
     device._session = session
     return device

@@ -68,7 +68,7 @@ CAMERAS = ("rgb", "left", "right")
 
 
 @dataclass(frozen=True, slots=True)
-class FrameMetadata:
+class FrameTrailer:
     """What the device says about one frame; the decoded trailer.
 
     Units   pixels, bytes; `timestamp_ns` is the device's uptime clock at capture
@@ -110,7 +110,7 @@ class FrameMetadata:
         )
 
 
-def split_packet(packet: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FrameMetadata | None]:
+def split_packet(packet: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FrameTrailer | None]:
     """Cut one packet into frame data and metadata.
 
     Shape   (n,) uint8 -> (frame_size,) uint8 view; without a trailer the whole packet and None
@@ -133,7 +133,7 @@ def split_packet(packet: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FrameMet
     if fields[8] >= _MAX_SECONDS:
         raise DecodeError(f"trailer time stamp has {fields[8]} seconds, must be below 2^31")
     timestamp_ns = fields[8] * 1_000_000_000 + fields[9]
-    return packet[:frame_size], FrameMetadata(*(*fields[:8], timestamp_ns, frame_size))
+    return packet[:frame_size], FrameTrailer(*(*fields[:8], timestamp_ns, frame_size))
 
 
 def as_image(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

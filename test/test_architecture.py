@@ -286,6 +286,15 @@ def test_names_say_what_a_thing_is(path: Path) -> None:
             assert words[0] not in EMPTY_VERBS or isinstance(node, ast.ClassDef), node.name
 
 
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in python_modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in places.items() if len(modules) > 1}
+
+
 def test_every_module_opens_with_one_sentence() -> None:
     for path in python_modules().values():
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

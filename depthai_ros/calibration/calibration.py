@@ -61,7 +61,7 @@ OPTICAL_TO_BODY = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class BoardGeometry:
     """What the device itself uses to turn disparity into depth, and where the lenses are."""
 
     name: str
@@ -80,7 +80,7 @@ class Calibration:
 
     source: Source
     version: int  # layout of the EEPROM or file, -1 = nothing stored
-    geometry: Board
+    geometry: BoardGeometry
     stereo: StereoModel | None
     rgb: tuple[Matrix, Matrix] | None  # intrinsics for 1920x1080, distortion (14,)
     stored_homographies: tuple[Matrix | None, Matrix | None]  # layouts up to 4
@@ -359,7 +359,7 @@ def from_file(
 
 def board_geometry(
     document: Mapping[str, Any], settings: Settings, file_crop: bool = False
-) -> Board:
+) -> BoardGeometry:
     """Geometry of the board: a programmed EEPROM wins over the settings unless overridden."""
     given: Mapping[str, Any] = {
         "board_name": settings["board_config.name"],
@@ -378,7 +378,7 @@ def board_geometry(
             if _is_usable(key, document.get(key), value)
         }
         given = {**given, **stored}
-    return Board(
+    return BoardGeometry(
         name=str(given["board_name"]),
         revision=str(given["board_rev"]),
         fov_deg=float(given["left_fov_deg"]),
@@ -402,7 +402,7 @@ def _is_usable(key: str, value: Any, example: Any) -> bool:
 def _finish(
     source: Source,
     version: int,
-    board: Board,
+    board: BoardGeometry,
     fields: Mapping[str, Matrix],
     stereo: StereoModel | None,
     settings: Settings,
@@ -439,7 +439,7 @@ def _finish(
     )
 
 
-def _check_baseline(stereo: StereoModel, board: Board) -> None:
+def _check_baseline(stereo: StereoModel, board: BoardGeometry) -> None:
     """A baseline in the wrong unit or of the wrong sign must not go unnoticed; 0 = not told.
 
     Raises  ConfigError

@@ -15,7 +15,7 @@ import numpy as np
 from .camera_model import Matrix, pinhole
 
 FULL_SIZE = (1280, 800)
-#: Picture size -> (scale, lines cut away). Source: docs/wire_format.md#calibration
+#: StampedPacket size -> (scale, lines cut away). Source: docs/wire_format.md#calibration
 MODES = {(1280, 800): (1.0, 0), (1280, 720): (1.0, 80), (640, 400): (0.5, 0)}
 
 _CM_PER_M = 100.0

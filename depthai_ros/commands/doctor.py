@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import __version__
 from ..device import firmware
 from ..device.connect import read_firmware
-from ..device.usb_sysfs import BOOTED, ROM, VENDOR, Board, UsbTree
+from ..device.usb_sysfs import BOOTED, ROM, VENDOR, UsbBoard, UsbTree
 from ..errors import ConfigError
 
 #: A board has at most this much in flight, both ways together. Source: src/usb_transport.cpp
@@ -59,7 +59,7 @@ class Patient:
     """What the checks look at."""
 
     tree: UsbTree
-    boards: list[Board]
+    boards: list[UsbBoard]
     firmware: str
 
 

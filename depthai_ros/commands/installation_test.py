@@ -46,7 +46,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-class View:
+class AnnotatedPreview:
     """The picture with everything that is known about it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -127,9 +127,9 @@ def _labels(path: str) -> list[str]:
 
 
 def _show(
-    view: View,
+    view: AnnotatedPreview,
     duration_s: float | None,
-    keep_on: Callable[[View, bool], bool],
+    keep_on: Callable[[AnnotatedPreview, bool], bool],
     pipeline: depthai.CNNPipeline,
 ) -> None:
     """Take pictures until the time is over or the user has seen enough."""
@@ -145,13 +145,13 @@ def _show(
             return
 
 
-def _window(view: View, is_new: bool) -> bool:
+def _window(view: AnnotatedPreview, is_new: bool) -> bool:
     if is_new and view.picture is not None:
         cv2.imshow(_WINDOW, view.picture)
     return cv2.waitKey(5) not in (_ESCAPE, _Q)
 
 
-def _no_window(_view: View, is_new: bool) -> bool:
+def _no_window(_view: AnnotatedPreview, is_new: bool) -> bool:
     if not is_new:
         time.sleep(0.005)
     return True
@@ -187,7 +187,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if pipeline is None:
         print(f"depthai-test: {selector} could not be started", file=sys.stderr)
         return 1
-    view = View(_labels(arguments.config))
+    view = AnnotatedPreview(_labels(arguments.config))
     duration_s = arguments.duration
     if arguments.headless and duration_s is None:
         duration_s = 3.0
@@ -201,7 +201,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return _report(view, selector, arguments.save)
 
 
-def _report(view: View, selector: str, save: str | None) -> int:
+def _report(view: AnnotatedPreview, selector: str, save: str | None) -> int:
     found = ", ".join(sorted(view.seen)) or "nothing"
     print(f"{selector}: {view.frames} pictures, {view.fps:.1f} fps, found: {found}")
     if view.picture is None:

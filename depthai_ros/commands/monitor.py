@@ -29,10 +29,10 @@ from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from .. import _core
-from ..messages.arrival_stats import Arrival, Figures, Meter
+from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary
 from ..msg import DeviceStatus
 from ..streams import STREAMS
-from .monitor_report import Row, Screen, table, verdict
+from .monitor_report import Screen, TopicRow, table, verdict
 
 #: Stamp of a message that begins with a std_msgs/Header, behind the 4 bytes of encapsulation.
 #: Source: OMG DDSI-RTPS 2.3, section 10.5
@@ -89,7 +89,7 @@ class Watched:
         self.delivered = False
         self._stamped = begins_with_header(self.message_type) and not retained
         self._arrivals: list[Arrival] = []
-        self.meter = Meter(stamped=self._stamped)
+        self.stats = ArrivalStats(stamped=self._stamped)
 
     def callback(self) -> Callable[[bytes], None]:
         """What the executor calls with each serialised message: three numbers are kept."""
@@ -108,19 +108,19 @@ class Watched:
     def collect(self) -> None:
         """Let the meter have what arrived."""
         self.delivered = self.delivered or bool(self._arrivals)
-        self.meter.add(self._arrivals)
+        self.stats.add(self._arrivals)
         self._arrivals.clear()
 
     def restart(self) -> None:
         """Forget what was counted."""
-        self.meter = Meter(expected_fps=self.meter.expected_fps, stamped=self._stamped)
+        self.stats = ArrivalStats(expected_fps=self.stats.expected_fps, stamped=self._stamped)
 
-    def figures(self, duration_s: float) -> Figures:
+    def figures(self, duration_s: float) -> ArrivalSummary:
         """What was measured; of a retained message that came once, that it is there."""
-        figures = self.meter.figures(duration_s)
+        figures = self.stats.figures(duration_s)
         if figures.count or not (self.retained and self.delivered):
             return figures
-        kept = Meter(stamped=False)
+        kept = ArrivalStats(stamped=False)
         kept.add([Arrival(0, 0, 0)])
         return kept.figures(duration_s)
 
@@ -198,7 +198,7 @@ class Watch:
         for name, topic in self.topics.items():
             streams = RATED_TOPICS.get(self._below(name), ())
             fastest = max((rates.get(stream, 0.0) for stream in streams), default=0.0)
-            topic.meter.expected_fps = fastest or None
+            topic.stats.expected_fps = fastest or None
 
     def restart(self) -> None:
         """Count from now on."""
@@ -252,7 +252,7 @@ def _known_reliability(qos: QoSProfile) -> ReliabilityPolicy:
 # -- the program
 
 
-class Session:
+class Measurement:
     """One run: wait, measure, report."""
 
     def __init__(self, watch: Watch, spin: Callable[[float], None]) -> None:
@@ -307,11 +307,11 @@ class Session:
         self._screen.release()
         return time.monotonic() - start
 
-    def rows(self, duration_s: float) -> list[Row]:
+    def rows(self, duration_s: float) -> list[TopicRow]:
         """Each topic with what was measured of it, by name."""
         topics = sorted(self._watch.topics.values(), key=lambda topic: topic.name)
         return [
-            Row(topic.name, topic.type_name, topic.required, topic.figures(duration_s))
+            TopicRow(topic.name, topic.type_name, topic.required, topic.figures(duration_s))
             for topic in topics
         ]
 
@@ -330,7 +330,7 @@ class Session:
         return 1 if gone else 0
 
 
-def went_silent(row: Row, duration_s: float) -> bool:
+def went_silent(row: TopicRow, duration_s: float) -> bool:
     """True if a topic should have delivered in this time, and did not."""
     due = duration_s * (row.figures.expected_fps or _SLOWEST_HZ)
     return row.required and not row.figures.count and due >= 2.0
@@ -366,7 +366,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ros = rclpy.create_node("monitor", enable_rosout=False, start_parameter_services=False)
     executor = _make_executor()
     executor.add_node(ros)
-    session = Session(Watch(ros, "/" + chosen.node.strip("/")), executor.spin_once)
+    session = Measurement(Watch(ros, "/" + chosen.node.strip("/")), executor.spin_once)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, session.end)
     try:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..messages.arrival_stats import Figures
+from ..messages.arrival_stats import ArrivalSummary
 
 _TERMINAL_PERIOD_S, _PLAIN_PERIOD_S = 1.0, 5.0
 #: Less than this share of the expected rate is named in the verdict.
@@ -17,16 +17,16 @@ _NAMED = 3
 _COLUMNS = f"{'fps':>7} {'expected':>8} {'MB/s':>7} {'drops':>6} {'latency ms':>11} {'p99':>7}"
 
 
-class Row(NamedTuple):
+class TopicRow(NamedTuple):
     """One topic. `required`: it has to deliver without being asked."""
 
     name: str
     type_name: str
     required: bool
-    figures: Figures
+    figures: ArrivalSummary
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def table(rows: Sequence[TopicRow]) -> list[str]:
     """The live table, a line for each topic below one of titles."""
     names = max((len(row.name) for row in rows), default=0)
     types = max((len(_short(row.type_name)) for row in rows), default=0)
@@ -50,7 +50,7 @@ def _cell(value: float | None, width: int, digits: int) -> str:
     return f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
 
 
-def verdict(rows: Sequence[Row], duration_s: float, lost: int) -> str:
+def verdict(rows: Sequence[TopicRow], duration_s: float, lost: int) -> str:
     """One sentence: did every topic keep its rate, and was anything lost?
 
     `lost` are the frames that the node itself missed and therefore could not publish.
@@ -71,11 +71,11 @@ def verdict(rows: Sequence[Row], duration_s: float, lost: int) -> str:
     return "; ".join(parts)
 
 
-def _share(row: Row) -> float:
+def _share(row: TopicRow) -> float:
     return row.figures.fps / (row.figures.expected_fps or 1.0)
 
 
-def _drops(row: Row) -> int:
+def _drops(row: TopicRow) -> int:
     return row.figures.drops or 0
 
 

@@ -257,7 +257,7 @@ def _region_fits(camera: str) -> _Rule:
         if not found:
             return f"{key} is {text!r}, must be four numbers: X Y WIDTH HEIGHT"
         x0, y0, width, height = map(int, found.groups())
-        size = picture_size(values, camera)
+        size = image_size(values, camera)
         if width and height and x0 + width <= size[0] and y0 + height <= size[1]:
             return ""
         return f"{key} is {text!r}, must lie in the picture of {size[0]}x{size[1]} pixels"
@@ -361,7 +361,7 @@ def rgb_size(settings: Mapping[str, Any]) -> tuple[int, int]:
     return RGB_WIDTHS[height], height
 
 
-def picture_size(settings: Mapping[str, Any], camera: str) -> tuple[int, int]:
+def image_size(settings: Mapping[str, Any], camera: str) -> tuple[int, int]:
     """(width, height) of the pictures of "rgb", "left" or "right", px."""
     return rgb_size(settings) if camera == "rgb" else mono_size(settings)
 

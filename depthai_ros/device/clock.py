@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
-from ..wire_formats import FrameMetadata
+from ..wire_formats import FrameTrailer
 
 _NS_PER_S = 1_000_000_000
 #: One least difference is kept for each span of this length.
@@ -37,7 +37,7 @@ _FALL_BACK_NS, _MIXED_FALL_BACK_NS = 200_000_000, 2 * _NS_PER_S
 _SMOOTHING = 1 / 64
 
 
-class DeviceClock:
+class ClockEstimator:
     """Follows the device's clock by the arrival of its packets."""
 
     def __init__(self) -> None:
@@ -247,7 +247,7 @@ class StampSource:
         self.without_metadata = 0
         self._added_ns = round(offset_ms * 1e6)
         self._read_clocks = read_clocks
-        self._device = DeviceClock()
+        self._device = ClockEstimator()
         self._host = HostClock()
         self._groups: dict[str, _Exposures] = {}
         self._last_ns: dict[str, int] = {}  # of packets without metadata, by stream
@@ -257,7 +257,7 @@ class StampSource:
         self._device.restart()
         self._groups = {name: _Exposures(group.newest_ns) for name, group in self._groups.items()}
 
-    def stamp_ns(self, metadata: FrameMetadata | None, received_ns: int, stream: str = "") -> int:
+    def stamp_ns(self, metadata: FrameTrailer | None, received_ns: int, stream: str = "") -> int:
         """Stamp of a packet that arrived at `received_ns` of the monotonic clock."""
         self._read_host_clock(received_ns)
         if metadata is None:

@@ -1,7 +1,7 @@
 """Reaches a device: from a selector to a byte pipe.
 
 A virtual device is started, a socket connected, a board on USB found and booted; what can be
-reached by several programs is claimed first.
+reached by several programs is locked first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .. import _core
 from ..errors import ConfigError, DeviceNotFoundError
 from ..virtual.settings import parse_settings
 from . import firmware
-from .device_lock import Claims, socket_place, usb_place
+from .device_lock import DeviceLocks, socket_place, usb_place
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Wishes:
     firmware: str
     usb2: bool
     should_stop: Callable[[], bool] | None
-    claims: Claims
+    locks: DeviceLocks
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _connect_virtual(text: str, _wishes: Wishes) -> Connection:
 def _connect_socket(scheme: str) -> Callable[[str, Wishes], Connection]:
     def connect(rest: str, wishes: Wishes) -> Connection:
         address = f"{scheme}:{rest}"
-        if owner := wishes.claims.take(socket_place(address)):
+        if owner := wishes.locks.take(socket_place(address)):
             raise _busy(f"{address} is in use by {owner}")
         timeout_s = wishes.timeout_s
         return Connection(_core.Transport.connect(address=address, timeout_s=timeout_s))
@@ -165,20 +165,20 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
 
 
 def _connect_usb(text: str, wishes: Wishes) -> Connection:
-    claims = wishes.claims
+    locks = wishes.locks
     try:
         transport = _core.open_usb(
-            selector=claims.usb_location or text,  # once found it stays the same board
+            selector=locks.usb_location or text,  # once found it stays the same board
             firmware=read_firmware(wishes.firmware, usb2=wishes.usb2),
             timeout_s=wishes.timeout_s,
             find_s=wishes.find_s,
-            who_has=lambda location: claims.take(usb_place(location)),
+            who_has=lambda location: locks.take(usb_place(location)),
             should_stop=wishes.should_stop,
         )
     except ValueError as cause:
         raise ConfigError(str(cause)) from cause
-    claims.keep_last()  # others were booted in search of an MX id
-    claims.take(usb_place(transport.location))  # on USB 3 a booted board is on another bus
+    locks.keep_last()  # others were booted in search of an MX id
+    locks.take(usb_place(transport.location))  # on USB 3 a booted board is on another bus
     if transport.was_running:
         _log.warning("usb:%s ran firmware of an ended program and was reset", transport.location)
     return Connection(

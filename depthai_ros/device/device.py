@@ -28,8 +28,8 @@ from ..streams import (
 )
 from ..wire_formats import CAMERAS
 from .connect import LINKS, Wishes, closed_early
-from .device_lock import Claims
-from .pipeline import Layers, Pipeline
+from .device_lock import DeviceLocks
+from .pipeline import Layers, RunningPipeline
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ QUEUE_PER_STREAM = 8
 _COMMAND_S = 2.0
 
 
-class Device:
+class OpenDevice:
     """A booted device, connected."""
 
     def __init__(
@@ -53,12 +53,12 @@ class Device:
     ) -> None:
         self.selector = selector
         self._timeout_s = timeout_s
-        self._claims = Claims()
-        self._wishes = Wishes(timeout_s, find_s, firmware, usb2, should_stop, self._claims)
+        self._locks = DeviceLocks()
+        self._wishes = Wishes(timeout_s, find_s, firmware, usb2, should_stop, self._locks)
         try:
             self._connect()
         except BaseException:
-            self._claims.release()
+            self._locks.release()
             raise
         self._wishes = replace(self._wishes, find_s=None)  # a reset board comes, but takes a while
 
@@ -72,7 +72,7 @@ class Device:
         timeout_s: float = 10.0,
         find_s: float | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> Device:
+    ) -> OpenDevice:
         """Find, boot and connect to a device.
 
         `selector` is usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, unix:/path
@@ -97,7 +97,7 @@ class Device:
         self.mx_id = connection.mx_id
         self.usb_speed, self.usb_path = connection.usb_speed, connection.usb_path
         self._link = _core.Link(transport=connection.transport, role="host")
-        self._pipeline: Pipeline | None = None
+        self._pipeline: RunningPipeline | None = None
         self._is_configured = False
         try:
             with closed_early(self._link, self._wishes.should_stop):
@@ -156,7 +156,7 @@ class Device:
         *,
         capacity_per_stream: int = QUEUE_PER_STREAM,
         capacity: int = 1024,
-    ) -> Pipeline:
+    ) -> RunningPipeline:
         """Configure the device and open its streams.
 
         `capacity_per_stream` and `capacity` (all streams together) bound what waits in the queue.
@@ -179,7 +179,7 @@ class Device:
         queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=capacity_per_stream)
         for name in order:
             self.open_data(name, queue)
-        self._pipeline = Pipeline(self, queue, settings, network, order, layers)
+        self._pipeline = RunningPipeline(self, queue, settings, network, order, layers)
         return self._pipeline
 
     def open_data(self, stream: str, queue: _core.PacketQueue) -> None:
@@ -310,7 +310,7 @@ class Device:
     def close(self) -> None:
         """Reset the device and let go of it. May be called twice."""
         self.reset()
-        self._claims.release()
+        self._locks.release()
 
     def reset(self) -> None:
         """Reset the device; it stays ours, and `start_pipeline()` connects anew."""

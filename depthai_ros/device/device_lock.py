@@ -1,6 +1,6 @@
-"""Claims devices for this program, so that no two take the same one.
+"""Locks devices for this program, so that no two take the same one.
 
-A claim is a lock on one byte of one file that all programs and users share; which byte, the
+A device is locked by one byte of one file that all programs and users share; which byte, the
 device's place tells. The kernel knows who holds it, and frees it however that program ends.
 """
 
@@ -32,7 +32,7 @@ _REMAP = re.compile(r"__(?:node|name):=(\S+)")
 
 
 class _LockFile:
-    """The file, open as long as this process runs: closing it anywhere would free every claim."""
+    """The file, open as long as this process runs: closing it anywhere would free every lock."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -55,7 +55,7 @@ class _LockFile:
                 except (BlockingIOError, PermissionError):
                     return self._holder(offset)
                 except OSError as cause:  # a file system without locks
-                    _log.warning("devices cannot be claimed: %s", cause.strerror)
+                    _log.warning("devices cannot be locked: %s", cause.strerror)
             self._taken.add(offset)
             return ""
 
@@ -89,11 +89,11 @@ def _open() -> int:
     except FileExistsError:  # another program was quicker
         return _open()
     except OSError as cause:
-        _log.warning("devices cannot be claimed, %s: %s", path, cause.strerror)
+        _log.warning("devices cannot be locked, %s: %s", path, cause.strerror)
         return -1
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        _log.warning("devices cannot be claimed, %s is not a file", path)
+        _log.warning("devices cannot be locked, %s is not a file", path)
         return -1
     return descriptor
 
@@ -149,14 +149,14 @@ def socket_place(address: str) -> str:
     return f"tcp:{':'.join(map(str, found))}"
 
 
-class Claims:
-    """What one device object has claimed; released by `release()`, or with the process."""
+class DeviceLocks:
+    """What one device object has locked; released by `release()`, or with the process."""
 
     def __init__(self) -> None:
         self._places: list[str] = []
 
     def take(self, place: str) -> str:
-        """Claim a place. "" = it is ours, else who has it."""
+        """Lock a place. "" = it is ours, else who has it."""
         if place in self._places:
             return ""
         owner = _FILE.take(_offset(place))
@@ -170,7 +170,7 @@ class Claims:
         return next((place[4:] for place in self._places if place.startswith("usb:")), "")
 
     def keep_last(self) -> None:
-        """Release everything but the newest claim."""
+        """Release everything but the newest lock."""
         for place in self._places[:-1]:
             _FILE.release(_offset(place))
         del self._places[:-1]

@@ -14,7 +14,7 @@ from .. import _core
 from ..config import NetworkConfig, Settings, mono_size, rgb_size
 from ..errors import DecodeError, LinkError
 from ..streams import RARE_STREAMS, STREAMS
-from ..wire_formats import FrameMetadata, as_image, split_packet
+from ..wire_formats import FrameTrailer, as_image, split_packet
 
 #: A running pipeline that sends nothing for this long is taken for dead.
 WATCHDOG_S = 5.0
@@ -45,7 +45,7 @@ class Frame:
 
     stream: str
     data: NDArray[np.uint8]
-    metadata: FrameMetadata | None
+    metadata: FrameTrailer | None
     received_ns: int
     packet: _core.Packet
 
@@ -80,7 +80,7 @@ class Layers:
         }
 
 
-class Pipeline:
+class RunningPipeline:
     """The running streams of one device."""
 
     def __init__(
@@ -191,7 +191,7 @@ class Pipeline:
 
 
 #: Layout -> (shape, dtype) that frame data must have.
-_IMAGE_SHAPES: dict[str, Callable[[Pipeline, FrameMetadata], tuple[tuple[int, ...], Any]]] = {
+_IMAGE_SHAPES: dict[str, Callable[[RunningPipeline, FrameTrailer], tuple[tuple[int, ...], Any]]] = {
     "mono8": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint8),
     "depth16": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint16),
     "planar8": lambda pipeline, _: (pipeline.preview_chw, np.uint8),

@@ -10,7 +10,7 @@ _REMIND_S = 60.0
 _LEAST_FIND_S = 3.0
 
 
-class Attempts:
+class Backoff:
     """Pauses that double from one attempt to the next, up to a limit.
 
     After `most` failures there is no further attempt; 0 means that there always is.

@@ -18,7 +18,7 @@ _HUB_CLASS = "09"
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class UsbBoard:
     """A device of our vendor, as /sys has it."""
 
     folder: Path  # /sys/bus/usb/devices/1-1.3
@@ -76,20 +76,20 @@ class UsbTree:
         """True inside docker and podman."""
         return any((self.root / name).exists() for name in (".dockerenv", "run/.containerenv"))
 
-    def boards(self) -> list[Board]:
+    def boards(self) -> list[UsbBoard]:
         """Every device of our vendor."""
         if not self.has_sysfs():
             return []
         found = map(self._board, sorted(self._devices.iterdir()))
         return [board for board in found if board]
 
-    def _board(self, folder: Path) -> Board | None:
+    def _board(self, folder: Path) -> UsbBoard | None:
         if _text(folder / "idVendor").lower() != VENDOR:
             return None
         product = _text(folder / "idProduct").lower()
         bus, number = _number(folder / "busnum"), _number(folder / "devnum")
         speed = _text(folder / "speed")
-        return Board(
+        return UsbBoard(
             folder=folder,
             product=product,
             location=f"{bus}:{folder.name.partition('-')[2]}",
@@ -98,16 +98,16 @@ class UsbTree:
             node=self.root / f"dev/bus/usb/{bus:03}/{number:03}",
         )
 
-    def has_usb3_port(self, board: Board) -> bool | None:
+    def has_usb3_port(self, board: UsbBoard) -> bool | None:
         """True if the port has a USB 3 half, None if the kernel does not tell."""
         port = board.folder / "port"
         return (port / "peer").exists() if port.exists() else None
 
-    def over_currents(self, board: Board) -> int:
+    def over_currents(self, board: UsbBoard) -> int:
         """How often the port had to be switched off since the system started."""
         return _number(board.folder / "port/over_current_count")
 
-    def unpowered_hubs(self, board: Board) -> list[str]:
+    def unpowered_hubs(self, board: UsbBoard) -> list[str]:
         """Hubs between the board and the computer that live on the computer's current."""
         bus, _, ports = board.folder.name.partition("-")
         steps = ports.split(".")

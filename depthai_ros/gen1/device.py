@@ -17,7 +17,7 @@ from ..device.connect import LINKS
 from ..errors import DepthaiError
 from .control import AutofocusMode, CameraControl
 from .pipeline import CNNPipeline
-from .session import Session
+from .session import Gen1Session
 from .types import Opaque, describe
 
 _log = logging.getLogger("depthai")
@@ -79,13 +79,13 @@ def _slow_variant(selector: str, firmware: str) -> bool:
 
 def open_session(
     usb_device: str, cmd_file: str | os.PathLike[str] = "", *, usb2: bool = False
-) -> Session | None:
+) -> Gen1Session | None:
     """Open the device, None and a message if that is not possible."""
     if usb_device == "list":
         list_devices()
     selector, firmware = choose_selector(usb_device), _firmware(cmd_file)
     try:
-        return Session(selector, firmware, usb2=usb2 and _slow_variant(selector, firmware))
+        return Gen1Session(selector, firmware, usb2=usb2 and _slow_variant(selector, firmware))
     except DepthaiError as cause:
         advice = ""
         if selector.startswith(_USB):
@@ -124,7 +124,7 @@ class Device(Opaque):
     """
 
     __slots__ = ("_session",)
-    _session: Session | None
+    _session: Gen1Session | None
 
     def __init__(self, *arguments: Any) -> None:
         self._session = None
@@ -141,7 +141,7 @@ class Device(Opaque):
         if session is not None:
             session.close()
 
-    def _opened(self) -> Session:
+    def _opened(self) -> Gen1Session:
         if self._session is None:
             raise RuntimeError("device not initialised")
         return self._session

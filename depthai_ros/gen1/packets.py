@@ -15,14 +15,14 @@ Bytes = NDArray[np.uint8]
 #: Frame data -> a new array.
 Reader = Callable[[Bytes], NDArray[Any]]
 
-_NO_FRAME = wire_formats.FrameMetadata(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NO_FRAME = wire_formats.FrameTrailer(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class FrameMetadata(Opaque):
     """What the device says about one frame."""
 
     __slots__ = ("_frame",)
-    _frame: wire_formats.FrameMetadata
+    _frame: wire_formats.FrameTrailer
 
     def __init__(self) -> None:
         self._frame = _NO_FRAME
@@ -68,7 +68,7 @@ class FrameMetadata(Opaque):
         return self._frame.camera_name
 
 
-def make_metadata(frame: wire_formats.FrameMetadata | None) -> FrameMetadata | None:
+def make_metadata(frame: wire_formats.FrameTrailer | None) -> FrameMetadata | None:
     """The public face of a trailer."""
     if frame is None:
         return None
@@ -168,7 +168,7 @@ class DataPacket(Opaque):
     __slots__ = ("_data", "_frame", "_name", "_read", "_size")
     _name: str
     _data: Bytes
-    _frame: wire_formats.FrameMetadata | None
+    _frame: wire_formats.FrameTrailer | None
     _read: Reader
     _size: int
 
@@ -204,7 +204,7 @@ class DataPacket(Opaque):
 
 
 def make_packet(
-    name: str, data: Bytes, frame: wire_formats.FrameMetadata | None, read: Reader, size: int
+    name: str, data: Bytes, frame: wire_formats.FrameTrailer | None, read: Reader, size: int
 ) -> DataPacket:
     """A packet that reads `data` with `read` each time it is asked for an array."""
     packet = DataPacket.__new__(DataPacket)

@@ -82,7 +82,7 @@ def read_detections(payload: Bytes) -> Detections:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ResultReader:
     """How to read the results of one pipeline.
 
     `layers` are the outputs of all networks; the first `first_stage` of them are the first's.
@@ -120,8 +120,8 @@ class NNetPacket(Opaque):
 
     __slots__ = ("_data", "_frame", "_results")
     _data: Bytes
-    _frame: wire_formats.FrameMetadata | None
-    _results: Results
+    _frame: wire_formats.FrameTrailer | None
+    _results: ResultReader
 
     def get_tensor(self, key: int | str, /) -> NDArray[Any] | None:
         """One output tensor as a new array, by number or by name.
@@ -232,7 +232,7 @@ class NNetPacket(Opaque):
 
 
 def make_result(
-    data: Bytes, frame: wire_formats.FrameMetadata | None, results: Results
+    data: Bytes, frame: wire_formats.FrameTrailer | None, results: ResultReader
 ) -> NNetPacket:
     """One packet of `metaout`."""
     packet = NNetPacket.__new__(NNetPacket)

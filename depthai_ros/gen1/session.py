@@ -19,13 +19,13 @@ from typing import Any
 
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
-from ..device.device import Device
+from ..device.device import OpenDevice
 from ..errors import ConfigTypeError, DepthaiError, LinkError
 from .calibration import Gen1Calibration
 from .config import from_gen1
 from .network import NetworkPlan, read_network_plan
 from .pipeline import CNNPipeline, Feed, make_pipeline
-from .results import Results
+from .results import ResultReader
 from .streams import CAPACITY, PacketSource
 
 _log = logging.getLogger("depthai")
@@ -54,7 +54,7 @@ class _Running:
     mapping: dict[str, int]
 
 
-class Session:
+class Gen1Session:
     """One open device; `firmware` is the path of what a board on USB gets, `usb2` its slow variant.
 
     Raises  DepthaiError if it cannot be opened
@@ -67,7 +67,7 @@ class Session:
         self._watcher: threading.Thread | None = None
         self._running: _Running | None = None
         self.is_changed = True
-        self.device = Device.open(selector, firmware=firmware, usb2=usb2)
+        self.device = OpenDevice.open(selector, firmware=firmware, usb2=usb2)
         self.calibration = Gen1Calibration(self.device.eeprom)
         _SESSIONS.add(self)
 
@@ -125,7 +125,7 @@ class Session:
         )
         try:
             layers = pipeline.output_layers
-            results = Results(
+            results = ResultReader(
                 plan.bound_to(layers) if layers else plan,
                 pipeline.input_layers,
                 layers,
@@ -175,7 +175,7 @@ class Session:
 
     # -- commands
 
-    def command(self, send: Callable[[Device], None]) -> None:
+    def command(self, send: Callable[[OpenDevice], None]) -> None:
         """Send a command; without a running pipeline nothing happens, and nobody is told."""
         if self.is_foreign or self._running is None:
             return
@@ -269,7 +269,7 @@ def _is_watched(running: _Running) -> bool:
 
 
 #: Every session that is still referenced, for the ends of this process.
-_SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()
+_SESSIONS: weakref.WeakSet[Gen1Session] = weakref.WeakSet()
 
 
 @atexit.register

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from .. import _core, wire_formats
 from ..calibration.calibration import board_geometry
 from ..config.settings import Settings, derived_streams
-from ..device.pipeline import Frame, Pipeline
+from ..device.pipeline import Frame, RunningPipeline
 from ..streams import ALIASES, STREAMS
 from .packets import Bytes, DataPacket, Reader, make_packet
-from .results import NNetPacket, Results, make_result
+from .results import NNetPacket, ResultReader, make_result
 
 #: Packets that wait for a program at most, all streams together.
 CAPACITY = 30
@@ -72,7 +72,7 @@ class _Route:
     least_ns: int = 0
     last_ns: int = -1
 
-    def wants(self, metadata: wire_formats.FrameMetadata | None) -> bool:
+    def wants(self, metadata: wire_formats.FrameTrailer | None) -> bool:
         """False if the stream was asked for at a lower rate."""
         if not self.least_ns or metadata is None:
             return True
@@ -100,7 +100,9 @@ class _Route:
 class PacketSource:
     """The packets of one running pipeline."""
 
-    def __init__(self, pipeline: Pipeline, results: Results, eeprom: Mapping[str, Any]) -> None:
+    def __init__(
+        self, pipeline: RunningPipeline, results: ResultReader, eeprom: Mapping[str, Any]
+    ) -> None:
         self.pipeline = pipeline
         self._results = results
         self._routes = _routes(pipeline, eeprom)
@@ -120,7 +122,7 @@ class PacketSource:
         return [route.packet(frame) for route in routes]
 
 
-def _routes(pipeline: Pipeline, eeprom: Mapping[str, Any]) -> dict[str, list[_Route]]:
+def _routes(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> dict[str, list[_Route]]:
     """Wire stream -> what to make of its frames, under the names that were asked for."""
     derived = derived_streams(pipeline.settings)
     routes = defaultdict(list)
@@ -143,7 +145,7 @@ def _least_ns(settings: Settings, name: str) -> int:
 
 
 def _route(
-    asked: str, name: str, source: str, pipeline: Pipeline, eeprom: Mapping[str, Any]
+    asked: str, name: str, source: str, pipeline: RunningPipeline, eeprom: Mapping[str, Any]
 ) -> _Route:
     shape = pipeline.mono_size[::-1]
     if name == source:
@@ -158,7 +160,7 @@ def _same(data: Bytes) -> NDArray[Any]:
     return data
 
 
-def _reader(name: str, pipeline: Pipeline) -> Reader:
+def _reader(name: str, pipeline: RunningPipeline) -> Reader:
     shape = pipeline.mono_size[::-1]
     readers = {"mono8": _picture(shape, np.uint8), "depth16": _picture(shape, np.uint16)}
     if pipeline.input_layers:
@@ -166,7 +168,7 @@ def _reader(name: str, pipeline: Pipeline) -> Reader:
     return readers.get(STREAMS[name].layout, _flat)
 
 
-def _disparity_of_depth(pipeline: Pipeline, eeprom: Mapping[str, Any]) -> NDArray[np.uint8]:
+def _disparity_of_depth(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> NDArray[np.uint8]:
     board = board_geometry(eeprom, pipeline.settings)
     return wire_formats.depth_to_disparity_table(
         pipeline.mono_size[0], board.fov_deg, board.baseline_m

@@ -38,7 +38,7 @@ from ..config.limits import Value
 from ..errors import ConfigError
 from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .environment import MEMORY, PROFILE_VARIABLES, profile_variable
-from .plan import Camera, full_name, read_yaml, renamed_rviz
+from .plan import CameraPlan, full_name, read_yaml, renamed_rviz
 
 _SHARED_MEMORY = Path("/dev/shm")
 #: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
@@ -195,7 +195,7 @@ def _segments_fit(profile: str) -> bool:
     return segment is None or free >= _SEGMENTS * int(segment[1])
 
 
-def camera_node(asked: Camera, values: Mapping[str, str], action: type[Node] = Node) -> Node:
+def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node] = Node) -> Node:
     """The camera node, as this kind of action. Later parameters win."""
     level = values["log_level"]
     own = parameter_files({**asked.options, **sim_time(values)})
@@ -214,7 +214,7 @@ def camera_node(asked: Camera, values: Mapping[str, str], action: type[Node] = N
     )
 
 
-def camera_frames(asked: Camera, values: Mapping[str, str]) -> list[Node]:
+def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
     """Who says where the camera is: each frame has exactly one publisher."""
     texts = [f"{value:g}" for value in asked.mount]
     if asked.tf_source == "urdf" and is_true(values["publish_urdf"]):
@@ -244,7 +244,7 @@ def camera_frames(asked: Camera, values: Mapping[str, str]) -> list[Node]:
     return []
 
 
-def beside(asked: Camera, values: Mapping[str, str]) -> list[Any]:
+def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     """What belongs to a camera: its frames, and a point cloud and rviz2 if asked for."""
     actions: list[Any] = camera_frames(asked, values)
     if is_true(values["pointcloud.enable"]):

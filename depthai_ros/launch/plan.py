@@ -98,7 +98,7 @@ def board_file(model: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class CameraPlan:
     """What camera.launch.py starts, as it follows from the arguments and the parameter files."""
 
     node: str  # full name
@@ -121,7 +121,7 @@ def full_name(namespace: str, name: str) -> str:
     return "/" + "/".join(part for part in (*namespace.split("/"), name) if part)
 
 
-def camera(values: Mapping[str, str], base_namespace: str = "") -> Camera:
+def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
     """What the arguments of camera.launch.py ask for, included in a namespace.
 
     Raises  ConfigError
@@ -148,7 +148,7 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> Camera:
         parent = f"{prefix}_parent_frame"
     # The node can fix its base frame to another one, but not at a distance from it.
     options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
-    return Camera(node, prefix, tf_source, parent, mount, board, files, options)
+    return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options)
 
 
 def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:

@@ -27,7 +27,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ArrivalSummary:
     """What was seen of one topic. None where there is nothing to tell from."""
 
     count: int
@@ -54,7 +54,7 @@ class Figures:
         }
 
 
-class Meter:
+class ArrivalStats:
     """Adds up one topic. `expected_fps` may be set when it becomes known; None = no rate."""
 
     def __init__(self, *, expected_fps: float | None = None, stamped: bool = True) -> None:
@@ -81,11 +81,11 @@ class Meter:
         periods = (stamp_ns - self._last_stamp_ns) / _NS_PER_S * self.expected_fps
         return max(0, round(periods) - 1)
 
-    def figures(self, duration_s: float) -> Figures:
+    def figures(self, duration_s: float) -> ArrivalSummary:
         """Everything so far, over `duration_s`."""
         latencies = sorted(self._latencies_ms)
         rated = self._stamped and self.expected_fps is not None
-        return Figures(
+        return ArrivalSummary(
             count=self._count,
             fps=self._count / duration_s if duration_s > 0 else 0.0,
             expected_fps=self.expected_fps,

@@ -2,7 +2,7 @@
 
 Table `BUILDERS` has one row for each `Topic.message` of the stream table. Large messages come back
 as `cdr.Serialized`, all others as message objects. Nothing here talks to ROS: what a builder has to
-know besides the packet stands in a `Rig`, which lasts as long as the pipeline.
+know besides the packet stands in a `MessageContext`, which lasts as long as the pipeline.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ..msg import DeviceStatus, NNTensors, TrackletArray
 from ..streams import STREAMS, Topic
 from ..wire_formats import decode_detections, decode_tracklets
 from . import cdr, detections
-from .context import DEPTH_CAMERA, Rig, optical_pose
+from .context import DEPTH_CAMERA, MessageContext, optical_pose
 from .diagnostics import TEMPERATURES
-from .images import Picture, check_jpeg
+from .images import StampedPacket, check_jpeg
 
 _NS_PER_S = 1_000_000_000
 
@@ -41,44 +41,48 @@ def ros_time(stamp_ns: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
-def _header(rig: Rig, picture: Picture) -> Header:
-    frame_id = rig.frame_id(picture.stream, picture.metadata)
-    return Header(stamp=ros_time(picture.stamp_ns), frame_id=frame_id)
+def _header(context: MessageContext, packet: StampedPacket) -> Header:
+    frame_id = context.frame_id(packet.stream, packet.metadata)
+    return Header(stamp=ros_time(packet.stamp_ns), frame_id=frame_id)
 
 
 # -- pictures
 
 
-def _image(rig: Rig, topic: Topic, picture: Picture) -> cdr.Serialized:
-    canvas = picture.converted(topic.encoding)
-    height, width = canvas.array.shape[:2]
-    step = canvas.array.strides[0]
-    frame_id = rig.frame_id(_TOPIC_STREAMS[topic.name], picture.metadata)
-    prefix = cdr.image_prefix(picture.stamp_ns, frame_id, height, width, topic.encoding, step)
-    return cdr.Serialized(canvas.buffer, canvas.array.nbytes, prefix)
+def _image(context: MessageContext, topic: Topic, packet: StampedPacket) -> cdr.Serialized:
+    image = packet.converted(topic.encoding)
+    height, width = image.array.shape[:2]
+    step = image.array.strides[0]
+    frame_id = context.frame_id(_TOPIC_STREAMS[topic.name], packet.metadata)
+    prefix = cdr.image_prefix(packet.stamp_ns, frame_id, height, width, topic.encoding, step)
+    return cdr.Serialized(image.buffer, image.array.nbytes, prefix)
 
 
-def _disparity_image(rig: Rig, _topic: Topic, picture: Picture) -> cdr.Serialized:
-    canvas = picture.converted("disparity")
-    frame_id = rig.frames[DEPTH_CAMERA]
-    height, width = canvas.array.shape
+def _disparity_image(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> cdr.Serialized:
+    image = packet.converted("disparity")
+    frame_id = context.frames[DEPTH_CAMERA]
+    height, width = image.array.shape
     prefix, suffix = cdr.disparity_image_ends(
-        picture.stamp_ns, frame_id, height, width, rig.disparity
+        packet.stamp_ns, frame_id, height, width, context.disparity
     )
-    return cdr.Serialized(canvas.buffer, canvas.array.nbytes, prefix, suffix)
+    return cdr.Serialized(image.buffer, image.array.nbytes, prefix, suffix)
 
 
-def _compressed_image(rig: Rig, topic: Topic, picture: Picture) -> cdr.Serialized:
-    own = rig.video_format if picture.stream.name == "video" else ""
+def _compressed_image(
+    context: MessageContext, topic: Topic, packet: StampedPacket
+) -> cdr.Serialized:
+    own = context.video_format if packet.stream.name == "video" else ""
     if not own:
-        check_jpeg(picture.data)
+        check_jpeg(packet.data)
     prefix = cdr.compressed_image_prefix(
-        picture.stamp_ns,
-        rig.frame_id(picture.stream, picture.metadata),
+        packet.stamp_ns,
+        context.frame_id(packet.stream, packet.metadata),
         own or topic.encoding,
-        len(picture.data),
+        len(packet.data),
     )
-    return cdr.Serialized(picture.buffer, len(picture.data), prefix)
+    return cdr.Serialized(packet.buffer, len(packet.data), prefix)
 
 
 def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
@@ -98,67 +102,77 @@ def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
 # -- results
 
 
-def _boxes(rig: Rig, picture: Picture) -> NDArray[Any]:
+def _boxes(context: MessageContext, packet: StampedPacket) -> NDArray[Any]:
     """(count,) DETECTION in the upright preview picture."""
-    boxes = decode_detections(picture.data)
-    return detections.unmirrored(boxes) if rig.network.mirrored else boxes
+    boxes = decode_detections(packet.data)
+    return detections.unmirrored(boxes) if context.network.mirrored else boxes
 
 
-def _detections_2d(rig: Rig, _topic: Topic, picture: Picture) -> Detection2DArray:
-    boxes = _boxes(rig, picture)
-    size = rig.pictures.preview_size
-    return detections.detections_2d(_header(rig, picture), boxes, size, rig.network)
+def _detections_2d(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> Detection2DArray:
+    boxes = _boxes(context, packet)
+    size = context.images.preview_size
+    return detections.detections_2d(_header(context, packet), boxes, size, context.network)
 
 
-def _detections_3d(rig: Rig, _topic: Topic, picture: Picture) -> Detection3DArray:
-    header = Header(stamp=ros_time(picture.stamp_ns), frame_id=rig.frames[DEPTH_CAMERA])
-    boxes = _boxes(rig, picture)
-    size = rig.pictures.preview_size
-    return detections.detections_3d(header, boxes, size, rig.network, rig.disparity)
+def _detections_3d(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> Detection3DArray:
+    header = Header(stamp=ros_time(packet.stamp_ns), frame_id=context.frames[DEPTH_CAMERA])
+    boxes = _boxes(context, packet)
+    size = context.images.preview_size
+    return detections.detections_3d(header, boxes, size, context.network, context.disparity)
 
 
-def _tensors(rig: Rig, _topic: Topic, picture: Picture) -> cdr.Serialized:
-    frame_id = rig.frame_id(picture.stream, picture.metadata)
-    return rig.tensors.serialized(picture.stamp_ns, frame_id, picture.data)
+def _tensors(context: MessageContext, _topic: Topic, packet: StampedPacket) -> cdr.Serialized:
+    frame_id = context.frame_id(packet.stream, packet.metadata)
+    return context.tensors.serialized(packet.stamp_ns, frame_id, packet.data)
 
 
-def _tracklets(rig: Rig, _topic: Topic, picture: Picture) -> TrackletArray:
-    camera = rig.camera(picture.stream, picture.metadata)
+def _tracklets(context: MessageContext, _topic: Topic, packet: StampedPacket) -> TrackletArray:
+    camera = context.camera(packet.stream, packet.metadata)
     return detections.tracklets(
-        _header(rig, picture),
-        rig.results.tracks,
-        rig.pictures.preview_size,
-        rig.network,
-        rig.results.matches(picture.stamp_ns),
-        rig.network.from_depth.get(camera),
+        _header(context, packet),
+        context.results.tracks,
+        context.images.preview_size,
+        context.network,
+        context.results.matches(packet.stamp_ns),
+        context.network.from_depth.get(camera),
     )
 
 
-def _tracked_detections(rig: Rig, _topic: Topic, picture: Picture) -> Detection2DArray:
-    matches = rig.results.matches(picture.stamp_ns)
+def _tracked_detections(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> Detection2DArray:
+    matches = context.results.matches(packet.stamp_ns)
     return detections.tracked_detections(
-        _header(rig, picture), rig.results.tracks, rig.network, matches
+        _header(context, packet), context.results.tracks, context.network, matches
     )
 
 
-def _device_status(rig: Rig, _topic: Topic, picture: Picture) -> DeviceStatus:
-    return rig.health.device_status(ros_time(picture.stamp_ns), picture.received_ns)
+def _device_status(context: MessageContext, _topic: Topic, packet: StampedPacket) -> DeviceStatus:
+    return context.health.device_status(ros_time(packet.stamp_ns), packet.received_ns)
 
 
-def _label_info(rig: Rig, stamp_ns: int) -> LabelInfo:
-    classes = enumerate(rig.network.labels)
+def _label_info(context: MessageContext, stamp_ns: int) -> LabelInfo:
+    classes = enumerate(context.network.labels)
     return LabelInfo(
-        header=Header(stamp=ros_time(stamp_ns), frame_id=rig.frames[rig.network.cameras[0]]),
+        header=Header(
+            stamp=ros_time(stamp_ns), frame_id=context.frames[context.network.cameras[0]]
+        ),
         class_map=[VisionClass(class_id=number, class_name=name) for number, name in classes],
-        threshold=rig.network.threshold,
+        threshold=context.network.threshold,
     )
 
 
-def _vision_info(rig: Rig, stamp_ns: int) -> VisionInfo:
+def _vision_info(context: MessageContext, stamp_ns: int) -> VisionInfo:
     return VisionInfo(
-        header=Header(stamp=ros_time(stamp_ns), frame_id=rig.frames[rig.network.cameras[0]]),
-        method=rig.network.method,
-        database_location=rig.network.label_topic,
+        header=Header(
+            stamp=ros_time(stamp_ns), frame_id=context.frames[context.network.cameras[0]]
+        ),
+        method=context.network.method,
+        database_location=context.network.label_topic,
         database_version=0,
     )
 
@@ -166,20 +180,20 @@ def _vision_info(rig: Rig, stamp_ns: int) -> VisionInfo:
 # -- packets that are read whether or not somebody subscribed
 
 
-def _remember_detections(rig: Rig, picture: Picture) -> None:
-    if rig.network.decoded:
-        rig.results.detected(picture.stamp_ns, _boxes(rig, picture))
+def _remember_detections(context: MessageContext, packet: StampedPacket) -> None:
+    if context.network.decoded:
+        context.results.detected(packet.stamp_ns, _boxes(context, packet))
 
 
-def _remember_tracklets(rig: Rig, picture: Picture) -> None:
-    rows, size = decode_tracklets(picture.data), rig.pictures.preview_size
-    if rig.network.mirrored:
+def _remember_tracklets(context: MessageContext, packet: StampedPacket) -> None:
+    rows, size = decode_tracklets(packet.data), context.images.preview_size
+    if context.network.mirrored:
         rows = detections.unmirrored_tracklets(rows, size[0])
-    rig.results.tracked(rows, size)
+    context.results.tracked(rows, size)
 
 
-def _remember_status(rig: Rig, picture: Picture) -> None:
-    text = bytes(picture.data).split(b"\0", 1)[0]
+def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
+    text = bytes(packet.data).split(b"\0", 1)[0]
     try:
         document = json.loads(text)
         told = document["sensors"]["temperature"]
@@ -187,11 +201,11 @@ def _remember_status(rig: Rig, picture: Picture) -> None:
         logs = [str(line) for line in document.get("logs", ())]
     except (ValueError, KeyError, TypeError) as cause:
         raise DecodeError(f"device status of {len(text)} bytes: {cause!r}") from cause
-    rig.health.device_spoke(temperatures, logs, picture.received_ns)
+    context.health.device_spoke(temperatures, logs, packet.received_ns)
 
 
-#: Layout -> what every packet of it does to the rig's memory.
-OBSERVERS: dict[str, Callable[[Rig, Picture], None]] = {
+#: Layout -> what every packet of it does to the context's memory.
+PACKET_HOOKS: dict[str, Callable[[MessageContext, StampedPacket], None]] = {
     "tensors": _remember_detections,
     "tracklets": _remember_tracklets,
     "json": _remember_status,
@@ -203,19 +217,19 @@ class Builder:
     """How one kind of message is made from one packet."""
 
     message_type: type[Any]
-    build: Callable[[Rig, Topic, Picture], Any]
+    build: Callable[[MessageContext, Topic, StampedPacket], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StandingBuilder:
+class StaticMessageBuilder:
     """How a message is made that says the same as long as the pipeline runs."""
 
     message_type: type[Any]
-    build: Callable[[Rig, int], Any]
+    build: Callable[[MessageContext, int], Any]
 
 
 #: `Topic.message` -> how to build it.
-BUILDERS: dict[str, Builder | StandingBuilder] = {
+BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "image": Builder(Image, _image),
     "compressed_image": Builder(CompressedImage, _compressed_image),
     "disparity_image": Builder(DisparityImage, _disparity_image),
@@ -225,8 +239,8 @@ BUILDERS: dict[str, Builder | StandingBuilder] = {
     "tracklets": Builder(TrackletArray, _tracklets),
     "tracked_detections": Builder(Detection2DArray, _tracked_detections),
     "device_status": Builder(DeviceStatus, _device_status),
-    "label_info": StandingBuilder(LabelInfo, _label_info),
-    "vision_info": StandingBuilder(VisionInfo, _vision_info),
+    "label_info": StaticMessageBuilder(LabelInfo, _label_info),
+    "vision_info": StaticMessageBuilder(VisionInfo, _vision_info),
 }
 
 _TOPIC_STREAMS = {topic.name: row for row in STREAMS.values() for topic in row.topics}

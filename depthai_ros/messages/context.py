@@ -1,6 +1,6 @@
 """Gathers what messages need to know of the camera besides a packet.
 
-A `Rig` is made when a pipeline starts and lasts as long as it.
+A `MessageContext` is made when a pipeline starts and lasts as long as it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..calibration.calibration import OPTICAL_TO_BODY, Calibration
 from ..calibration.camera_model import CameraModel, Matrix
 from ..config import NetworkConfig, Settings
 from ..streams import Stream
-from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameMetadata
+from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameTrailer
 from .cdr import DisparityEnds
-from .detections import NetworkFacts, Results
+from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
-from .images import PictureSettings, StereoTables
+from .images import ImageSettings, StereoTables
 from .tensors import RawOutput
 
 #: The camera whose rays depth, disparity and measured positions belong to.
@@ -47,8 +47,8 @@ _STEREO_DEPTH: tuple[str, ...] = ("disparity", "depth")
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """Picture sizes of one pipeline, (width, height) in px.
+class PipelineSizes:
+    """StampedPacket sizes of one pipeline, (width, height) in px.
 
     `nn_to_depth` says what part of the depth picture the preview shows (Pipeline.nn_to_depth).
     """
@@ -69,7 +69,7 @@ def frame_ids(prefix: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
+class MessageContext:
     """What messages need to know of the camera besides a packet.
 
     `frames` is `frame_ids()`. `stream_frames` names those streams that are stamped with another
@@ -80,49 +80,49 @@ class Rig:
     frames: Mapping[str, str]
     stream_frames: Mapping[str, str]
     cameras: dict[tuple[str, str], CameraModel]
-    pictures: PictureSettings
+    images: ImageSettings
     disparity: DisparityEnds
     network: NetworkFacts
     video_format: str  # of CompressedImage on the video stream; "" = the topic's own
     health: Health
-    sizes: Sizes
-    results: Results = field(default_factory=Results)
+    sizes: PipelineSizes
+    results: ResultHistory = field(default_factory=ResultHistory)
     tensors: RawOutput = field(default_factory=RawOutput)
 
-    def camera(self, stream: Stream, metadata: FrameMetadata | None) -> str:
+    def camera(self, stream: Stream, metadata: FrameTrailer | None) -> str:
         """Camera that the pixels, or the picture behind a result, come from."""
         if stream.camera != "nn":
             return stream.camera
         named = metadata.camera_name if metadata is not None else ""
         return named if named in CAMERAS else self.network.cameras[0]
 
-    def frame_id(self, stream: Stream, metadata: FrameMetadata | None) -> str:
+    def frame_id(self, stream: Stream, metadata: FrameTrailer | None) -> str:
         """frame_id of everything that is made from a packet of this stream."""
         own = self.stream_frames.get(stream.name)
         return own if own is not None else self.frames[self.camera(stream, metadata)]
 
 
-def make_rig(
+def make_context(
     settings: Settings,
     calibration: Calibration,
     network: NetworkConfig | None,
-    sizes: Sizes,
+    sizes: PipelineSizes,
     frames: Mapping[str, str],
     health: Health,
     label_topic: str,
     tensors: Sequence[Mapping[str, Any]] = (),
-) -> Rig:
+) -> MessageContext:
     """Everything that follows from the settings, the calibration and the network.
 
     `tensors` are the output layers that nobody decodes (Pipeline.raw_layers).
     """
     nn_cameras = NN_CAMERAS[settings["ai.camera_input"]]
     cameras = camera_models(settings, calibration, sizes)
-    return Rig(
+    return MessageContext(
         frames=frames,
         stream_frames=_stream_frames(settings, frames),
         cameras=cameras,
-        pictures=_picture_settings(settings, calibration, sizes),
+        images=_image_settings(settings, calibration, sizes),
         disparity=_disparity_ends(settings, calibration, sizes.mono),
         network=NetworkFacts(
             decoded=network is not None and network.output_format == "detection",
@@ -156,7 +156,7 @@ def optical_pose(body_pose: Matrix) -> Matrix:
 
 
 def camera_models(
-    settings: Settings, calibration: Calibration, sizes: Sizes
+    settings: Settings, calibration: Calibration, sizes: PipelineSizes
 ) -> dict[tuple[str, str], CameraModel]:
     """Model of each (CameraInfo topic, camera)."""
     models = {
@@ -176,7 +176,7 @@ def camera_models(
 
 
 def _preview_focal_px(
-    cameras: Mapping[tuple[str, str], CameraModel], nn_camera: str, sizes: Sizes
+    cameras: Mapping[tuple[str, str], CameraModel], nn_camera: str, sizes: PipelineSizes
 ) -> tuple[float, float]:
     """Focal length of the preview picture; where its camera is not calibrated, as rgb never is in
     a Gen1 EEPROM, by the part of the depth picture that the device says it shows.
@@ -205,9 +205,9 @@ def _sees_rectified(settings: Settings) -> bool:
     return str(settings["ai.camera_input"]).startswith("rectified_")
 
 
-def _picture_settings(
-    settings: Settings, calibration: Calibration, sizes: Sizes
-) -> PictureSettings:
+def _image_settings(
+    settings: Settings, calibration: Calibration, sizes: PipelineSizes
+) -> ImageSettings:
     mirrored = _STEREO_DEPTH
     if settings["depth.warp_rectify.mirror_frame"]:
         mirrored = (*_RECTIFIED, "previewout") if _sees_rectified(settings) else _RECTIFIED
@@ -217,7 +217,7 @@ def _picture_settings(
         calibration.board_baseline_m,
         settings["depth.depth_limit_m"],
     )
-    return PictureSettings(sizes.mono, sizes.rgb, sizes.preview, frozenset(mirrored), stereo)
+    return ImageSettings(sizes.mono, sizes.rgb, sizes.preview, frozenset(mirrored), stereo)
 
 
 def _disparity_ends(

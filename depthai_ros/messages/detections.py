@@ -80,7 +80,7 @@ class Track:
 
 
 @dataclass(slots=True)
-class Results:
+class ResultHistory:
     """What earlier packets of the network and the tracker said. One thread writes and reads it."""
 
     tracks: tuple[Track, ...] = ()

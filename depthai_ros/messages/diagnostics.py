@@ -46,7 +46,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StreamFigures:
     """What one stream did lately (fps to bytes_per_s) and since it started (the rest)."""
 
     fps: float = 0.0
@@ -69,7 +69,7 @@ class _Arrival(NamedTuple):
     latency_ns: int
 
 
-class StreamMeter:
+class StreamStats:
     """Counts one stream. `expected_fps` 0 means that it speaks when asked, or now and then.
 
     Lost frames are gaps in the camera's frame counter, which counts `camera_fps` per second also
@@ -114,7 +114,7 @@ class StreamMeter:
             self._sequence = None
             self._started_ns = self._last_ns = now_ns
 
-    def figures(self, now_ns: int, queue_drops: int = 0) -> Figures:
+    def figures(self, now_ns: int, queue_drops: int = 0) -> StreamFigures:
         """What happened until now; `queue_drops` counts where the frame counter tells nothing."""
         with self._lock:
             self._see()
@@ -125,7 +125,7 @@ class StreamMeter:
             if not self.is_held and now_ns - self._started_ns > 2 * self._window_ns:
                 self._fps_min = min(self._fps_min, fps)
             lost = sum(arrival.lost for arrival in recent)
-            return Figures(
+            return StreamFigures(
                 fps=fps,
                 gap_max_ms=max((arrival.gap_ns for arrival in recent), default=0) / 1e6,
                 latency_ms_mean=_mean([arrival.latency_ns / 1e6 for arrival in recent]),
@@ -167,18 +167,20 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def make_meters(settings: Settings, started_ns: int) -> dict[str, StreamMeter]:
+def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
     """A meter for each stream that the settings ask for."""
     nn_camera = "rgb" if settings["ai.camera_input"] == "rgb" else "mono"
     cameras = {"rgb": "rgb", "left": "mono", "right": "mono", "nn": nn_camera}
-    meters = {}
+    stream_stats = {}
     for stream in stream_list(settings):
         camera = "" if stream == "jpegout" else cameras.get(STREAMS[stream].camera, "")
         camera_fps = settings[f"camera.{camera}.fps"] if camera else 0.0
         limit = settings[f"stream.{stream}.max_fps"] or camera_fps
         steady = STREAMS[stream].camera != "nn"
-        meters[stream] = StreamMeter(min(limit, camera_fps), camera_fps, started_ns, steady=steady)
-    return meters
+        stream_stats[stream] = StreamStats(
+            min(limit, camera_fps), camera_fps, started_ns, steady=steady
+        )
+    return stream_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ class Health:
     calibration: CalibrationFacts | None = None
     clock: ClockFacts | None = None
     link: LinkFacts | None = None
-    meters: dict[str, StreamMeter] = field(default_factory=dict)
+    stream_stats: dict[str, StreamStats] = field(default_factory=dict)
     queue_drops: Mapping[str, int] = field(default_factory=dict)  # by wire stream
     rejected: Mapping[str, int] = field(default_factory=dict)  # by wire stream
     temperatures: Mapping[str, float] = field(default_factory=dict)
@@ -259,12 +261,12 @@ class Health:
         message.status.append(self._device_diagnostic(now_ns))
         if self.state != DeviceStatus.STATE_DISCONNECTED:
             message.status.extend(self._camera_diagnostics(now_ns))
-        for stream, meter in self.meters.items():
-            figures = meter.figures(now_ns, self.queue_drops.get(stream, 0))
+        for stream, stats in self.stream_stats.items():
+            figures = stats.figures(now_ns, self.queue_drops.get(stream, 0))
             message.status.append(
-                self._stream_diagnostic(stream, meter, figures, subscribers.get(stream, 0))
+                self._stream_diagnostic(stream, stats, figures, subscribers.get(stream, 0))
             )
-        if self.sync is not None and self.meters:
+        if self.sync is not None and self.stream_stats:
             message.status.append(self._sync_diagnostic(self.sync))
         if self.namesake:
             message.status.append(self._status("name", _WARN, self.namesake, {}))
@@ -273,8 +275,8 @@ class Health:
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
         """The same in short. `now_ns` is the host's monotonic clock."""
         figures = {
-            stream: meter.figures(now_ns, self.queue_drops.get(stream, 0))
-            for stream, meter in self.meters.items()
+            stream: stats.figures(now_ns, self.queue_drops.get(stream, 0))
+            for stream, stats in self.stream_stats.items()
         }
         return DeviceStatus(
             header=Header(stamp=stamp),
@@ -287,7 +289,7 @@ class Health:
             stream_names=list(figures),
             fps=[figure.fps for figure in figures.values()],
             expected_fps=[
-                0.0 if meter.is_held else meter.expected_fps for meter in self.meters.values()
+                0.0 if stats.is_held else stats.expected_fps for stats in self.stream_stats.values()
             ],
             drops=[figure.drops_total for figure in figures.values()],
             latency_ms=[figure.latency_ms_mean for figure in figures.values()],
@@ -324,7 +326,7 @@ class Health:
         return self._status("device", level, self.last_error or sentence, values)
 
     def _camera_diagnostics(self, now_ns: int) -> Iterator[DiagnosticStatus]:
-        if "meta_d2h" in self.meters:
+        if "meta_d2h" in self.stream_stats:
             yield self._temperature_diagnostic(now_ns)
         if self.link is not None:
             yield self._link_diagnostic(self.link)
@@ -384,11 +386,11 @@ class Health:
         return self._status("calibration", level, text, values)
 
     def _stream_diagnostic(
-        self, stream: str, meter: StreamMeter, figures: Figures, subscribers: int
+        self, stream: str, stats: StreamStats, figures: StreamFigures, subscribers: int
     ) -> DiagnosticStatus:
         values = {
             "fps": figures.fps,
-            "fps_expected": meter.expected_fps,
+            "fps_expected": stats.expected_fps,
             "fps_min": figures.fps_min,
             "drops_total": figures.drops_total,
             "drops_percent": figures.drops_percent,
@@ -400,7 +402,7 @@ class Health:
             "bytes_per_s": figures.bytes_per_s,
             "rejected": self.rejected.get(stream, 0),
         }
-        level, text = self._judged(meter, figures)
+        level, text = self._judged(stats, figures)
         if not self.settings[f"stream.{stream}.publish"]:
             text += f", not published: stream.{stream}.publish is false"
         return self._status(f"stream {stream}", level, text, values)
@@ -424,16 +426,16 @@ class Health:
         }
         return self._status("sync", level, text, values)
 
-    def _judged(self, meter: StreamMeter, figures: Figures) -> tuple[bytes, str]:
+    def _judged(self, stats: StreamStats, figures: StreamFigures) -> tuple[bytes, str]:
         """Level and sentence of one stream."""
-        if meter.is_held:
+        if stats.is_held:
             return _OK, "stopped: nobody listens"
-        if meter.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
+        if stats.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
             return _ERROR, f"no frame for {figures.silent_s:.1f} s"
         if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:
             return _WARN, f"{figures.drops_percent:.0f} % of the frames were lost"
-        if meter.is_steady and figures.fps < _ENOUGH * meter.expected_fps:
-            return _WARN, f"{figures.fps:.1f} fps, expected {meter.expected_fps:g}"
+        if stats.is_steady and figures.fps < _ENOUGH * stats.expected_fps:
+            return _WARN, f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
         return _OK, f"{figures.fps:.1f} fps"
 
 

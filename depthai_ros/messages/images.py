@@ -19,7 +19,7 @@ from ..errors import DecodeError
 from ..streams import Stream
 from ..wire_formats import (
     DEPTH_UNKNOWN,
-    FrameMetadata,
+    FrameTrailer,
     as_image,
     depth_to_disparity_table,
     disparity_color_table,
@@ -30,14 +30,14 @@ from ..wire_formats import (
 NO_DISPARITY = -1.0
 
 
-class Canvas(NamedTuple):
+class ImageBuffer(NamedTuple):
     """Pixels inside a buffer that can be published: `array` begins where `buffer` does."""
 
     buffer: _core.Buffer
     array: NDArray[Any]
 
     @classmethod
-    def blank(cls, shape: tuple[int, ...], dtype: Any) -> Canvas:
+    def blank(cls, shape: tuple[int, ...], dtype: Any) -> ImageBuffer:
         """Uninitialised pixels from the pool."""
         buffer = _core.Buffer(size=math.prod(shape) * np.dtype(dtype).itemsize)
         return cls(buffer, np.frombuffer(memoryview(buffer), dtype).reshape(shape))
@@ -76,7 +76,7 @@ class StereoTables:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSettings:
+class ImageSettings:
     """What stays the same for all pictures of one pipeline; sizes are (width, height)."""
 
     mono_size: tuple[int, int]
@@ -99,16 +99,16 @@ class PictureSettings:
 
 
 @dataclass(slots=True)
-class Picture:
+class StampedPacket:
     """One packet on its way to topics: frame data at the start of `buffer`, stamp in ROS time."""
 
     stream: Stream
     data: NDArray[np.uint8]
     buffer: _core.Buffer
-    metadata: FrameMetadata | None
+    metadata: FrameTrailer | None
     stamp_ns: int
     received_ns: int  # host's monotonic clock
-    settings: PictureSettings
+    settings: ImageSettings
 
     @property
     def is_mirrored(self) -> bool:
@@ -116,99 +116,95 @@ class Picture:
         return self.stream.name in self.settings.mirrored
 
     @property
-    def sent(self) -> Canvas:
+    def sent(self) -> ImageBuffer:
         """The pixels as they came, in the wire's layout.
 
         Raises  DecodeError if the packet has not the size of its stream
         """
         layout = self.stream.layout
         dtype = np.uint16 if layout == "depth16" else np.uint8
-        return Canvas(self.buffer, as_image(self.data, self.settings.shape(layout), dtype))
+        return ImageBuffer(self.buffer, as_image(self.data, self.settings.shape(layout), dtype))
 
-    def converted(self, encoding: str) -> Canvas:
+    def converted(self, encoding: str) -> ImageBuffer:
         """The pixels as a topic wants them; `encoding` is an Image's, or "disparity".
 
         Raises  DecodeError if the packet has not the size of its stream
         """
         return CONVERSIONS[self.stream.layout, encoding](self)
 
-    def looked_up(self, encoding: str) -> Canvas:
+    def looked_up(self, encoding: str) -> ImageBuffer:
         """The pixels through the stereo table of this encoding."""
         source = self.sent.array
         table = self.settings.stereo.tables[self.stream.layout, encoding]
-        canvas = Canvas.blank(source.shape, table.dtype)
+        image = ImageBuffer.blank(source.shape, table.dtype)
         _core.map_table(
-            source=source, table=table, destination=canvas.array, mirrored=self.is_mirrored
+            source=source, table=table, destination=image.array, mirrored=self.is_mirrored
         )
-        return canvas
+        return image
 
 
-def _upright(picture: Picture) -> Canvas:
-    sent = picture.sent
-    if not picture.is_mirrored:
+def _upright(packet: StampedPacket) -> ImageBuffer:
+    sent = packet.sent
+    if not packet.is_mirrored:
         return sent
-    canvas = Canvas.blank(sent.array.shape, sent.array.dtype)
-    _core.mirror(source=sent.array, destination=canvas.array)
-    return canvas
+    image = ImageBuffer.blank(sent.array.shape, sent.array.dtype)
+    _core.mirror(source=sent.array, destination=image.array)
+    return image
 
 
-def _through_table(encoding: str) -> Callable[[Picture], Canvas]:
-    return lambda picture: picture.looked_up(encoding)
+def _through_table(encoding: str) -> Callable[[StampedPacket], ImageBuffer]:
+    return lambda packet: packet.looked_up(encoding)
 
 
-def _depth_in_place(picture: Picture) -> Canvas:
+def _depth_in_place(packet: StampedPacket) -> ImageBuffer:
     """Unknown and too distant pixels to 0. Disparity must have been made before: it wants them."""
-    depth, mirrored = picture.sent, picture.is_mirrored
-    canvas = Canvas.blank(depth.array.shape, np.uint16) if mirrored else depth
-    limit_mm = picture.settings.stereo.farthest_mm
-    _core.zero_above(
-        source=depth.array, limit=limit_mm, destination=canvas.array, mirrored=mirrored
-    )
-    return canvas
+    depth, mirrored = packet.sent, packet.is_mirrored
+    image = ImageBuffer.blank(depth.array.shape, np.uint16) if mirrored else depth
+    limit_mm = packet.settings.stereo.farthest_mm
+    _core.zero_above(source=depth.array, limit=limit_mm, destination=image.array, mirrored=mirrored)
+    return image
 
 
-def _metres(picture: Picture) -> Canvas:
-    depth = picture.sent.array
-    canvas = Canvas.blank(depth.shape, np.float32)
-    limit_mm = picture.settings.stereo.farthest_mm
-    _core.metres(
-        source=depth, limit=limit_mm, destination=canvas.array, mirrored=picture.is_mirrored
-    )
-    return canvas
+def _metres(packet: StampedPacket) -> ImageBuffer:
+    depth = packet.sent.array
+    image = ImageBuffer.blank(depth.shape, np.float32)
+    limit_mm = packet.settings.stereo.farthest_mm
+    _core.metres(source=depth, limit=limit_mm, destination=image.array, mirrored=packet.is_mirrored)
+    return image
 
 
-def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> Canvas:
-    canvas = Canvas.blank((*disparity.shape, 3), np.uint8)
-    _core.colorize(source=disparity, table=_COLORS, destination=canvas.array, mirrored=mirrored)
-    return canvas
+def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> ImageBuffer:
+    image = ImageBuffer.blank((*disparity.shape, 3), np.uint8)
+    _core.colorize(source=disparity, table=_COLORS, destination=image.array, mirrored=mirrored)
+    return image
 
 
-def _interleaved(picture: Picture) -> Canvas:
-    planes = picture.sent.array
-    canvas = Canvas.blank((*planes.shape[1:], planes.shape[0]), np.uint8)
-    _core.interleave(source=planes, destination=canvas.array, mirrored=picture.is_mirrored)
-    return canvas
+def _interleaved(packet: StampedPacket) -> ImageBuffer:
+    planes = packet.sent.array
+    image = ImageBuffer.blank((*planes.shape[1:], planes.shape[0]), np.uint8)
+    _core.interleave(source=planes, destination=image.array, mirrored=packet.is_mirrored)
+    return image
 
 
-def _bgr_from_i420(picture: Picture) -> Canvas:
-    planes = picture.sent.array
-    canvas = Canvas.blank((planes.shape[0] * 2 // 3, planes.shape[1], 3), np.uint8)
-    _core.bgr_from_i420(source=planes, destination=canvas.array)
-    return canvas
+def _bgr_from_i420(packet: StampedPacket) -> ImageBuffer:
+    planes = packet.sent.array
+    image = ImageBuffer.blank((planes.shape[0] * 2 // 3, planes.shape[1], 3), np.uint8)
+    _core.bgr_from_i420(source=planes, destination=image.array)
+    return image
 
 
 _COLORS = disparity_color_table()
 
 #: (layout on the wire, encoding wanted) -> how to get there.
-CONVERSIONS: dict[tuple[str, str], Callable[[Picture], Canvas]] = {
+CONVERSIONS: dict[tuple[str, str], Callable[[StampedPacket], ImageBuffer]] = {
     ("mono8", "mono8"): _upright,
     ("mono8", "disparity"): _through_table("disparity"),
-    ("mono8", "bgr8"): lambda picture: _colored(picture.sent.array, mirrored=picture.is_mirrored),
+    ("mono8", "bgr8"): lambda packet: _colored(packet.sent.array, mirrored=packet.is_mirrored),
     ("depth16", "mono8"): _through_table("mono8"),
     ("depth16", "16UC1"): _depth_in_place,
     ("depth16", "32FC1"): _metres,
     ("depth16", "disparity"): _through_table("disparity"),
-    ("depth16", "bgr8"): lambda picture: _colored(picture.looked_up("mono8").array),
+    ("depth16", "bgr8"): lambda packet: _colored(packet.looked_up("mono8").array),
     ("planar8", "bgr8"): _interleaved,
     ("i420", "bgr8"): _bgr_from_i420,
 }

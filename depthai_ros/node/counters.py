@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from ..config.bandwidth import Plan
 from ..device.clock import StampSource
-from ..device.device import Device
+from ..device.device import OpenDevice
 from ..messages.diagnostics import ClockFacts, Health, LinkFacts
 from .packet_loop import PacketLoop
 
@@ -27,7 +27,7 @@ class Counters:
         self._bytes = 0
         self._read_ns = 0
 
-    def read(self, loop: PacketLoop, stamps: StampSource, device: Device) -> None:
+    def read(self, loop: PacketLoop, stamps: StampSource, device: OpenDevice) -> None:
         """Report what is new since the last time; nothing is asked of the device."""
         self._read_rejected(loop)
         self._read_link(device)
@@ -51,7 +51,7 @@ class Counters:
         self._rejected = {stream: count for stream, (count, _) in rejected.items()}
         self._health.rejected = self._rejected
 
-    def _read_link(self, device: Device) -> None:
+    def _read_link(self, device: OpenDevice) -> None:
         now_ns, count = time.monotonic_ns(), device.link_counters()["bytes_in"]
         measured_mb_s = float("nan")
         if self._read_ns:

@@ -15,7 +15,7 @@ class Change(NamedTuple):
     stop: tuple[str, ...] = ()
 
 
-class Thinning:
+class IdleStreamPolicy:
     """Which streams of one pipeline stand still. Times are seconds of any steady clock.
 
     One stream always goes on: a device that sends nothing takes its host for dead and restarts.

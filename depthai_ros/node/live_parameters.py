@@ -1,7 +1,7 @@
 """Brings live options to the device: which options are which command.
 
 A device keeps what it was told until its pipeline ends, and tells nobody what it keeps: the option
-itself is the only record. Table `ROWS` is the whole truth about what is sent.
+itself is the only record. Table `LIVE_COMMANDS` is the whole truth about what is sent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import BY_KEY, FOCUS_MODES, WHITE_BALANCES
-from ..config.settings import Settings, frame_duration_us, picture_size, stream_list
-from ..device.device import Device
-from ..device.pipeline import Pipeline
+from ..config.settings import Settings, frame_duration_us, image_size, stream_list
+from ..device.device import OpenDevice
+from ..device.pipeline import RunningPipeline
 from ..errors import ConfigError, LinkError
 from ..wire_formats import CAMERAS
 from .supervisor import Supervisor
@@ -26,37 +26,37 @@ _COMPENSATION, _AE_LOCK, _AWB_LOCK, _AE_REGION = 10, 12, 15, 44
 #: What the region goes with; the only value that is known to work.
 _REGION_PRIORITY = 1
 
-Send = Callable[[Device, Settings], None]
+Send = Callable[[OpenDevice, Settings], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LiveCommand:
     """Options that are told to the device together, by `send`.
 
     While all `keys` are at their defaults the device is left to itself, and `details` mean nothing
-    to it. `no_way_back` is set where a running device cannot be brought back to that; it says why.
+    to it. `irreversible_reason`: why a running device cannot be brought back to that, "" = it can.
     """
 
     keys: tuple[str, ...]
     send: Send
     details: tuple[str, ...] = ()
-    no_way_back: str = ""
+    irreversible_reason: str = ""
 
-    def is_quiet(self, settings: Settings) -> bool:
+    def is_default(self, settings: Settings) -> bool:
         """True if a device that has just started need not be told anything."""
         return all(settings[key] == BY_KEY[key].default for key in self.keys)
 
     def differs(self, old: Settings, new: Settings) -> bool:
         """True if a device that was told `old` has to be told `new`."""
-        keys = self.keys + (() if self.is_quiet(new) else self.details)
+        keys = self.keys + (() if self.is_default(new) else self.details)
         return any(old[key] != new[key] for key in keys)
 
 
-def _send_confidence(device: Device, settings: Settings) -> None:
+def _send_confidence(device: OpenDevice, settings: Settings) -> None:
     device.set_disparity_confidence(settings["depth.disparity_confidence"])
 
 
-def _send_focus(device: Device, settings: Settings) -> None:
+def _send_focus(device: OpenDevice, settings: Settings) -> None:
     """Auto mode leaves the lens where it is until it is told to focus."""
     lens_position = settings["camera.rgb.lens_position"]
     mode = "auto" if lens_position >= 0 else settings["camera.rgb.focus_mode"]
@@ -65,7 +65,7 @@ def _send_focus(device: Device, settings: Settings) -> None:
         device.control_camera(CAMERAS.index("rgb"), _MOVE_LENS, str(lens_position))
 
 
-def _send_white_balance(device: Device, settings: Settings) -> None:
+def _send_white_balance(device: OpenDevice, settings: Settings) -> None:
     mode = WHITE_BALANCES.index(settings["camera.rgb.white_balance"])
     device.control_camera(CAMERAS.index("rgb"), _WHITE_BALANCE, str(mode))
 
@@ -73,14 +73,14 @@ def _send_white_balance(device: Device, settings: Settings) -> None:
 def _number_sender(camera: str, key: str, command: int) -> Send:
     """Sends a number or a truth value as it is."""
 
-    def send(device: Device, settings: Settings) -> None:
+    def send(device: OpenDevice, settings: Settings) -> None:
         device.control_camera(CAMERAS.index(camera), command, str(int(settings[key])))
 
     return send
 
 
 def _exposure_sender(camera: str) -> Send:
-    def send(device: Device, settings: Settings) -> None:
+    def send(device: OpenDevice, settings: Settings) -> None:
         exposure_us = settings[f"camera.{camera}.exposure_us"]
         if exposure_us == 0:
             device.control_camera(CAMERAS.index(camera), _AUTO_EXPOSURE)
@@ -93,8 +93,8 @@ def _exposure_sender(camera: str) -> Send:
 
 
 def _region_sender(camera: str) -> Send:
-    def send(device: Device, settings: Settings) -> None:
-        width, height = picture_size(settings, camera)
+    def send(device: OpenDevice, settings: Settings) -> None:
+        width, height = image_size(settings, camera)
         region = settings[f"camera.{camera}.ae_region"] or f"0 0 {width} {height}"
         words = f"{region} {_REGION_PRIORITY}"
         device.control_camera(CAMERAS.index(camera), _AE_REGION, words)
@@ -102,30 +102,30 @@ def _region_sender(camera: str) -> Send:
     return send
 
 
-def _camera_rows(camera: str) -> tuple[Row, ...]:
+def _camera_rows(camera: str) -> tuple[LiveCommand, ...]:
     key = f"camera.{camera}"
     return (
-        Row((f"{key}.ae_region",), _region_sender(camera)),
-        Row(
+        LiveCommand((f"{key}.ae_region",), _region_sender(camera)),
+        LiveCommand(
             (f"{key}.ae_compensation",),
             _number_sender(camera, f"{key}.ae_compensation", _COMPENSATION),
         ),
-        Row((f"{key}.exposure_us",), _exposure_sender(camera), details=(f"{key}.iso",)),
-        Row((f"{key}.ae_lock",), _number_sender(camera, f"{key}.ae_lock", _AE_LOCK)),
+        LiveCommand((f"{key}.exposure_us",), _exposure_sender(camera), details=(f"{key}.iso",)),
+        LiveCommand((f"{key}.ae_lock",), _number_sender(camera, f"{key}.ae_lock", _AE_LOCK)),
     )
 
 
 #: Live options that the device has to be told of, in the order in which it is.
-ROWS: tuple[Row, ...] = (
-    Row(
+LIVE_COMMANDS: tuple[LiveCommand, ...] = (
+    LiveCommand(
         ("depth.disparity_confidence",),
         _send_confidence,
-        no_way_back="no command brings a running device back to its own threshold: give a number "
-        "(Gen1 programs start with 200), or change it while the node is inactive",
+        irreversible_reason="no command brings a running device back to its own threshold: give a "
+        "number (Gen1 programs start with 200), or change it while the node is inactive",
     ),
-    Row(("camera.rgb.focus_mode", "camera.rgb.lens_position"), _send_focus),
-    Row(("camera.rgb.white_balance",), _send_white_balance),
-    Row(("camera.rgb.awb_lock",), _number_sender("rgb", "camera.rgb.awb_lock", _AWB_LOCK)),
+    LiveCommand(("camera.rgb.focus_mode", "camera.rgb.lens_position"), _send_focus),
+    LiveCommand(("camera.rgb.white_balance",), _send_white_balance),
+    LiveCommand(("camera.rgb.awb_lock",), _number_sender("rgb", "camera.rgb.awb_lock", _AWB_LOCK)),
     *(row for camera in CAMERAS for row in _camera_rows(camera)),
 )
 
@@ -139,7 +139,7 @@ class LiveOptions:
         self._on_change = on_change
         # A change must not fall between the start of a pipeline and the commands that follow it.
         self._lock = threading.Lock()
-        self._told: Pipeline | None = None
+        self._told: RunningPipeline | None = None
         supervisor.started.append(self._send_all)
 
     @property
@@ -165,20 +165,20 @@ class LiveOptions:
             self._on_change(new)
             return new
 
-    def _send_all(self, device: Device) -> None:
+    def _send_all(self, device: OpenDevice) -> None:
         """A device that has just started knows nothing."""
         with self._lock:
             settings = self._supervisor.settings
-            for row in ROWS:
-                if not row.is_quiet(settings):
+            for row in LIVE_COMMANDS:
+                if not row.is_default(settings):
                     row.send(device, settings)
             self._told = self._supervisor.pipeline
 
-    def _send(self, device: Device, old: Settings, new: Settings) -> None:
-        rows = [row for row in ROWS if row.differs(old, new)]
+    def _send(self, device: OpenDevice, old: Settings, new: Settings) -> None:
+        rows = [row for row in LIVE_COMMANDS if row.differs(old, new)]
         for row in rows:
-            if row.no_way_back and row.is_quiet(new):
-                raise ConfigError(f"{row.keys[0]}: {row.no_way_back}")
+            if row.irreversible_reason and row.is_default(new):
+                raise ConfigError(f"{row.keys[0]}: {row.irreversible_reason}")
         for count, row in enumerate(rows):
             try:
                 row.send(device, new)
@@ -189,7 +189,7 @@ class LiveOptions:
                 raise LinkError(f"{row.keys[0]} did not reach the device: {cause}") from cause
 
 
-def _send_again(device: Device, rows: list[Row], settings: Settings) -> None:
+def _send_again(device: OpenDevice, rows: list[LiveCommand], settings: Settings) -> None:
     """Take back what was sent: also a command that was not answered may still be carried out."""
     with contextlib.suppress(LinkError):
         for row in rows:

@@ -32,7 +32,7 @@ from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .live_parameters import LiveOptions
 from .name_conflicts import Namesakes
-from .packet_loop import Outlets
+from .packet_loop import StreamPublishers
 from .parameters import check_qos_overrides, declare_options, set_options
 from .services import Services
 from .supervisor import Supervisor, WaitEndedError
@@ -60,7 +60,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self._live = LiveOptions(self.supervisor, self._switch_streams)
         state_machine = self._state_machine
         Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
-        self._outlets: Outlets | None = None
+        self._stream_publishers: StreamPublishers | None = None
         # Publishers are destroyed by a transition while the report counts their subscribers.
         self._outlets_lock = threading.Lock()
         self._diagnostics = self.create_publisher(
@@ -85,9 +85,11 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
 
     def _switch_streams(self, settings: Settings) -> None:
         with self._outlets_lock:
-            if self._outlets is not None:
+            if self._stream_publishers is not None:
                 for stream in STREAMS:
-                    self._outlets.set_published(stream, settings[f"stream.{stream}.publish"])
+                    self._stream_publishers.set_published(
+                        stream, settings[f"stream.{stream}.publish"]
+                    )
 
     # -- transitions
 
@@ -164,20 +166,20 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             )
         self.supervisor.network = network = _read_networks(settings)
         decoded = network is not None and network.output_format == "detection"
-        self._outlets = Outlets(self, settings, decoded=decoded)
+        self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)
         self.supervisor.connect(self._end)
 
     def _activate(self) -> None:
-        assert self._outlets is not None
-        self.supervisor.start(self._outlets, patient=self._end is not None)
+        assert self._stream_publishers is not None
+        self.supervisor.start(self._stream_publishers, patient=self._end is not None)
 
     def _release(self) -> None:
         self.supervisor.release()
         with self._outlets_lock:
-            outlets, self._outlets = self._outlets, None
-            if outlets is not None:
-                outlets.destroy()
+            publishers, self._stream_publishers = self._stream_publishers, None
+            if publishers is not None:
+                publishers.destroy()
 
     # -- reports
 
@@ -190,8 +192,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         while health.logs:
             self.get_logger().info(f"device: {health.logs.popleft()}")
         with self._outlets_lock:
-            outlets = self._outlets
-            subscribers = outlets.subscribers() if outlets is not None else {}
+            publishers = self._stream_publishers
+            subscribers = publishers.subscribers() if publishers is not None else {}
         if health.state != DeviceStatus.STATE_STREAMING:  # else the device's own reports do it
             self._publish_status()
         self._diagnostics.publish(health.diagnostics(stamp, now_ns, subscribers))
@@ -199,8 +201,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def _publish_status(self) -> None:
         stamp = ros_time(time.time_ns())
         with self._outlets_lock:
-            outlets = self._outlets
-            status = outlets.publisher("device/status") if outlets is not None else None
+            publishers = self._stream_publishers
+            status = publishers.publisher("device/status") if publishers is not None else None
             if status is not None:
                 status.publish(self._health.device_status(stamp, time.monotonic_ns()))
 

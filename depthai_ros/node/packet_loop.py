@@ -1,7 +1,7 @@
 """Takes what the streams deliver and has it published, as long as somebody listens.
 
 `PacketLoop` is the one thread that takes packets, has messages built from them, and sends these
-through the `Outlets`.
+through the `StreamPublishers`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from ..device.clock import StampSource
-from ..device.pipeline import Frame, Pipeline
+from ..device.pipeline import Frame, RunningPipeline
 from ..errors import DecodeError, LinkError
-from ..messages.builders import OBSERVERS
-from ..messages.context import Rig
+from ..messages.builders import PACKET_HOOKS
+from ..messages.context import MessageContext
 from ..messages.exposure_sync import ExposureSet, Sync
-from ..messages.images import Picture
+from ..messages.images import StampedPacket
 from ..streams import STREAMS
-from .idle_streams import Thinning
-from .publishers import Outlets
+from .idle_streams import IdleStreamPolicy
+from .publishers import StreamPublishers
 
-__all__ = ["Outlets", "PacketLoop"]
+__all__ = ["StreamPublishers", "PacketLoop"]
 
 _WAIT_S = 0.5
 _JOIN_S = 10.0
@@ -40,15 +40,15 @@ class PacketLoop:
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        rig: Rig,
-        outlets: Outlets,
+        pipeline: RunningPipeline,
+        context: MessageContext,
+        publishers: StreamPublishers,
         stamps: StampSource,
         on_lost: Callable[[Exception], None],
     ) -> None:
         self._pipeline = pipeline
-        self._rig = rig
-        self._outlets = outlets
+        self._context = context
+        self._publishers = publishers
         self._stamps = stamps
         self._on_lost = on_lost
         self.first_frame = threading.Event()  # set when it has come
@@ -57,9 +57,9 @@ class PacketLoop:
         settings = pipeline.settings
         self._sync = _make_sync(pipeline) if settings["sync.enable"] else None
         self._publishes_incomplete = settings["sync.incomplete"] == "publish"
-        rig.health.sync = self._sync.tallies if self._sync is not None else None
+        context.health.sync = self._sync.tallies if self._sync is not None else None
         hold_s = settings["publish.idle_hold_s"]
-        self._thinning = Thinning(pipeline.streams, hold_s)
+        self._idle_streams = IdleStreamPolicy(pipeline.streams, hold_s)
         self._look_s = 0.0 if self._sync is not None or hold_s > 0.0 else math.inf
         self._thread = threading.Thread(target=self._run, name="packet-loop")
         self._thread.start()
@@ -109,65 +109,65 @@ class PacketLoop:
         """Let the device start and stop streams; wait only for what somebody wants."""
         now_ns = time.monotonic_ns()
         self._look_s = now_ns / 1e9 + _LOOK_S
-        wanted = self._outlets.wanted()
-        change = self._thinning.decide(wanted, now_ns / 1e9)
+        wanted = self._publishers.wanted()
+        change = self._idle_streams.decide(wanted, now_ns / 1e9)
         for stream in change.start:
             self._pipeline.resume(stream)
         for stream in change.stop:
             self._pipeline.pause(stream)
         for wire_stream in (*change.start, *change.stop):
-            for stream in self._outlets.fed_by(wire_stream):
-                self._rig.health.meters[stream].hold(wire_stream in change.stop, now_ns)
+            for stream in self._publishers.made_from(wire_stream):
+                self._context.health.stream_stats[stream].hold(wire_stream in change.stop, now_ns)
         if self._sync is not None:
             self._publish_sets(self._sync.expect(wanted, now_ns))
 
     def _take(self, frame: Frame) -> None:
         """One packet: on to its topics, or to the others of its exposure."""
         row = STREAMS[frame.stream]
-        picture = Picture(
+        packet = StampedPacket(
             stream=row,
             data=frame.data,
             buffer=frame.packet.buffer,
             metadata=frame.metadata,
             stamp_ns=self._stamps.stamp_ns(frame.metadata, frame.received_ns, frame.stream),
             received_ns=frame.received_ns,
-            settings=self._rig.pictures,
+            settings=self._context.images,
         )
-        if row.layout in OBSERVERS:
+        if row.layout in PACKET_HOOKS:
             try:
-                OBSERVERS[row.layout](self._rig, picture)
+                PACKET_HOOKS[row.layout](self._context, packet)
             except DecodeError as cause:
                 self._reject(frame.stream, cause)
                 return
         sync = self._sync
         if sync is None or frame.stream not in sync.expected:
-            self._publish(picture)
+            self._publish(packet)
         else:
             now_ns = time.monotonic_ns()
-            self._publish_sets(sync.add(frame.stream, picture.stamp_ns, now_ns, picture))
+            self._publish_sets(sync.add(frame.stream, packet.stamp_ns, now_ns, packet))
 
-    def _publish_sets(self, sets: Iterable[ExposureSet[Picture]]) -> None:
+    def _publish_sets(self, sets: Iterable[ExposureSet[StampedPacket]]) -> None:
         for exposure in sets:
             send = self._publishes_incomplete or not exposure.missing
-            for picture in exposure.members.values():
-                self._publish(picture, send=send)
+            for packet in exposure.members.values():
+                self._publish(packet, send=send)
 
-    def _publish(self, picture: Picture, *, send: bool = True) -> None:
+    def _publish(self, packet: StampedPacket, *, send: bool = True) -> None:
         """All topics of all streams that this packet becomes."""
         try:
-            for stream in self._outlets.fed_by(picture.stream.name):
-                sent = self._outlets.send(stream, self._rig, picture) if send else 0
-                self._count(stream, picture, sent)
+            for stream in self._publishers.made_from(packet.stream.name):
+                sent = self._publishers.send(stream, self._context, packet) if send else 0
+                self._count(stream, packet, sent)
         except DecodeError as cause:
-            self._reject(picture.stream.name, cause)
+            self._reject(packet.stream.name, cause)
 
-    def _count(self, stream: str, picture: Picture, sent: int) -> None:
-        metadata = picture.metadata
-        self._rig.health.meters[stream].arrived(
+    def _count(self, stream: str, packet: StampedPacket, sent: int) -> None:
+        metadata = packet.metadata
+        self._context.health.stream_stats[stream].arrived(
             metadata.sequence if metadata is not None else None,
-            len(picture.data),
-            picture.received_ns,
-            time.time_ns() - picture.stamp_ns,
+            len(packet.data),
+            packet.received_ns,
+            time.time_ns() - packet.stamp_ns,
             sent,
         )
 
@@ -176,6 +176,6 @@ class PacketLoop:
         self._unreadable[stream] = (count + 1, str(cause))
 
 
-def _make_sync(pipeline: Pipeline) -> Sync[Picture]:
+def _make_sync(pipeline: RunningPipeline) -> Sync[StampedPacket]:
     pair = [name for name in pipeline.streams if STREAMS[name].camera in _PAIR]
     return Sync(pair, round(pipeline.settings["sync.timeout_ms"] * 1e6))

@@ -23,9 +23,9 @@ from ..calibration.camera_model import CameraModel
 from ..config import Settings, derived_streams, stream_list
 from ..errors import ConfigError
 from ..messages import cdr
-from ..messages.builders import BUILDERS, StandingBuilder, camera_info
-from ..messages.context import Rig
-from ..messages.images import Picture
+from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
+from ..messages.context import MessageContext
+from ..messages.images import StampedPacket
 from ..streams import STREAMS, Stream, Topic
 
 _RESULT_DEPTH = 10
@@ -42,7 +42,7 @@ _HAS_RCL = _core.has_rcl()
 
 
 @dataclass(slots=True)
-class InfoOutlet:
+class CameraInfoPublisher:
     """The CameraInfo topic of one or more picture topics; sends each stamp once."""
 
     name: str
@@ -54,50 +54,50 @@ class InfoOutlet:
         """Another device may be there by now, with another calibration."""
         self._templates.clear()
 
-    def send(self, rig: Rig, stream: Stream, picture: Picture) -> None:
+    def send(self, context: MessageContext, stream: Stream, packet: StampedPacket) -> None:
         """Publish the model of the camera that took this picture."""
-        if picture.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
+        if packet.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
             return
-        self._sent_ns = picture.stamp_ns
-        model = rig.cameras[self.name, rig.camera(stream, picture.metadata)]
-        frame_id = rig.frame_id(stream, picture.metadata)
+        self._sent_ns = packet.stamp_ns
+        model = context.cameras[self.name, context.camera(stream, packet.metadata)]
+        frame_id = context.frame_id(stream, packet.metadata)
         template = self._templates.get((model, frame_id))
         if template is None:
             template = serialize_message(camera_info(model, frame_id, 0))
             self._templates[model, frame_id] = template
-        self.publisher.publish(cdr.restamped(template, picture.stamp_ns))
+        self.publisher.publish(cdr.restamped(template, packet.stamp_ns))
 
 
 @dataclass(slots=True)
-class Outlet:
+class TopicPublisher:
     """One topic of one stream."""
 
     stream: Stream
     topic: Topic
     publisher: Publisher[Any]
-    info: InfoOutlet | None = None
+    info: CameraInfoPublisher | None = None
 
     @property
     def is_heard(self) -> bool:
         """True if a packet that comes now has to be sent, to subscribers or for later ones."""
-        if isinstance(BUILDERS[self.topic.message], StandingBuilder):
+        if isinstance(BUILDERS[self.topic.message], StaticMessageBuilder):
             return False
         publishers = [self.publisher, *([self.info.publisher] if self.info else [])]
         return self.topic.latched or any(row.get_subscription_count() for row in publishers)
 
-    def send(self, rig: Rig, picture: Picture) -> int:
+    def send(self, context: MessageContext, packet: StampedPacket) -> int:
         """Publish a picture if somebody wants it; returns how many messages that were.
 
         Raises  DecodeError if the packet does not hold what the topic promises
         """
         builder = BUILDERS[self.topic.message]
-        if isinstance(builder, StandingBuilder):
+        if isinstance(builder, StaticMessageBuilder):
             return 0
         if self.info is not None:
-            self.info.send(rig, self.stream, picture)
+            self.info.send(context, self.stream, packet)
         if not self.topic.latched and not self.publisher.get_subscription_count():
             return 0
-        send(self.publisher, builder.build(rig, self.topic, picture))
+        send(self.publisher, builder.build(context, self.topic, packet))
         return 1
 
 
@@ -132,7 +132,7 @@ def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[T
     }
 
 
-class Outlets:
+class StreamPublishers:
     """The publishers of all topics that the settings ask for."""
 
     def __init__(self, node: Node, settings: Settings, *, decoded: bool) -> None:
@@ -143,14 +143,14 @@ class Outlets:
         self._node = node
         self._settings = settings
         self._publishers: list[Publisher[Any]] = []
-        self._infos: dict[str, InfoOutlet] = {}
-        self._outlets: dict[str, list[Outlet]] = {}
+        self._infos: dict[str, CameraInfoPublisher] = {}
+        self._entries: dict[str, list[TopicPublisher]] = {}
         self._muted = frozenset(name for name in STREAMS if not settings[f"stream.{name}.publish"])
         topics = _configured_topics(settings, decoded=decoded)
         self._check_names(topics)
         try:
-            self._outlets = {
-                name: [self._outlet(STREAMS[name], topic) for topic in rows]
+            self._entries = {
+                name: [self._make_entry(STREAMS[name], topic) for topic in rows]
                 for name, rows in topics.items()
             }
         except ConfigError:
@@ -175,7 +175,7 @@ class Outlets:
                         "change the rule that remaps one to the other's name"
                     )
 
-    def _outlet(self, stream: Stream, topic: Topic) -> Outlet:
+    def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
         depth = self._settings["publish.queue_depth"] if topic.message in _PICTURES else None
         if stream.name == "video":
             depth = max(depth or 0, _VIDEO_DEPTH)
@@ -184,12 +184,12 @@ class Outlets:
             profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         info = self._info(topic.camera_info) if topic.camera_info else None
         publisher = self._create(BUILDERS[topic.message].message_type, topic.name, profile)
-        return Outlet(stream, topic, publisher, info)
+        return TopicPublisher(stream, topic, publisher, info)
 
-    def _info(self, name: str) -> InfoOutlet:
+    def _info(self, name: str) -> CameraInfoPublisher:
         if name not in self._infos:
             profile = QoSProfile(depth=self._settings["publish.queue_depth"])
-            self._infos[name] = InfoOutlet(name, self._create(CameraInfo, name, profile))
+            self._infos[name] = CameraInfoPublisher(name, self._create(CameraInfo, name, profile))
         return self._infos[name]
 
     def _create(self, message_type: type[Any], name: str, profile: QoSProfile) -> Publisher[Any]:
@@ -228,49 +228,49 @@ class Outlets:
         """Wire streams whose packets somebody waits for, also for what is made from them."""
         heard = {
             stream
-            for stream, outlets in self._outlets.items()
-            if stream not in self._muted and any(outlet.is_heard for outlet in outlets)
+            for stream, entries in self._entries.items()
+            if stream not in self._muted and any(entry.is_heard for entry in entries)
         }
         heard |= {_TAKES_FROM[stream] for stream in heard if stream in _TAKES_FROM}
         return frozenset(wire for wire, fed in self._fed.items() if not heard.isdisjoint(fed))
 
-    def fed_by(self, wire_stream: str) -> list[str]:
+    def made_from(self, wire_stream: str) -> list[str]:
         """Streams that packets of a wire stream become, in the order in which they must be made."""
         return self._fed.get(wire_stream, [])
 
-    def send(self, stream: str, rig: Rig, picture: Picture) -> int:
+    def send(self, stream: str, context: MessageContext, packet: StampedPacket) -> int:
         """Publish a picture on the topics of one stream; returns how many messages that were.
 
         Raises  DecodeError if the packet does not hold what a topic promises
         """
         if stream in self._muted:
             return 0
-        return sum(outlet.send(rig, picture) for outlet in self._outlets[stream])
+        return sum(entry.send(context, packet) for entry in self._entries[stream])
 
     def subscribers(self) -> dict[str, int]:
         """How many listen to the topics of each stream, together."""
         return {
-            stream: sum(outlet.publisher.get_subscription_count() for outlet in outlets)
-            for stream, outlets in self._outlets.items()
+            stream: sum(entry.publisher.get_subscription_count() for entry in entries)
+            for stream, entries in self._entries.items()
         }
 
     def publisher(self, topic_name: str) -> Publisher[Any] | None:
         """The publisher of one topic, if it is configured."""
-        outlets = (outlet for outlets in self._outlets.values() for outlet in outlets)
-        return next((row.publisher for row in outlets if row.topic.name == topic_name), None)
+        entries = (entry for entries in self._entries.values() for entry in entries)
+        return next((row.publisher for row in entries if row.topic.name == topic_name), None)
 
-    def announce(self, rig: Rig, stamp_ns: int) -> None:
+    def announce(self, context: MessageContext, stamp_ns: int) -> None:
         """Publish what stays the same as long as the pipeline runs, which has just started."""
         for info in self._infos.values():
             info.forget_cameras()
-        for outlets in self._outlets.values():
-            for outlet in outlets:
-                builder = BUILDERS[outlet.topic.message]
-                if isinstance(builder, StandingBuilder):
-                    outlet.publisher.publish(builder.build(rig, stamp_ns))
+        for entries in self._entries.values():
+            for entry in entries:
+                builder = BUILDERS[entry.topic.message]
+                if isinstance(builder, StaticMessageBuilder):
+                    entry.publisher.publish(builder.build(context, stamp_ns))
 
     def destroy(self) -> None:
         """Take all topics away."""
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
-        self._publishers, self._outlets, self._infos = [], {}, {}
+        self._publishers, self._entries, self._infos = [], {}, {}

@@ -22,8 +22,8 @@ from ..calibration import camera_info_file, gen1_file
 from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel
 from ..config.paths import resolve_path
-from ..config.settings import picture_size, stream_list
-from ..device.device import Device
+from ..config.settings import image_size, stream_list
+from ..device.device import OpenDevice
 from ..errors import ConfigError, DepthaiError
 from ..messages.diagnostics import Health
 from ..srv import DeviceInfo, SaveCalibration
@@ -79,7 +79,7 @@ class Services:
         if state not in allowed:
             raise WrongStateError(f"the node is {state}, it has to be {' or '.join(allowed)}")
 
-    def _need_streams(self) -> Device:
+    def _need_streams(self) -> OpenDevice:
         self._need_state("active")
         device = self._supervisor.device
         if device is None or not self._supervisor.is_streaming:
@@ -173,7 +173,7 @@ class Services:
         def set_camera_info(request: Any, _response: Any) -> str:
             calibration = self._need_calibration()
             model = _model_of(request.camera_info)
-            size = picture_size(self._supervisor.settings, camera)
+            size = image_size(self._supervisor.settings, camera)
             camera_info_file.check(camera, model, size, calibration.baseline_m)
             path, name = self._path(camera), self._camera_name(camera)
             camera_info_file.write(path, name, self._health.device.mx_id, model)
@@ -192,7 +192,7 @@ class Services:
         folder = camera_info_file.folder(self._supervisor.settings)
         return folder / f"{self._camera_name(camera)}.yaml"
 
-    def _with_stored_models(self, calibration: Calibration, device: Device) -> Calibration:
+    def _with_stored_models(self, calibration: Calibration, device: OpenDevice) -> Calibration:
         """What was set in earlier runs, where it fits this device and its pictures."""
         models = {}
         for camera in CAMERAS:
@@ -203,7 +203,7 @@ class Services:
                 model, mx_id = camera_info_file.read(path)
                 if mx_id not in ("", device.mx_id):
                     raise ConfigError(f"it is for the device {mx_id}, this one is {device.mx_id}")
-                size = picture_size(self._supervisor.settings, camera)
+                size = image_size(self._supervisor.settings, camera)
                 camera_info_file.check(camera, model, size, calibration.baseline_m)
                 models[camera] = model
             except ConfigError as cause:

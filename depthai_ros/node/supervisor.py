@@ -18,9 +18,9 @@ from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
 from ..device.clock import StampSource
-from ..device.device import Device
-from ..device.pipeline import WATCHDOG_S, Pipeline
-from ..device.reconnect import Attempts, remaining_s, search_s
+from ..device.device import OpenDevice
+from ..device.pipeline import WATCHDOG_S, RunningPipeline
+from ..device.reconnect import Backoff, remaining_s, search_s
 from ..errors import (
     BootError,
     ConfigError,
@@ -29,11 +29,11 @@ from ..errors import (
     LinkError,
     ProtocolError,
 )
-from ..messages.context import Rig, Sizes, camera_models, make_rig
-from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_meters
+from ..messages.context import MessageContext, PipelineSizes, camera_models, make_context
+from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_stream_stats
 from ..msg import DeviceStatus
 from .counters import Counters
-from .packet_loop import Outlets, PacketLoop
+from .packet_loop import PacketLoop, StreamPublishers
 from .static_tf import FramePublisher
 
 _REJECTED_WARN_S = 10.0
@@ -53,7 +53,7 @@ class Supervisor:
 
     `settings` count at the next connection and the next start. `started` are called with the device
     after each start of its pipeline, before anybody is told of the success. `corrected` may replace
-    what was read from a device's memory. `rig` is the one of the running streams.
+    what was read from a device's memory. `context` is the one of the running streams.
     """
 
     def __init__(
@@ -67,19 +67,19 @@ class Supervisor:
         """`on_change` is called after `health.state` has changed, `on_given_up` when the device
         does not come back; both from any thread.
         """
-        self.device: Device | None = None
+        self.device: OpenDevice | None = None
         self.calibration: Calibration | None = None
-        self.pipeline: Pipeline | None = None
+        self.pipeline: RunningPipeline | None = None
         self.network: NetworkConfig | None = None
-        self.rig: Rig | None = None
-        self.started: list[Callable[[Device], None]] = []
-        self.corrected: Callable[[Calibration, Device], Calibration] = _as_read
+        self.context: MessageContext | None = None
+        self.started: list[Callable[[OpenDevice], None]] = []
+        self.corrected: Callable[[Calibration, OpenDevice], Calibration] = _as_read
         self._node = node
         self._settings = settings
         self._health = health
         self._on_change = on_change
         self._on_given_up = on_given_up
-        self._outlets: Outlets | None = None
+        self._publishers: StreamPublishers | None = None
         self._loop: PacketLoop | None = None
         self._stamps = StampSource()
         self._counters = Counters(node, health, Plan())
@@ -115,9 +115,9 @@ class Supervisor:
         Raises  DepthaiError; WaitEndedError if `end` was set while it waited
         """
         self._stopping.clear()
-        attempts = self._attempts()
+        backoff = self._new_backoff()
         while True:
-            delay_s, start_s = attempts.next_delay_s(), time.monotonic()
+            delay_s, start_s = backoff.next_delay_s(), time.monotonic()
             try:
                 return self._connect(end, None if end is None else search_s(delay_s))
             except DepthaiError as cause:
@@ -127,23 +127,23 @@ class Supervisor:
                 if end.is_set():
                     raise WaitEndedError("ended while looking for the device") from cause
                 self._health.last_error = str(cause)
-                if attempts.is_news(str(cause)):
+                if backoff.is_news(str(cause)):
                     self._node.get_logger().warning(f"waiting for the device: {cause}")
-                if not attempts.are_left:
+                if not backoff.are_left:
                     raise
             while not end.is_set() and (rest_s := remaining_s(delay_s, start_s)):
                 end.wait(min(rest_s, _LOOK_S))  # in steps: Python sees signals in between
             if end.is_set():
                 raise WaitEndedError("ended while waiting for the device")
 
-    def start(self, outlets: Outlets, *, patient: bool = False) -> None:
+    def start(self, publishers: StreamPublishers, *, patient: bool = False) -> None:
         """Start the streams of the connected device; get it back whenever it is lost.
 
         `patient`: even if it is lost before they flow.
 
         Raises  DepthaiError
         """
-        self._outlets = outlets
+        self._publishers = publishers
         self._stamps = StampSource(offset_ms=self.settings["sync.stamp_offset_ms"])
         self._stopping.clear()
         self._wake.clear()
@@ -180,7 +180,7 @@ class Supervisor:
         if watcher is not None:
             watcher.join()
         self._end_streams()
-        self._health.meters, self._health.clock, self._health.link = {}, None, None
+        self._health.stream_stats, self._health.clock, self._health.link = {}, None, None
         away = self.device is None
         self._health.state = DeviceStatus.STATE_DISCONNECTED if away else DeviceStatus.STATE_BOOTING
 
@@ -194,9 +194,9 @@ class Supervisor:
 
     # -- one connection
 
-    def _attempts(self) -> Attempts:
+    def _new_backoff(self) -> Backoff:
         settings = self.settings
-        return Attempts(
+        return Backoff(
             most=settings["reconnect.max_attempts"],
             initial_delay_s=settings["reconnect.initial_delay_s"],
             max_delay_s=settings["reconnect.max_delay_s"],
@@ -209,7 +209,7 @@ class Supervisor:
 
     def _connect(self, end: threading.Event | None = None, find_s: float | None = None) -> None:
         settings = self.settings
-        self.device = device = Device.open(
+        self.device = device = OpenDevice.open(
             settings["device.id"],
             firmware=settings["device.firmware"],
             usb2=settings["usb.force_usb2"],
@@ -220,7 +220,7 @@ class Supervisor:
         self._node.get_logger().info(f"connected to {device.selector} {device.mx_id}".rstrip())
         self._fitted(device)  # refused before anything is started
 
-    def _read_calibration(self, device: Device) -> Calibration:
+    def _read_calibration(self, device: OpenDevice) -> Calibration:
         """The device's calibration; read anew only if it is another one than before."""
         health, calibration = self._health, self.calibration
         if calibration is None or (device.mx_id, device.eeprom) != self._memory:
@@ -255,23 +255,23 @@ class Supervisor:
     # -- one run of the streams
 
     def _start_streams(self) -> PacketLoop:
-        device, outlets = self.device, self._outlets
+        device, publishers = self.device, self._publishers
         assert device is not None
-        assert outlets is not None
+        assert publishers is not None
         settings = self._fitted(device)
         self.pipeline = pipeline = device.start_pipeline(settings, self.network)
         calibration = self._read_calibration(device)  # it may have been opened anew
-        rig = self._make_rig(settings, calibration, pipeline)
+        context = self._make_context(settings, calibration, pipeline)
         for callback in self.started:
             callback(device)
         planned = plan(settings, device.usb_speed, math.prod(pipeline.preview_chw))
         self._counters = Counters(self._node, self._health, planned)
-        outlets.announce(rig, time.time_ns())
-        self.rig = rig
-        self._loop = loop = PacketLoop(pipeline, rig, outlets, self._stamps, self._lost)
+        publishers.announce(context, time.time_ns())
+        self.context = context
+        self._loop = loop = PacketLoop(pipeline, context, publishers, self._stamps, self._lost)
         return loop
 
-    def _fitted(self, device: Device) -> Settings:
+    def _fitted(self, device: OpenDevice) -> Settings:
         """Settings that suit the link; what that means is told once."""
         settings, words = fitted(self.settings, device.usb_speed)
         if words not in ("", self._told_link):
@@ -279,16 +279,18 @@ class Supervisor:
         self._told_link = words
         return settings
 
-    def _make_rig(self, settings: Settings, calibration: Calibration, pipeline: Pipeline) -> Rig:
+    def _make_context(
+        self, settings: Settings, calibration: Calibration, pipeline: RunningPipeline
+    ) -> MessageContext:
         health = self._health
-        sizes = Sizes(
+        sizes = PipelineSizes(
             pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size, pipeline.nn_to_depth
         )
-        health.meters = make_meters(settings, time.monotonic_ns())
+        health.stream_stats = make_stream_stats(settings, time.monotonic_ns())
         focal_px = float(calibration.rectified(sizes.mono).k[0, 0])
         health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
         label_topic = self._node.resolve_topic_name("~/nn/label_info")
-        return make_rig(
+        return make_context(
             settings,
             calibration,
             self.network,
@@ -301,12 +303,12 @@ class Supervisor:
 
     def recalibrate(self, calibration: Calibration) -> None:
         """Use another calibration of this device from the next picture on."""
-        self.calibration, rig = calibration, self.rig
-        if rig is not None:
-            rig.cameras.update(camera_models(self.settings, calibration, rig.sizes))
+        self.calibration, context = calibration, self.context
+        if context is not None:
+            context.cameras.update(camera_models(self.settings, calibration, context.sizes))
 
     def _end_streams(self) -> None:
-        self.rig = None
+        self.context = None
         loop, self._loop = self._loop, None
         pipeline, self.pipeline = self.pipeline, None
         if loop is not None:
@@ -317,7 +319,7 @@ class Supervisor:
     def _tell_streaming(self) -> None:
         self._health.last_error = ""
         self._change(DeviceStatus.STATE_STREAMING)
-        self._node.get_logger().info(f"streaming {', '.join(self._health.meters)}")
+        self._node.get_logger().info(f"streaming {', '.join(self._health.stream_stats)}")
 
     def _change(self, state: int) -> None:
         self._health.state = state
@@ -364,24 +366,24 @@ class Supervisor:
             logger.warning(f"the device is reset: {loss}")
         else:
             logger.error(f"the device is lost: {loss}; trying to get it back")
-        attempts = self._attempts()
+        backoff = self._new_backoff()
         if not wanted and time.monotonic() < self._back_s + _STEADY_S:
-            attempts.failures = self._failures + 1
-        if self._try_again(attempts):
-            self._back_s, self._failures = time.monotonic(), attempts.failures
+            backoff.failures = self._failures + 1
+        if self._try_again(backoff):
+            self._back_s, self._failures = time.monotonic(), backoff.failures
             self._health.restarts += 1
             self._tell_streaming()
             away_s = (time.monotonic_ns() - lost_ns) / 1e9
             logger.info(f"the device is back, first frame after {away_s:.2f} s")
 
-    def _try_again(self, attempts: Attempts) -> bool:
+    def _try_again(self, backoff: Backoff) -> bool:
         """True as soon as frames come again; False if it was stopped, or gave up."""
-        pause_s = attempts.next_delay_s()
-        while attempts.are_left:
+        pause_s = backoff.next_delay_s()
+        while backoff.are_left:
             self._let_go()
             if self._stopping.wait(pause_s):
                 return False
-            delay_s, start_s = attempts.next_delay_s(), time.monotonic()
+            delay_s, start_s = backoff.next_delay_s(), time.monotonic()
             try:
                 self._connect(find_s=search_s(delay_s))
                 self._stamps.device_restarted()
@@ -394,14 +396,14 @@ class Supervisor:
                 if self._stopping.is_set():
                     return False
                 self._health.last_error = str(cause)
-                if attempts.is_news(str(cause)):
+                if backoff.is_news(str(cause)):
                     self._node.get_logger().warning(f"no success yet: {cause}")
             if self._stopping.is_set():
                 return False
             pause_s = remaining_s(delay_s, start_s)
         last = self._health.last_error
         self._node.get_logger().error(
-            f"gave up after {attempts.failures} attempts, reconnect.max_attempts: {last}"
+            f"gave up after {backoff.failures} attempts, reconnect.max_attempts: {last}"
         )
         self._let_go()
         self._change(DeviceStatus.STATE_ERROR)
@@ -438,7 +440,7 @@ class Supervisor:
         self._counters.read(loop, self._stamps, device)
 
 
-def _as_read(calibration: Calibration, _device: Device) -> Calibration:
+def _as_read(calibration: Calibration, _device: OpenDevice) -> Calibration:
     return calibration
 
 

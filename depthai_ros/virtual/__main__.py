@@ -10,7 +10,7 @@ import sys
 from .. import _core
 from ..errors import DepthaiError
 from .eeprom_store import Eeprom
-from .session import Session, make_eeprom
+from .session import DeviceSession, make_eeprom
 from .settings import FAULTS, SCENES, VirtualSettings, parse_settings
 
 _EPILOG = f"""
@@ -41,7 +41,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 def _serve(transport: _core.Transport, settings: VirtualSettings, eeprom: Eeprom) -> None:
     link = _core.Link(transport=transport, role="device")
-    Session(link, settings, eeprom).run()
+    DeviceSession(link, settings, eeprom).run()
 
 
 def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom) -> None:

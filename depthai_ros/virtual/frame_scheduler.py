@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _core, wire_formats
 from ..errors import LinkError
-from .packet_factory import Exposure, Painters, Parts
+from .packet_factory import Exposure, PacketFactory, Parts
 from .settings import VirtualSettings
 
 _log = logging.getLogger(__name__)
@@ -57,21 +57,21 @@ class ExposureGroup:
     late: int = 0  # exposures left out because painting fell behind
 
 
-class Production:
+class FrameScheduler:
     """The producing thread of one pipeline."""
 
     def __init__(
         self,
         link: _core.Link,
         clock: DeviceClock,
-        painters: Painters,
+        factory: PacketFactory,
         groups: Sequence[ExposureGroup],
         max_fps: Mapping[str, float],
         settings: VirtualSettings,
     ) -> None:
         self._link = link
         self._clock = clock
-        self._painters = painters
+        self._factory = factory
         self._groups = groups
         self._max_fps = max_fps
         self._fault = settings.fault
@@ -97,7 +97,7 @@ class Production:
         self._stopping.set()
         self._thread.join()
 
-    def say_goodbye(self) -> None:
+    def flush_last_packets(self) -> None:
         """Send one more packet on each stream that the host has not closed yet; after `stop()`.
 
         It must be a good one: the official host computes with what it gets to the very end.
@@ -106,7 +106,7 @@ class Production:
             exposure = self._next_exposure(group)
             for stream in group.streams:
                 if stream in self._open:
-                    parts = self._painters.packet(stream, exposure) or (_LAST_WORDS,)
+                    parts = self._factory.packet(stream, exposure) or (_LAST_WORDS,)
                     self._link.write(name=stream, parts=parts, timeout_s=0.0, wait_response=False)
 
     def _due_s(self, group: ExposureGroup) -> float:
@@ -147,9 +147,9 @@ class Production:
         exposure = self._next_exposure(group)
         wanted = [stream for stream in group.streams if stream in self._open]
         wanted = [stream for stream in wanted if self._is_wanted(stream, exposure, group.fps)]
-        for turn in range(max(map(self._painters.turns, wanted), default=0)):
+        for turn in range(max(map(self._factory.turns, wanted), default=0)):
             for stream in wanted:
-                if turn < self._painters.turns(stream):
+                if turn < self._factory.turns(stream):
                     self._send(stream, replace(exposure, turn=turn))
 
     def _is_wanted(self, stream: str, exposure: Exposure, fps: float) -> bool:
@@ -160,14 +160,14 @@ class Production:
         return elapsed_s >= 1 / limit - 0.5 / fps
 
     def _send(self, stream: str, exposure: Exposure) -> None:
-        parts = self._painters.packet(stream, exposure)
+        parts = self._factory.packet(stream, exposure)
         if parts is None:
             return
         self._last_sent_ns[stream] = exposure.timestamp_ns
         self._sent[stream] += 1
         fault = self._fault
         if fault and fault.stream == stream and self._sent[stream] % fault.every == 0:
-            parts = SPOILERS[fault.kind](self._link, parts)
+            parts = PACKET_FAULTS[fault.kind](self._link, parts)
             if parts is None:
                 return
         try:
@@ -212,7 +212,7 @@ def _unplug(link: _core.Link, _parts: Parts) -> Parts:
 
 #: Fault -> what it does to the parts of a packet; None: nothing is sent.
 #: Source: docs/virtual_device.md#faults
-SPOILERS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
+PACKET_FAULTS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
     "frame_size": _lie_about_size,
     "no_trailer": lambda _link, parts: (parts[0],),
     "short": lambda _link, parts: (bytes(20),),

@@ -36,8 +36,8 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class PaintSettings:
-    """What the painters need of the pipeline's configuration."""
+class FactorySettings:
+    """What the factory need of the pipeline's configuration."""
 
     mono_size: tuple[int, int]
     rgb_size: tuple[int, int]
@@ -56,13 +56,13 @@ class PaintSettings:
 Parts = Sequence[Any]
 
 
-class Painters:
+class PacketFactory:
     """One method per kind of stream; `packet()` picks it from the table below."""
 
     def __init__(
         self,
         sources: Sequence[Source],
-        settings: PaintSettings,
+        settings: FactorySettings,
         network: Network | None,
         tracker: Tracker,
         state: CameraState,
@@ -96,7 +96,7 @@ class Painters:
 
     def packet(self, stream: str, exposure: Exposure) -> Parts | None:
         """Parts of one packet (frame data, trailer), or None if the stream has nothing to say."""
-        return _PAINTERS[stream](self, stream, exposure)
+        return _MAKERS[stream](self, stream, exposure)
 
     def _frame(
         self,
@@ -112,7 +112,7 @@ class Painters:
         row = STREAMS[stream]
         camera = self._nn_camera(exposure) if row.camera == "nn" else row.camera
         delay_ns = RIGHT_DELAY_NS if stream in ("right", "rectified_right") else 0
-        trailer = wire_formats.FrameMetadata(
+        trailer = wire_formats.FrameTrailer(
             format=wire_formats.FRAME_FORMATS[row.format_code],
             height=size[1],
             width=size[0],
@@ -283,18 +283,18 @@ class Painters:
         return (json.dumps(document).encode() + b"\0",)
 
 
-_PAINTERS: dict[str, Callable[[Painters, str, Exposure], Parts | None]] = {
-    "left": Painters.mono,
-    "right": Painters.mono,
-    "rectified_left": Painters.mono,
-    "rectified_right": Painters.mono,
-    "disparity": Painters.disparity,
-    "depth": Painters.depth,
-    "color": Painters.color,
-    "previewout": Painters.preview,
-    "metaout": Painters.tensors,
-    "object_tracker": Painters.tracklets,
-    "jpegout": Painters.still,
-    "video": Painters.video,
-    "meta_d2h": Painters.report,
+_MAKERS: dict[str, Callable[[PacketFactory, str, Exposure], Parts | None]] = {
+    "left": PacketFactory.mono,
+    "right": PacketFactory.mono,
+    "rectified_left": PacketFactory.mono,
+    "rectified_right": PacketFactory.mono,
+    "disparity": PacketFactory.disparity,
+    "depth": PacketFactory.depth,
+    "color": PacketFactory.color,
+    "previewout": PacketFactory.preview,
+    "metaout": PacketFactory.tensors,
+    "object_tracker": PacketFactory.tracklets,
+    "jpegout": PacketFactory.still,
+    "video": PacketFactory.video,
+    "meta_d2h": PacketFactory.report,
 }

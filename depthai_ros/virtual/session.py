@@ -21,10 +21,10 @@ from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS
 from ..wire_formats import CAMERAS, DETECTIONS_BYTES
 from .commands import CameraState
 from .eeprom_store import Eeprom
-from .frame_scheduler import DeviceClock, Production, exposure_groups
+from .frame_scheduler import DeviceClock, FrameScheduler, exposure_groups
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
-from .packet_factory import Painters, PaintSettings
-from .scenes.source import DEFAULT_EEPROM_VERSIONS, Source, View, make_source
+from .packet_factory import FactorySettings, PacketFactory
+from .scenes.source import DEFAULT_EEPROM_VERSIONS, SceneView, Source, make_source
 from .settings import VirtualSettings
 from .tracker import Tracker
 
@@ -57,7 +57,7 @@ def make_eeprom(settings: VirtualSettings) -> Eeprom:
     return Eeprom(DEFAULT_EEPROM_VERSIONS[scene] if version is None else version)
 
 
-class Session:
+class DeviceSession:
     """One session: from a fresh link until the host resets the device or hangs up."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Session:
         self._config: dict[str, Any] | None = None
         self._disparity_valid = True
         self._stages: list[Stage] = []
-        self._production: Production | None = None
+        self._scheduler: FrameScheduler | None = None
         self._command_thread: threading.Thread | None = None
         self._is_leaving = False
 
@@ -88,8 +88,8 @@ class Session:
             _log.warning("session ends: %s", cause)
         finally:
             self._link.close()
-            if self._production is not None:
-                self._production.stop()
+            if self._scheduler is not None:
+                self._scheduler.stop()
             if self._command_thread is not None:
                 self._command_thread.join()
 
@@ -98,7 +98,7 @@ class Session:
         if event is None:
             return True
         if event.kind == "opened":
-            _ON_OPENED.get(event.stream, Session._open_data)(self, event.stream)
+            _ON_OPENED.get(event.stream, DeviceSession._open_data)(self, event.stream)
         elif event.kind == "closed":
             self._close_data(event.stream)
         return event.kind not in ("reset", "down")
@@ -187,11 +187,11 @@ class Session:
         _log.info("reset by command")
         self._is_leaving = True
         end_s = time.monotonic() + _REBOOT_S
-        if self._production is not None:
-            self._production.stop()
+        if self._scheduler is not None:
+            self._scheduler.stop()
         time.sleep(_FLAG_S)
-        while self._production is not None and self._link.is_up and time.monotonic() < end_s:
-            self._production.say_goodbye()
+        while self._scheduler is not None and self._link.is_up and time.monotonic() < end_s:
+            self._scheduler.flush_last_packets()
             time.sleep(_GOODBYE_S)
         self._link.close()
 
@@ -201,15 +201,15 @@ class Session:
         if stream not in WIRE_STREAMS or self._config is None:
             self._state.log(f"stream {stream!r} was opened and stays silent")
             return
-        if self._production is None:
-            self._production = self._start_production(self._config)
+        if self._scheduler is None:
+            self._scheduler = self._make_scheduler(self._config)
         window_bytes = STREAMS[stream].window_bytes * _PACKETS_IN_FLIGHT
         self._link.open_stream(name=stream, window_bytes=window_bytes)
-        self._production.open(stream)
+        self._scheduler.open(stream)
 
     def _close_data(self, stream: str) -> None:
-        if self._production is not None:
-            self._production.close(stream)
+        if self._scheduler is not None:
+            self._scheduler.close(stream)
         # A host that leaves does not take what is still on its way: no use waiting for that.
         if self._link.has_stream(name=stream) and not self._is_leaving:
             self._link.close_stream(name=stream)
@@ -237,10 +237,10 @@ class Session:
             rgb_fov=rgb_fov,
         )
 
-    def _view(self, config: dict[str, Any]) -> View:
+    def _view(self, config: dict[str, Any]) -> SceneView:
         rgb_height = config["camera"]["rgb"]["resolution_h"]
         stage = self._stages[0].input_chw if self._stages else _SIZE_WITHOUT_NETWORK
-        return View(
+        return SceneView(
             mono_size=self._mono_size(config),
             rgb_size=(_RGB_WIDTHS[rgb_height], rgb_height),
             preview_size=(stage[2], stage[1]),
@@ -252,20 +252,20 @@ class Session:
             ),
         )
 
-    def _second_source(self, view: View, camera: str) -> Source:
+    def _second_source(self, view: SceneView, camera: str) -> Source:
         """The same scene for the other camera of a pair, which looks from where it is."""
         source = make_source(self._settings.scene, self._eeprom)
         source.configure(replace(view, nn_camera=camera))
         return source
 
-    def _start_production(self, config: dict[str, Any]) -> Production:
+    def _make_scheduler(self, config: dict[str, Any]) -> FrameScheduler:
         view = self._view(config)
         ai = config["ai"]
         cameras = NN_CAMERAS[ai["camera_input"]]
         sources = [self._source, *(self._second_source(view, name) for name in cameras[1:])]
         self._source.configure(view)
         left_fov_deg, _, baseline_m = self._board(config)
-        settings = PaintSettings(
+        settings = FactorySettings(
             mono_size=view.mono_size,
             rgb_size=view.rgb_size,
             rgb_fps=config["camera"]["rgb"]["fps"],
@@ -281,14 +281,14 @@ class Session:
         )
         network = Network(self._stages, ai["NN_config"]) if self._stages else None
         tracker = Tracker(config["ot"]["max_tracklets"], config["ot"]["confidence_threshold"])
-        painters = Painters(sources, settings, network, tracker, self._state)
+        factory = PacketFactory(sources, settings, network, tracker, self._state)
         names = [row["name"] for row in config["_pipeline"]["_streams"]]
-        painters.warm_up(name for name in names if name in STREAMS)  # others stay silent
+        factory.warm_up(name for name in names if name in STREAMS)  # others stay silent
         max_fps = {row["name"]: row.get("max_fps", 0.0) for row in config["_pipeline"]["_streams"]}
-        return Production(
+        return FrameScheduler(
             self._link,
             self._clock,
-            painters,
+            factory,
             exposure_groups(config),
             max_fps,
             self._settings,
@@ -296,10 +296,10 @@ class Session:
 
 
 #: Stream the host has opened -> what the device does; any other name is a data stream.
-_ON_OPENED: dict[str, Callable[[Session, str], None]] = {
-    "config_d2h": Session._send_board,
-    "config_h2d": Session._read_config,
-    "host_capture": Session._serve_commands,
-    "inBlob": Session._read_blob,
-    "outBlob": Session._send_tensors,
+_ON_OPENED: dict[str, Callable[[DeviceSession, str], None]] = {
+    "config_d2h": DeviceSession._send_board,
+    "config_h2d": DeviceSession._read_config,
+    "host_capture": DeviceSession._serve_commands,
+    "inBlob": DeviceSession._read_blob,
+    "outBlob": DeviceSession._send_tensors,
 }

@@ -245,8 +245,7 @@ struct UsbTransport::EndpointQueue {
   std::array<Slot, kInFlight> slots;
   std::deque<Slot*> in_flight;  // oldest first
 
-  EndpointQueue(std::uint8_t the_endpoint, const char* the_verb)
-      : endpoint(the_endpoint), verb(the_verb) {}
+  EndpointQueue(std::uint8_t place, const char* word) : endpoint(place), verb(word) {}
   EndpointQueue(const EndpointQueue&) = delete;
   EndpointQueue& operator=(const EndpointQueue&) = delete;
   ~EndpointQueue() { free_transfers(); }
@@ -395,8 +394,7 @@ std::size_t UsbTransport::await_oldest(EndpointQueue& queue) {
 }
 
 void UsbTransport::cancel(EndpointQueue& queue) noexcept {
-  for (const EndpointQueue::Slot* const slot : queue.in_flight)
-    libusb_cancel_transfer(slot->transfer);
+  for (const auto* const slot : queue.in_flight) libusb_cancel_transfer(slot->transfer);
 }
 
 // The memory belongs to the caller: nothing may be in flight any more when he gets it back.
@@ -408,8 +406,7 @@ void UsbTransport::abandon(EndpointQueue& queue) noexcept {
   while (!queue.in_flight.empty()) await_oldest(queue);
 }
 
-void UsbTransport::fail(const EndpointQueue& queue, int status, std::size_t done,
-                        std::size_t size) {
+void UsbTransport::fail(const EndpointQueue& queue, int code, std::size_t done, std::size_t size) {
   static constexpr Text kReasons[] = {
       {LIBUSB_TRANSFER_COMPLETED, "the device took fewer bytes"},
       {LIBUSB_TRANSFER_ERROR, "the transfer failed on the wire (cable, hub, power?)"},
@@ -423,14 +420,14 @@ void UsbTransport::fail(const EndpointQueue& queue, int status, std::size_t done
     const std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) throw LinkError(describe() + ": closed" + bytes);
   }
-  const bool may_be_gone = status == LIBUSB_TRANSFER_ERROR || status == LIBUSB_TRANSFER_CANCELLED;
-  if (status == LIBUSB_TRANSFER_NO_DEVICE || (may_be_gone && has_left_the_bus(board_))) {
+  const bool may_be_gone = code == LIBUSB_TRANSFER_ERROR || code == LIBUSB_TRANSFER_CANCELLED;
+  if (code == LIBUSB_TRANSFER_NO_DEVICE || (may_be_gone && has_left_the_bus(board_))) {
     throw DeviceLostError(where + "the device left the bus" + bytes);
   }
   for (const Text& reason : kReasons) {
-    if (reason.code == status) throw LinkError(where + reason.text + bytes);
+    if (reason.code == code) throw LinkError(where + reason.text + bytes);
   }
-  throw LinkError(where + "transfer status " + std::to_string(status) + bytes);
+  throw LinkError(where + "transfer status " + std::to_string(code) + bytes);
 }
 
 // Whoever reads or writes gets his transfers back cancelled, and the last of them lets go of the

@@ -9,7 +9,7 @@ import pytest
 
 from depthai_ros import wire_formats
 from depthai_ros.errors import DecodeError
-from depthai_ros.wire_formats import DETECTION, TRACKLET, FrameMetadata
+from depthai_ros.wire_formats import DETECTION, TRACKLET, FrameTrailer
 
 #: 1280x720 grey, left camera, sequence 30, 1.016667 s. Source: docs/wire_format.md#frame-trailer
 GOLDEN_TRAILER = bytes.fromhex(
@@ -18,7 +18,7 @@ GOLDEN_TRAILER = bytes.fromhex(
     "01000000 00000000 7851fe00 00000000"
     "00100e00 0df0feca"
 )
-GOLDEN_METADATA = FrameMetadata(
+GOLDEN_METADATA = FrameTrailer(
     format=15,
     height=720,
     width=1280,

@@ -12,14 +12,14 @@ from rclpy.serialization import deserialize_message
 from depthai_ros import _core
 from depthai_ros.calibration.calibration import Calibration, load
 from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, validate
-from depthai_ros.messages.builders import BUILDERS, OBSERVERS, Builder
+from depthai_ros.messages.builders import BUILDERS, PACKET_HOOKS, Builder
 from depthai_ros.messages.cdr import Serialized
-from depthai_ros.messages.context import Rig, Sizes, frame_ids, make_rig
-from depthai_ros.messages.diagnostics import Health, make_meters
-from depthai_ros.messages.images import Picture
+from depthai_ros.messages.context import MessageContext, PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.diagnostics import Health, make_stream_stats
+from depthai_ros.messages.images import StampedPacket
 from depthai_ros.streams import STREAMS, Topic
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
-from depthai_ros.wire_formats import CAMERAS, FRAME_FORMATS, FrameMetadata
+from depthai_ros.wire_formats import CAMERAS, FRAME_FORMATS, FrameTrailer
 
 TOPICS = {topic.name: topic for row in STREAMS.values() for topic in row.topics}
 STAMP_NS = 1_700_000_123_987_654_321
@@ -32,29 +32,29 @@ def make_calibration(settings: Settings, eeprom: int = 5) -> Calibration:
     return load(eeprom_document(eeprom), settings)
 
 
-def make_test_rig(
+def make_test_context(
     values: dict[str, Any] | None = None,
     *,
     eeprom: int = 5,
     nn_to_depth: dict[str, int] | None = None,
     tensors: Sequence[Mapping[str, Any]] | None = None,
-) -> Rig:
+) -> MessageContext:
     """`tensors`: the layers of a network that nobody decodes, instead of a detector."""
     settings = validate({**SMALL, **(values or {})})
     health = Health("oak", settings)
-    health.meters = make_meters(settings, started_ns=0)
+    health.stream_stats = make_stream_stats(settings, started_ns=0)
     output_format: Literal["raw", "detection"] = "detection" if tensors is None else "raw"
     network = NetworkConfig(output_format, labels=LABELS, confidence_threshold=0.25)
-    sizes = Sizes(mono_size(settings), rgb_size(settings), PREVIEW_SIZE, nn_to_depth or {})
+    sizes = PipelineSizes(mono_size(settings), rgb_size(settings), PREVIEW_SIZE, nn_to_depth or {})
     calibration = make_calibration(settings, eeprom)
     frames, topic = frame_ids("oak"), "/oak/nn/label_info"
-    return make_rig(settings, calibration, network, sizes, frames, health, topic, tensors or ())
+    return make_context(settings, calibration, network, sizes, frames, health, topic, tensors or ())
 
 
-def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameMetadata:
+def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameTrailer:
     row = STREAMS[stream]
     name = camera or (row.camera if row.camera in CAMERAS else "rgb")
-    return FrameMetadata(
+    return FrameTrailer(
         format=FRAME_FORMATS[row.format_code],
         height=1,
         width=data_bytes,
@@ -69,8 +69,8 @@ def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameMetada
 
 
 def make_picture(
-    rig: Rig, stream: str, content: NDArray[Any] | bytes, *, camera: str = ""
-) -> Picture:
+    context: MessageContext, stream: str, content: NDArray[Any] | bytes, *, camera: str = ""
+) -> StampedPacket:
     """What the packet loop makes of a packet with this content."""
     data = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
     payload = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
@@ -79,25 +79,25 @@ def make_picture(
     packet = np.frombuffer(memoryview(buffer), np.uint8)
     packet[: len(payload)] = payload
     packet[len(payload) :] = np.frombuffer(metadata.pack(), np.uint8)
-    return Picture(
+    return StampedPacket(
         stream=STREAMS[stream],
         data=packet[: len(payload)],
         buffer=buffer,
         metadata=metadata,
         stamp_ns=STAMP_NS,
         received_ns=5_000_000_000,
-        settings=rig.pictures,
+        settings=context.images,
     )
 
 
-def build_message(rig: Rig, topic_name: str, picture: Picture) -> Any:
+def build_message(context: MessageContext, topic_name: str, picture: StampedPacket) -> Any:
     """What subscribers of a topic get for this packet."""
     topic: Topic = TOPICS[topic_name]
     builder = BUILDERS[topic.message]
     assert isinstance(builder, Builder)
-    if picture.stream.layout in OBSERVERS:
-        OBSERVERS[picture.stream.layout](rig, picture)
-    message = builder.build(rig, topic, picture)
+    if picture.stream.layout in PACKET_HOOKS:
+        PACKET_HOOKS[picture.stream.layout](context, picture)
+    message = builder.build(context, topic, picture)
     if not isinstance(message, Serialized):
         return message
     raw = _core.serialized(

@@ -12,14 +12,14 @@ from rclpy.node import Node
 from depthai_ros import config
 from depthai_ros.config import Settings
 from depthai_ros.device.clock import StampSource
-from depthai_ros.device.device import Device
-from depthai_ros.messages.context import Sizes, frame_ids, make_rig
-from depthai_ros.messages.diagnostics import Health, make_meters
+from depthai_ros.device.device import OpenDevice
+from depthai_ros.messages.context import PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.diagnostics import Health, make_stream_stats
 from depthai_ros.node.packet_loop import PacketLoop
-from depthai_ros.node.publishers import Outlets
+from depthai_ros.node.publishers import StreamPublishers
 
 
-class CountingOutlets(Outlets):
+class CountingPublishers(StreamPublishers):
     """Counts the packets of each stream that come by."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -41,17 +41,19 @@ class Running:
         path = settings["ai.blob_file_config"]
         network = config.read_network_config(path) if path else None
         self.streams = settings["stream_list"]
-        self.outlets = CountingOutlets(node, settings, decoded=True)
-        self.device = Device.open(selector)
+        self.publishers = CountingPublishers(node, settings, decoded=True)
+        self.device = OpenDevice.open(selector)
         self._packets_before = self.device.link_counters()["packets_in"]
         pipeline = self.device.start_pipeline(settings, network)
         self.health = Health("oak", settings)
-        self.health.meters = make_meters(settings, 0)
-        sizes = Sizes(pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size)
+        self.health.stream_stats = make_stream_stats(settings, 0)
+        sizes = PipelineSizes(pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size)
         calibration = make_calibration(settings)
-        rig = make_rig(settings, calibration, network, sizes, frame_ids("oak"), self.health, "")
+        context = make_context(
+            settings, calibration, network, sizes, frame_ids("oak"), self.health, ""
+        )
         self.lost: list[Exception] = []
-        self.loop = PacketLoop(pipeline, rig, self.outlets, StampSource(), self.lost.append)
+        self.loop = PacketLoop(pipeline, context, self.publishers, StampSource(), self.lost.append)
 
     def data_packets(self) -> int:
         """How many came from the device, without a network."""
@@ -59,7 +61,7 @@ class Running:
 
     def wait_for_packets(self, count: int) -> None:
         """Until so many more of each stream have passed."""
-        passed = self.outlets.passed
+        passed = self.publishers.passed
         goal = {stream: passed[stream] + count for stream in self.streams}
         wait_until(
             lambda: all(passed[stream] >= number for stream, number in goal.items()),
@@ -69,5 +71,5 @@ class Running:
     def close(self) -> None:
         self.loop.stop()
         self.device.close()
-        self.outlets.destroy()
+        self.publishers.destroy()
         assert self.lost == []

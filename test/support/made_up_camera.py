@@ -29,7 +29,7 @@ def main(silent: bool, lost_every: int, mute_after: int) -> None:
     """Publish until interrupted."""
     rclpy.init()
     node = rclpy.create_node("oak")
-    pictures = node.create_publisher(Image, "~/left/image_raw", 5)
+    images = node.create_publisher(Image, "~/left/image_raw", 5)
     infos = node.create_publisher(CameraInfo, "~/left/camera_info", qos_profile_sensor_data)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     statuses = node.create_publisher(DeviceStatus, "~/device/status", latched)
@@ -58,7 +58,7 @@ def main(silent: bool, lost_every: int, mute_after: int) -> None:
         if wanted <= mute_after:
             infos.publish(info)
         if sequence % lost_every:
-            pictures.publish(picture)
+            images.publish(picture)
 
     node.create_timer(1 / FPS, publish)
     try:

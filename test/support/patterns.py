@@ -104,7 +104,5 @@ def depth(picture: NDArray[Any]) -> NDArray[Any]:
     """Of a disparity picture that fits, mirrored as that one; beyond 10 m there is no depth."""
     table = disparity_to_depth_table(MONO[0], 71.86, 0.075)
     table = np.where(table <= 10_000, table, 0)
-    pictures = (table[1 + ramp(MONO, first, 95)[:, ::-1]] for first in range(95))
-    return next(
-        (each for each in pictures if (each[0] == picture[0]).all()), np.zeros_like(picture)
-    )
+    images = (table[1 + ramp(MONO, first, 95)[:, ::-1]] for first in range(95))
+    return next((each for each in images if (each[0] == picture[0]).all()), np.zeros_like(picture))

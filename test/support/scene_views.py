@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from depthai_ros.virtual.scenes.source import View
+from depthai_ros.virtual.scenes.source import SceneView
 
 
-def view(**changes: Any) -> View:
+def view(**changes: Any) -> SceneView:
     """The usual sizes, and what is different."""
     settings: dict[str, Any] = {
         "mono_size": (1280, 720),
@@ -18,4 +18,4 @@ def view(**changes: Any) -> View:
         "mirror_rectified": True,
         "center_crop": True,
     }
-    return View(**{**settings, **changes})
+    return SceneView(**{**settings, **changes})

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from depthai_ros import config
-from depthai_ros.device.device import Device
-from depthai_ros.device.pipeline import Frame, Pipeline
+from depthai_ros.device.device import OpenDevice
+from depthai_ros.device.pipeline import Frame, RunningPipeline
 from depthai_ros.errors import DepthaiError
 
 LIMIT_S = 20.0 * float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
@@ -39,11 +39,11 @@ WARNINGS = Warnings()
 class Program:
     """One device at a time."""
 
-    device: Device | None = None
-    pipeline: Pipeline | None = None
+    device: OpenDevice | None = None
+    pipeline: RunningPipeline | None = None
 
     def open(self, selector: str, firmware: str, timeout_s: float = 3.0) -> dict[str, Any]:
-        self.device = Device.open(selector, firmware=firmware, timeout_s=timeout_s)
+        self.device = OpenDevice.open(selector, firmware=firmware, timeout_s=timeout_s)
         return {
             "mx_id": self.device.mx_id,
             "usb_speed": self.device.usb_speed,
@@ -102,7 +102,7 @@ def _first_picture(width: int, height: int) -> np.ndarray:
     return x + 2 * y
 
 
-def is_as_painted(pipeline: Pipeline, frame: Frame) -> bool:
+def is_as_painted(pipeline: RunningPipeline, frame: Frame) -> bool:
     """True if every byte is what the pattern scene's formula gives for this frame."""
     assert frame.metadata
     width, height = pipeline.rgb_size if frame.stream == "color" else pipeline.mono_size

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .eeprom import eeprom_document
-from .source import View
+from .source import SceneView
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Camera:
+class SceneCamera:
     """One pinhole: `projection` (3, 4) takes world metres to pixels, `size` is (width, height)."""
 
     projection: Floats
@@ -40,7 +40,7 @@ class Camera:
 
     def resampled(
         self, size: tuple[int, int], crop: tuple[float, float, float, float] | None = None
-    ) -> Camera:
+    ) -> SceneCamera:
         """The same camera, its picture cut to `crop` (x, y, width, height) and scaled to `size`."""
         x, y, width, height = crop or (0, 0, *self.size)
         scale_x, scale_y = size[0] / width, size[1] / height
@@ -51,16 +51,16 @@ class Camera:
                 [0, 0, 1],
             ]
         )
-        return Camera(matrix @ self.projection, size)
+        return SceneCamera(matrix @ self.projection, size)
 
-    def mirrored(self) -> Camera:
+    def mirrored(self) -> SceneCamera:
         """The same camera seen in a mirror: columns run from right to left."""
         matrix = np.array([[-1.0, 0, self.size[0] - 1], [0, 1, 0], [0, 0, 1]])
-        return Camera(matrix @ self.projection, self.size)
+        return SceneCamera(matrix @ self.projection, self.size)
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SceneOptics:
     """What the pictures obey: intrinsics for 1280x800, rectifying rotations, distances."""
 
     m1: Floats
@@ -72,7 +72,7 @@ class Calibration:
     rgb_fov_deg: float
 
     @classmethod
-    def from_eeprom(cls, document: Mapping[str, Any]) -> Calibration:
+    def from_eeprom(cls, document: Mapping[str, Any]) -> SceneOptics:
         """What a version 5 document says; others do not say enough: the virtual board's values."""
         if document.get("version") != 5:
             document = eeprom_document(5)
@@ -109,12 +109,12 @@ def preview_crop(
     return (size[0] - width) // 2, (size[1] - height) // 2, width, height
 
 
-def network_camera(view: View) -> str:
+def network_camera(view: SceneView) -> str:
     """Camera behind the preview; of two cameras only the left one is shown."""
     return view.nn_camera.replace("left_right", "left")
 
 
-def make_cameras(calibration: Calibration, view: View) -> dict[str, Camera]:
+def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCamera]:
     """All cameras of the device by name.
 
     left, right, rectified_left, rectified_right, rgb, preview. The rectified ones stand upright
@@ -129,11 +129,11 @@ def make_cameras(calibration: Calibration, view: View) -> dict[str, Camera]:
     m3 = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]])
     left_x, rgb_x = -calibration.baseline_m, calibration.left_to_rgb_m - calibration.baseline_m
     cameras = {
-        "left": Camera(_projection(m1 @ calibration.r1.T, left_x), size),
-        "right": Camera(_projection(m2 @ calibration.r2.T, 0.0), size),
-        "rectified_left": Camera(_projection(m2, left_x), size),
-        "rectified_right": Camera(_projection(m2, 0.0), size),
-        "rgb": Camera(_projection(m3, rgb_x), view.rgb_size),
+        "left": SceneCamera(_projection(m1 @ calibration.r1.T, left_x), size),
+        "right": SceneCamera(_projection(m2 @ calibration.r2.T, 0.0), size),
+        "rectified_left": SceneCamera(_projection(m2, left_x), size),
+        "rectified_right": SceneCamera(_projection(m2, 0.0), size),
+        "rgb": SceneCamera(_projection(m3, rgb_x), view.rgb_size),
     }
     seen = cameras[network_camera(view)]
     if view.mirror_rectified and view.nn_camera.startswith("rectified"):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .source import SceneObject, View
+from .source import SceneObject, SceneView
 
 Pixels = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ class PatternSource:
 
     name = "pattern"
 
-    def configure(self, view: View) -> None:
+    def configure(self, view: SceneView) -> None:
         """Compute what does not change from frame to frame."""
         self._mono = _ramp(*view.mono_size)
         self._rgb = _ramp(*view.rgb_size).astype(np.uint8)

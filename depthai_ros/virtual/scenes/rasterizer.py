@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...wire_formats import MAX_DISPARITY
-from .optics import Camera, Floats
+from .optics import Floats, SceneCamera
 from .textures import LEVELS, Texture
 
 Pixels = NDArray[np.uint8]
@@ -54,7 +54,7 @@ class Faces:
         down = self.origins + self.downs
         return np.stack([self.origins, right, right + self.downs, down], axis=1)
 
-    def seen_by(self, cameras: Sequence[Camera]) -> list[Views]:
+    def seen_by(self, cameras: Sequence[SceneCamera]) -> list[Views]:
         """For each camera, project the faces whose front it sees; all at once costs little more."""
         projections = np.stack([camera.projection for camera in cameras])
         matrices, shifts = projections[:, :, :3].transpose(0, 2, 1), projections[:, None, :, 3]
@@ -133,7 +133,7 @@ class _Stamp:
 class _Repainted:
     """A picture that is painted again and again over what stands still."""
 
-    def __init__(self, camera: Camera, picture: Pixels) -> None:
+    def __init__(self, camera: SceneCamera, picture: Pixels) -> None:
         self.camera = camera
         self._picture = picture
         self._still = picture
@@ -184,7 +184,7 @@ class Layer(_Repainted):
     Several are painted as one picture of as many channels: where a pixel comes from is the same.
     """
 
-    def __init__(self, camera: Camera, planes: Sequence[tuple[Pixels, str]]) -> None:
+    def __init__(self, camera: SceneCamera, planes: Sequence[tuple[Pixels, str]]) -> None:
         self.planes = tuple(planes)
         self._parts = tuple(plane for plane, _ in planes)
         self._channels = tuple(channel for _, channel in planes)
@@ -223,7 +223,7 @@ class Layer(_Repainted):
 class DisparityLayer(_Repainted):
     """The disparity picture; `camera` is the rectified right one, at the world's origin."""
 
-    def __init__(self, camera: Camera, plane: Pixels, baseline_m: float) -> None:
+    def __init__(self, camera: SceneCamera, plane: Pixels, baseline_m: float) -> None:
         super().__init__(camera, plane)
         self._rays = np.linalg.inv(camera.projection[:, :3])
         self._focal_baseline = float(camera.projection[0, 0]) * baseline_m  # px * m

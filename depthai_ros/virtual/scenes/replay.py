@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from .detector import PERSON, PersonDetector
-from .optics import Calibration, Camera, make_cameras, network_camera, preview_crop
-from .source import SceneObject, View
+from .optics import SceneCamera, SceneOptics, make_cameras, network_camera, preview_crop
+from .source import SceneObject, SceneView
 from .stereo import LEVELS, largest_disparity, match_right
 
 Pixels = NDArray[np.uint8]
@@ -111,14 +111,14 @@ class _Replay:
 
     def __init__(self, eeprom: Mapping[str, Any], sizes_of_people: int) -> None:
         cv2.setNumThreads(1)
-        self._calibration = Calibration.from_eeprom(eeprom)
+        self._calibration = SceneOptics.from_eeprom(eeprom)
         self._rectifies = eeprom.get("version") in _RECTIFYING_VERSIONS
         self._detector = PersonDetector(sizes_of_people)
         self._people: dict[int, list[SceneObject]] = {}
         self._disparities: dict[int, Pixels] = {}
         self._scales: dict[int, float] = {}
-        self._view: View | None = None
-        self._cameras: dict[str, Camera] = {}
+        self._view: SceneView | None = None
+        self._cameras: dict[str, SceneCamera] = {}
         self._index = -1
         self._shot: Shot | None = None
         self._pictures: dict[str, Pixels] = {}
@@ -129,7 +129,7 @@ class _Replay:
     def _load(self, index: int) -> Shot:
         raise NotImplementedError
 
-    def configure(self, view: View) -> None:
+    def configure(self, view: SceneView) -> None:
         """Take other sizes, and prepare the first shot."""
         self._view = view
         self._cameras = make_cameras(self._calibration, view)
@@ -138,7 +138,7 @@ class _Replay:
         self._show(self._index_at(0.0))
         self.paint("disparity", 0.0, 0)
 
-    def _configured(self) -> View:
+    def _configured(self) -> SceneView:
         if self._view is None:
             raise ConfigError(f"{self.name}: configure() must come before the first picture")
         return self._view
@@ -159,9 +159,9 @@ class _Replay:
         """See source.Source; the pictures depend on the time alone."""
         shot = self._shot_at(time_s)
         if stream not in self._pictures:
-            if stream not in _PAINTERS:
-                raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_PAINTERS)}")
-            self._pictures[stream] = _PAINTERS[stream](self, shot, stream)
+            if stream not in _MAKERS:
+                raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_MAKERS)}")
+            self._pictures[stream] = _MAKERS[stream](self, shot, stream)
         return self._pictures[stream]
 
     def placement(self, camera: str) -> Placement:
@@ -284,7 +284,7 @@ class _Replay:
         return SceneObject(PERSON, confidence, (x0, y0, x1, y1), _NOWHERE)
 
 
-_PAINTERS: dict[str, Callable[[_Replay, Shot, str], Pixels]] = {
+_MAKERS: dict[str, Callable[[_Replay, Shot, str], Pixels]] = {
     "left": _Replay._raw,
     "right": _Replay._raw,
     "rectified_left": _Replay._rectified,

@@ -129,7 +129,7 @@ FACES_PER_THING = 4
 
 
 @dataclass(frozen=True)
-class Board:
+class Chessboard:
     """A chessboard target; `origin` is its top left corner, `right` points along its rows."""
 
     origin: tuple[float, float, float]
@@ -159,9 +159,9 @@ class Board:
 
 #: Where nothing ever passes in front of them.
 BOARDS = (
-    Board((-2.8, -1.6, 4.5), (1.0, 0.0, 0.0), 0.09),
-    Board((1.75, -1.6, 4.3), (math.cos(0.5), 0.0, math.sin(0.5)), 0.09),
-    Board((-1.55, 0.38, 2.2), (1.0, 0.0, 0.0), 0.05),
+    Chessboard((-2.8, -1.6, 4.5), (1.0, 0.0, 0.0), 0.09),
+    Chessboard((1.75, -1.6, 4.3), (math.cos(0.5), 0.0, math.sin(0.5)), 0.09),
+    Chessboard((-1.55, 0.38, 2.2), (1.0, 0.0, 0.0), 0.05),
 )
 
 
@@ -194,7 +194,7 @@ def room_faces() -> Faces:
         _surface((-WALL_X_M, CEILING_Y_M, near), (0, 0, deep), (0, high, 0), (150, 145, 180), 4),
         _surface((WALL_X_M, CEILING_Y_M, far), (0, 0, -deep), (0, high, 0), (180, 155, 140), 5),
     ]
-    target = board_texture(Board.squares, Board.square_texels)
+    target = board_texture(Chessboard.squares, Chessboard.square_texels)
     rows += [(*board.edges(), target) for board in BOARDS]
     return _stacked(rows)
 

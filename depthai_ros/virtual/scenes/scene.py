@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError
-from .optics import Calibration, Camera, Floats, make_cameras, network_camera
+from .optics import Floats, SceneCamera, SceneOptics, make_cameras, network_camera
 from .rasterizer import DisparityLayer, Faces, Layer, Pixels, Views
 from .room import BOARDS, FACES_PER_THING, THINGS, box_faces, room_faces
-from .source import SceneObject, View
+from .source import SceneObject, SceneView
 
 _SIZES = np.array([thing.size_m for thing in THINGS])
 #: Corners of a box of size 1 from the middle of its front face's lower edge.
@@ -59,7 +59,7 @@ class _Canvas:
             cv2.flip(self.picture, 1, self.shown)
 
 
-def _planes(stream: str, view: View) -> tuple[Pixels, tuple[tuple[str, float, Any], ...]]:
+def _planes(stream: str, view: SceneView) -> tuple[Pixels, tuple[tuple[str, float, Any], ...]]:
     """The picture of a stream, and for each camera in it: name, scale, planes with channels."""
     width, height = view.rgb_size
     if stream == "color":
@@ -96,22 +96,22 @@ class SyntheticScene:
 
     def __init__(self, eeprom: Mapping[str, Any]) -> None:
         cv2.setNumThreads(1)
-        self._calibration = Calibration.from_eeprom(eeprom)
+        self._calibration = SceneOptics.from_eeprom(eeprom)
         self._room = room_faces()
         self._boxes = box_faces()
-        self._view: View | None = None
-        self._cameras: dict[str, Camera] = {}
+        self._view: SceneView | None = None
+        self._cameras: dict[str, SceneCamera] = {}
         self._canvases: dict[str, _Canvas] = {}
         self._bgr: tuple[float, Pixels] | None = None
         self._scenery: _Scenery | None = None
 
-    def configure(self, view: View) -> None:
+    def configure(self, view: SceneView) -> None:
         """Take other sizes; every stream's background is painted when it is first asked for."""
         self._view = view
         self._cameras = make_cameras(self._calibration, view)
         self._canvases, self._bgr, self._scenery = {}, None, None
 
-    def camera(self, name: str) -> Camera:
+    def camera(self, name: str) -> SceneCamera:
         """One camera of the present view; names as in optics.make_cameras."""
         return self._cameras[name]
 
@@ -156,7 +156,7 @@ class SyntheticScene:
         faces = (_far_to_near(fronts)[:, None] * FACES_PER_THING + each).reshape(-1)
         return self._boxes.moved(np.repeat(fronts, FACES_PER_THING, axis=0), faces)
 
-    def _configured(self) -> View:
+    def _configured(self) -> SceneView:
         if self._view is None:
             raise ConfigError("synthetic scene: configure() must come before the first picture")
         return self._view
@@ -180,7 +180,7 @@ class SyntheticScene:
         self._canvases[stream], self._scenery = canvas, None  # it has yet to look
         return canvas
 
-    def _texture_layers(self, stream: str, view: View) -> tuple[Pixels, tuple[Layer, ...]]:
+    def _texture_layers(self, stream: str, view: SceneView) -> tuple[Pixels, tuple[Layer, ...]]:
         if stream not in _TEXTURED:
             raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_TEXTURED)}")
         picture, parts = _planes(stream, view)
@@ -226,7 +226,7 @@ def _far_to_near(fronts: Floats) -> NDArray[np.intp]:
     return np.argsort(-(fronts[:, 2] + _SIZES[:, 2]))
 
 
-def _outlines(fronts: Floats, camera: Camera) -> Floats:
+def _outlines(fronts: Floats, camera: SceneCamera) -> Floats:
     """Shape (N, 4): box around each thing, 0..1 of the picture, not clipped."""
     corners = (fronts[:, None] + _SIZES[:, None] * _CORNERS).reshape(-1, 3)
     edges = ((camera.project(corners) + 0.5) / camera.size).reshape(len(fronts), -1, 2)

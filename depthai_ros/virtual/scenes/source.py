@@ -16,7 +16,7 @@ DEFAULT_EEPROM_VERSIONS = {"synthetic": 5, "pattern": 5, "images": -1, "video": 
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """What the session asks a source to paint; sizes are (width, height) in pixels."""
 
     mono_size: tuple[int, int]  # (1280, 720), (1280, 800), (640, 400)
@@ -53,7 +53,7 @@ class Source(Protocol):
 
     name: str
 
-    def configure(self, view: View) -> None:
+    def configure(self, view: SceneView) -> None:
         """Prepare for another set of sizes; forgets what was painted before."""
 
     def paint(self, stream: str, time_s: float, sequence: int) -> NDArray[np.uint8]:

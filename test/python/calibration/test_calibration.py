@@ -11,7 +11,7 @@ from depthai_ros.calibration import calibration
 from depthai_ros.calibration.calibration import OPTICAL_TO_BODY
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.scenes import eeprom, optics
-from depthai_ros.virtual.scenes.source import View
+from depthai_ros.virtual.scenes.source import SceneView
 
 DEFAULTS = config.defaults()
 NOMINAL = DEFAULTS.replace({"calibration.nominal": True})
@@ -461,7 +461,7 @@ def test_optical_axes_turn_as_rep_103_says():
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("keep_aspect", [True, False])
 def test_models_and_frames_fit_the_pictures_of_the_virtual_device(size, keep_aspect):
-    view = View(
+    view = SceneView(
         mono_size=size,
         rgb_size=(1920, 1080),
         preview_size=(544, 320),
@@ -470,7 +470,7 @@ def test_models_and_frames_fit_the_pictures_of_the_virtual_device(size, keep_asp
         mirror_rectified=True,
         center_crop=True,
     )
-    drawn = optics.make_cameras(optics.Calibration.from_eeprom(document(5)), view)
+    drawn = optics.make_cameras(optics.SceneOptics.from_eeprom(document(5)), view)
     found = calibration.from_eeprom(document(5), NOMINAL)
     frames = {name: optical(pose) for name, pose in found.poses().items()}
     world = points_in_left_camera()  # rectified right camera

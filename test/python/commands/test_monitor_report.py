@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from depthai_ros.commands.monitor_report import Row, table, verdict
-from depthai_ros.messages.arrival_stats import Figures
+from depthai_ros.commands.monitor_report import TopicRow, table, verdict
+from depthai_ros.messages.arrival_stats import ArrivalSummary
 
-GOOD = Figures(300, 30.0, 30.0, 0, 3.21, 9.87, 27.6)
-SLOW = Figures(250, 25.0, 30.0, 0, 3.0, 9.0, 20.0)
-LOSSY = Figures(298, 29.8, 30.0, 2, 3.0, 9.0, 27.0)
-LOSSIER = Figures(291, 29.1, 30.0, 9, 3.0, 9.0, 27.0)
-ONCE = Figures(1, 0.1, None, None, None, None, 0.0)
+GOOD = ArrivalSummary(300, 30.0, 30.0, 0, 3.21, 9.87, 27.6)
+SLOW = ArrivalSummary(250, 25.0, 30.0, 0, 3.0, 9.0, 20.0)
+LOSSY = ArrivalSummary(298, 29.8, 30.0, 2, 3.0, 9.0, 27.0)
+LOSSIER = ArrivalSummary(291, 29.1, 30.0, 9, 3.0, 9.0, 27.0)
+ONCE = ArrivalSummary(1, 0.1, None, None, None, None, 0.0)
 
 
-def _row(name: str, figures: Figures) -> Row:
-    return Row(name, "sensor_msgs/msg/Image", True, figures)
+def _row(name: str, figures: ArrivalSummary) -> TopicRow:
+    return TopicRow(name, "sensor_msgs/msg/Image", True, figures)
 
 
 ALL_WELL = "all 1 with a rate at 95% of it or more"
@@ -57,7 +57,7 @@ ALL_WELL = "all 1 with a rate at 95% of it or more"
     ],
 )
 def test_verdict_names_what_fell_short(
-    rows: list[tuple[str, Figures]], lost: int, expected: list[str]
+    rows: list[tuple[str, ArrivalSummary]], lost: int, expected: list[str]
 ) -> None:
     assert verdict([_row(*row) for row in rows], 10.0, lost).split("; ") == expected
 

@@ -12,7 +12,7 @@ import pytest
 from depthai_ros.config import bandwidth, defaults, device_config
 from depthai_ros.config.bandwidth import CAPACITY_MB_S, fitted, plan
 from depthai_ros.config.settings import Settings
-from depthai_ros.device.device import Device
+from depthai_ros.device.device import OpenDevice
 from depthai_ros.errors import ConfigError
 from depthai_ros.streams import STREAMS
 
@@ -55,7 +55,7 @@ def test_packets_have_the_planned_size_and_come_at_the_planned_rate() -> None:
     given = {f"stream__{name}__max_fps": limit for name, limit in limits.items()}
     wanted = settings(*limits, camera__mono__resolution_h=400, **given)
     planned = plan(wanted, "UNKNOWN")
-    device = Device.open("virtual:pattern")
+    device = OpenDevice.open("virtual:pattern")
     try:
         pipeline = device.start_pipeline(wanted)
         seen: dict[str, list[int]] = {name: [] for name in limits}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from depthai_ros.device.clock import DeviceClock, HostClock, StampSource
-from depthai_ros.wire_formats import FrameMetadata
+from depthai_ros.device.clock import ClockEstimator, HostClock, StampSource
+from depthai_ros.wire_formats import FrameTrailer
 
 S, MS, US = 1_000_000_000, 1_000_000, 1_000
 #: Host's monotonic clock at the start; a host that has been up for days.
@@ -44,7 +44,7 @@ class World:
         return host_ns + self.ros_minus_monotonic_ns
 
 
-def run(world: World, clock: DeviceClock, seconds: float, fps: int = 30) -> int:
+def run(world: World, clock: ClockEstimator, seconds: float, fps: int = 30) -> int:
     """Feed a clock; returns the time of the last capture."""
     first_ns = world.now_ns
     captured_ns = first_ns
@@ -61,7 +61,7 @@ RUNS = [(0, 0, 0.01), (0, 20, 1), (50, 5, 1), (-50, 5, 1), (150, 20, 1.5), (-400
 @pytest.mark.parametrize(("ppm", "jitter_ms", "error_ms"), RUNS)
 @pytest.mark.complaint(16)
 def test_capture_time_is_found_but_for_the_shortest_delay(ppm, jitter_ms, error_ms):
-    world, clock = World(ppm=ppm, jitter_ns=jitter_ms * MS), DeviceClock()
+    world, clock = World(ppm=ppm, jitter_ns=jitter_ms * MS), ClockEstimator()
     captured_ns = run(world, clock, 60)
     found_ns = clock.to_host_ns(world.device_ns(captured_ns))
     assert found_ns - captured_ns - world.delay_ns == pytest.approx(0, abs=error_ms * MS)
@@ -70,7 +70,7 @@ def test_capture_time_is_found_but_for_the_shortest_delay(ppm, jitter_ms, error_
 
 
 def test_no_packet_was_captured_after_it_arrived():
-    world, clock = World(ppm=-80, jitter_ns=40 * MS), DeviceClock()
+    world, clock = World(ppm=-80, jitter_ns=40 * MS), ClockEstimator()
     for index in range(3000):
         device_ns, received_ns = world.packet(START_NS + index * S // 30)
         clock.update(device_ns, received_ns)
@@ -78,13 +78,13 @@ def test_no_packet_was_captured_after_it_arrived():
 
 
 def test_drift_is_not_believed_in_the_first_seconds():
-    world, clock = World(jitter_ns=30 * MS), DeviceClock()
+    world, clock = World(jitter_ns=30 * MS), ClockEstimator()
     run(world, clock, 8)
     assert clock.drift_ppm == 0
 
 
 def test_drift_keeps_long_runs_together():
-    world, clock = World(ppm=100), DeviceClock()
+    world, clock = World(ppm=100), ClockEstimator()
     captured_ns = run(world, clock, 600, fps=10)
     found_ns = clock.to_host_ns(world.device_ns(captured_ns))
     assert found_ns - captured_ns == pytest.approx(world.delay_ns, abs=100 * US)
@@ -92,7 +92,7 @@ def test_drift_keeps_long_runs_together():
 
 
 def test_late_start_is_made_good_at_once():
-    world, clock = World(), DeviceClock()
+    world, clock = World(), ClockEstimator()
     for index in range(10):  # all waited in a queue for up to 300 ms
         clock.update(*world.packet(START_NS + index * 33 * MS, extra_ns=300 * MS - index * 33 * MS))
     captured_ns = START_NS + S
@@ -103,7 +103,7 @@ def test_late_start_is_made_good_at_once():
 
 
 def test_congestion_raises_the_offset_slowly_and_is_no_jump():
-    world, clock = World(), DeviceClock()
+    world, clock = World(), ClockEstimator()
     run(world, clock, 20)
     world.delay_ns = 200 * MS
     previous_ns, stamps = None, []
@@ -138,7 +138,7 @@ STEPS = [
 @pytest.mark.parametrize(("step_s", "named", "jumps"), STEPS)
 @pytest.mark.complaint(16)
 def test_step_of_the_devices_clock_starts_a_new_estimate(step_s, named, jumps):
-    world, clock = World(), DeviceClock()
+    world, clock = World(), ClockEstimator()
     stream = "left" if named else ""
     for index in range(30 * 40):
         if index == 30 * 20:
@@ -153,7 +153,7 @@ def test_step_of_the_devices_clock_starts_a_new_estimate(step_s, named, jumps):
 
 
 def test_slow_stream_beside_a_fast_one_is_no_reboot():
-    world, clock = World(), DeviceClock()
+    world, clock = World(), ClockEstimator()
     for index in range(300):
         captured_ns = START_NS + 2 * S + index * S // 30
         clock.update(*world.packet(captured_ns), "left")
@@ -163,7 +163,7 @@ def test_slow_stream_beside_a_fast_one_is_no_reboot():
 
 
 def test_jitter_is_the_deviation_of_delays():
-    calm, wild = DeviceClock(), DeviceClock()
+    calm, wild = ClockEstimator(), ClockEstimator()
     run(World(), calm, 20)
     run(World(jitter_ns=40 * MS), wild, 20)
     assert calm.jitter_ns < 10 * US
@@ -199,8 +199,8 @@ def test_steps_of_ros_time_are_followed_at_once_and_counted(step_ns):
 # -- stamps
 
 
-def metadata(camera: int, sequence: int, timestamp_ns: int) -> FrameMetadata:
-    return FrameMetadata(15, 720, 1280, 1280, 1, 0, camera, sequence, timestamp_ns, 921_600)
+def metadata(camera: int, sequence: int, timestamp_ns: int) -> FrameTrailer:
+    return FrameTrailer(15, 720, 1280, 1280, 1, 0, camera, sequence, timestamp_ns, 921_600)
 
 
 #: Stream -> camera number, delay after the exposure (ms), deviation of its device time (us).

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from depthai_ros import config, wire_formats
-from depthai_ros.device.device import Device
-from depthai_ros.device.pipeline import Frame, Pipeline
+from depthai_ros.device.device import OpenDevice
+from depthai_ros.device.pipeline import Frame, RunningPipeline
 from depthai_ros.errors import ConfigError, DeviceNotFoundError, LinkError
 from depthai_ros.streams import STREAMS, WIRE_STREAMS
 
@@ -28,13 +28,13 @@ NETWORK = {"ai.blob_file": BLOB, "ai.blob_file_config": BLOB_CONFIG}
 
 
 @contextmanager
-def running(selector: str, **options: Any) -> Iterator[tuple[Device, Pipeline]]:
+def running(selector: str, **options: Any) -> Iterator[tuple[OpenDevice, RunningPipeline]]:
     """A device with a running pipeline; options with `__` for the dots."""
     values = {key.replace("__", "."): value for key, value in options.items()}
     settings = config.defaults().replace(values)
     path = settings["ai.blob_file_config"]
     network = config.read_network_config(path) if path else None
-    device = Device.open(selector)
+    device = OpenDevice.open(selector)
     try:
         yield device, device.start_pipeline(settings, network)
     finally:
@@ -42,7 +42,7 @@ def running(selector: str, **options: Any) -> Iterator[tuple[Device, Pipeline]]:
 
 
 def collect(
-    pipeline: Pipeline, done: Callable[[list[Frame]], bool], deadline_s: float = 20.0
+    pipeline: RunningPipeline, done: Callable[[list[Frame]], bool], deadline_s: float = 20.0
 ) -> list[Frame]:
     """Frames until `done` says so; fails when the deadline has passed."""
     frames: list[Frame] = []
@@ -133,7 +133,7 @@ def test_disparity_with_distances_is_valid_only_when_the_device_is_not_strict(
     from depthai_ros.device import device as device_module
 
     settings = config.defaults().replace({"stream_list": ["disparity"]})
-    device = Device.open(f"virtual:synthetic?strict={strict}")
+    device = OpenDevice.open(f"virtual:synthetic?strict={strict}")
     original = device_module.device_config
 
     def with_distances(*args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def test_second_pipeline_on_one_device_connects_anew() -> None:
 
 
 def test_commands_without_a_pipeline_say_so() -> None:
-    device = Device.open("virtual:pattern")
+    device = OpenDevice.open("virtual:pattern")
     try:
         with pytest.raises(LinkError, match="no pipeline is running"):
             device.capture_still()
@@ -263,7 +263,7 @@ def test_frames_outlive_the_device() -> None:
 
 @pytest.mark.parametrize("version", [-1, 1, 2, 3, 4, 5])
 def test_every_eeprom_version_is_told_as_it_is(version: int) -> None:
-    device = Device.open(f"virtual:pattern?eeprom={version}")
+    device = OpenDevice.open(f"virtual:pattern?eeprom={version}")
     try:
         assert device.eeprom["version"] == version
         assert device.mx_id
@@ -288,13 +288,13 @@ def test_selector_that_cannot_be_read_is_told_with_what_is_allowed(
     selector: str, words: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        Device.open(selector)
+        OpenDevice.open(selector)
     assert words in str(caught.value)
 
 
 def test_nobody_at_the_socket_is_told_with_the_address(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFoundError, match=str(tmp_path / "nobody")):
-        Device.open(f"unix:{tmp_path}/nobody", timeout_s=0.2)
+        OpenDevice.open(f"unix:{tmp_path}/nobody", timeout_s=0.2)
 
 
 def test_wait_for_a_device_that_does_not_answer_can_be_ended(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_wait_for_a_device_that_does_not_answer_can_be_ended(tmp_path: Path) -> 
 
     def opening() -> None:
         with pytest.raises(LinkError):
-            Device.open(f"unix:{path}", timeout_s=600.0, should_stop=should_stop.is_set)
+            OpenDevice.open(f"unix:{path}", timeout_s=600.0, should_stop=should_stop.is_set)
 
     with socket.socket(socket.AF_UNIX) as mute, ThreadPoolExecutor() as threads:
         mute.bind(path)
@@ -316,13 +316,13 @@ def test_wait_for_a_device_that_does_not_answer_can_be_ended(tmp_path: Path) -> 
 
 def test_missing_picture_folder_is_told_before_any_frame(tmp_path: Path) -> None:
     with pytest.raises((ConfigError, DeviceNotFoundError)):
-        Device.open(f"virtual:images={tmp_path}/nothing")
+        OpenDevice.open(f"virtual:images={tmp_path}/nothing")
 
 
 def test_pipeline_with_too_many_shaves_is_refused_with_what_to_change() -> None:
     values = {**NETWORK, "stream_list": ["metaout"], "ai.shaves": 15, "ai.cmx_slices": 15}
     settings = config.defaults().replace(values)
-    device = Device.open("virtual:pattern")
+    device = OpenDevice.open("virtual:pattern")
     try:
         with pytest.raises(ConfigError, match=r"lower ai\.shaves"):
             device.start_pipeline(settings, config.read_network_config(BLOB_CONFIG))

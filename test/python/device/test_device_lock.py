@@ -1,4 +1,4 @@
-"""Claims: one program for each device, whoever asks and however it ends."""
+"""DeviceLocks: one program for each device, whoever asks and however it ends."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from depthai_ros.device import device_lock
-from depthai_ros.device.device import Device
-from depthai_ros.device.device_lock import Claims, socket_place, usb_place
+from depthai_ros.device.device import OpenDevice
+from depthai_ros.device.device_lock import DeviceLocks, socket_place, usb_place
 from depthai_ros.errors import DeviceNotFoundError
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
-#: Claims its first argument, says what came of it, and waits until its input ends.
+#: Locks its first argument, says what came of it, and waits until its input ends.
 PROGRAM = """
 import sys
-from depthai_ros.device.device_lock import Claims
-claims = Claims()
-print("claimed:", claims.take(sys.argv[1]) or "done", flush=True)
+from depthai_ros.device.device_lock import DeviceLocks
+locks = DeviceLocks()
+print("locked:", locks.take(sys.argv[1]) or "done", flush=True)
 sys.stdin.read()
 """
 #: Places with names that no file could have.
@@ -38,20 +38,20 @@ def lock_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def claiming(start: Start, place: str, *words: str) -> subprocess.Popen[str]:
-    """Another program that has been told what became of its claim."""
+def locking(start: Start, place: str, *words: str) -> subprocess.Popen[str]:
+    """Another program that has been told what became of its lock."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return start(sys.executable, "-c", PROGRAM, place, *words, **pipes)
 
 
 def answer(program: subprocess.Popen[str]) -> str:
     assert program.stdout
-    return program.stdout.readline().strip().removeprefix("claimed: ")
+    return program.stdout.readline().strip().removeprefix("locked: ")
 
 
 @pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-def test_a_place_is_claimed_once_and_can_be_released(place: str) -> None:
-    ours, others = Claims(), Claims()
+def test_a_place_is_locked_once_and_can_be_released(place: str) -> None:
+    ours, others = DeviceLocks(), DeviceLocks()
     assert ours.take(place) == ""
     assert ours.take(place) == "", "it is ours already"
     assert others.take(place) == "this very program"
@@ -62,31 +62,31 @@ def test_a_place_is_claimed_once_and_can_be_released(place: str) -> None:
 
 
 def test_other_program_is_told_who_has_the_device(start: Start) -> None:
-    holder = claiming(start, "usb:1:1.3", "__node:=front")
+    holder = locking(start, "usb:1:1.3", "__node:=front")
     assert answer(holder) == "done"
-    other = claiming(start, "usb:1:1.3")
+    other = locking(start, "usb:1:1.3")
     assert answer(other) == f"process {holder.pid} (python -c, node front)"
-    assert Claims().take("usb:1:1.4") == ""
+    assert DeviceLocks().take("usb:1:1.4") == ""
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
-def test_claim_ends_with_its_program_however_that_ends(end: str, start: Start) -> None:
-    holder = claiming(start, "usb:1:1.3")
+def test_lock_ends_with_its_program_however_that_ends(end: str, start: Start) -> None:
+    holder = locking(start, "usb:1:1.3")
     assert answer(holder) == "done"
-    assert Claims().take("usb:1:1.3").startswith(f"process {holder.pid} (")
+    assert DeviceLocks().take("usb:1:1.3").startswith(f"process {holder.pid} (")
     getattr(holder, end)()
     holder.wait()
-    assert Claims().take("usb:1:1.3") == ""
+    assert DeviceLocks().take("usb:1:1.3") == ""
 
 
-def test_forked_child_does_not_inherit_what_its_parent_has_claimed() -> None:
-    claims = Claims()
-    assert claims.take("usb:1:1.3") == ""
+def test_forked_child_does_not_inherit_what_its_parent_has_locked() -> None:
+    locks = DeviceLocks()
+    assert locks.take("usb:1:1.3") == ""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        claims.release()  # as its exit may do: that must not free the parent's
-        os.write(write, Claims().take("usb:1:1.3").encode())
+        locks.release()  # as its exit may do: that must not free the parent's
+        os.write(write, DeviceLocks().take("usb:1:1.3").encode())
         os._exit(0)
     os.close(write)
     os.waitpid(child, 0)
@@ -97,7 +97,7 @@ def test_forked_child_does_not_inherit_what_its_parent_has_claimed() -> None:
 def test_file_is_one_for_all_users_and_holds_nothing(lock_folder: Path) -> None:
     before = os.umask(0o077)
     try:
-        assert Claims().take("usb:1:1.3") == ""
+        assert DeviceLocks().take("usb:1:1.3") == ""
     finally:
         os.umask(before)
     (path,) = lock_folder.iterdir()
@@ -122,8 +122,8 @@ def test_trap_in_place_of_the_file_is_told_and_does_not_keep_from_work(
     trap: str, lock_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     TRAPS[trap](lock_folder / "depthai_ros.claims")
-    assert Claims().take("usb:1:1.3") == ""
-    assert "devices cannot be claimed" in caplog.text
+    assert DeviceLocks().take("usb:1:1.3") == ""
+    assert "devices cannot be locked" in caplog.text
     assert not (lock_folder / "elsewhere").exists()
 
 
@@ -138,30 +138,30 @@ def test_one_place_is_one_however_it_is_written(tmp_path: Path) -> None:
 
 def test_device_of_another_program_is_not_touched(tmp_path: Path, start: Start) -> None:
     selector = f"unix:{tmp_path}/device"
-    holder = claiming(start, socket_place(selector))
+    holder = locking(start, socket_place(selector))
     assert answer(holder) == "done"
     with pytest.raises(DeviceNotFoundError, match=f"in use by process {holder.pid}") as told:
-        Device.open(selector)
+        OpenDevice.open(selector)
     assert told.value.reason == "busy"
     assert "choose another device" in str(told.value)
 
 
-def test_device_stays_claimed_until_it_is_closed(tmp_path: Path, start: Start) -> None:
+def test_device_stays_locked_until_it_is_closed(tmp_path: Path, start: Start) -> None:
     selector = f"unix:{tmp_path}/device"
     words = ["-m", "depthai_ros.virtual", "--listen", selector, "--device", "pattern"]
     far_end = start(sys.executable, *words, stdout=subprocess.PIPE)
     assert far_end.stdout
     assert "waits at" in far_end.stdout.readline()
-    device = Device.open(selector)
+    device = OpenDevice.open(selector)
     device.reset()
     with pytest.raises(DeviceNotFoundError, match="this very program"):
-        Device.open(selector)
+        OpenDevice.open(selector)
     device.close()
-    Device.open(selector).close()
+    OpenDevice.open(selector).close()
 
 
-def test_failed_attempt_leaves_no_claim_behind(tmp_path: Path) -> None:
+def test_failed_attempt_leaves_no_lock_behind(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(DeviceNotFoundError) as told:
-            Device.open(f"unix:{tmp_path}/device")
+            OpenDevice.open(f"unix:{tmp_path}/device")
         assert told.value.reason != "busy"

@@ -19,7 +19,7 @@ from raw_xlink import CLOSE, CREATE, PING, RESET, WRITE, RawEnd
 
 from depthai_ros import config
 from depthai_ros.device.connect import child_environment
-from depthai_ros.device.device import Device
+from depthai_ros.device.device import OpenDevice
 from depthai_ros.streams import WIRE_STREAMS
 
 LEFT_PACKET_BYTES = 1280 * 720 + 56
@@ -191,7 +191,7 @@ def bare_device(path: Path) -> Iterator[BareDevice]:
 def test_host_follows_the_reference_trace(tmp_path: Path) -> None:
     path = tmp_path / "device"
     with bare_device(path) as end:
-        device = Device.open(f"unix:{path}")
+        device = OpenDevice.open(f"unix:{path}")
         try:
             settings = config.defaults().replace({"stream_list": ["left"]})
             pipeline = device.start_pipeline(settings)

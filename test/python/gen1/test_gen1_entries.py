@@ -14,13 +14,13 @@ from depthai_ros import depthai, wire_formats
 from depthai_ros.errors import ConfigError, ConfigTypeError
 from depthai_ros.gen1.config import from_gen1
 from depthai_ros.gen1.network import NetworkPlan, read_network_plan
-from depthai_ros.gen1.results import Results, make_result
+from depthai_ros.gen1.results import ResultReader, make_result
 
 MODELS = Path(__file__).resolve().parents[3] / "config/models"
 SSD = MODELS / "mobilenet_ssd_entries.json"
 SSD_DEPTH = MODELS / "mobilenet_ssd_depth_entries.json"
 AGE_GENDER = MODELS / "age_gender_entries.json"
-METADATA = wire_formats.FrameMetadata(21, 1, 1400, 1400, 1, 0, 1, 42, 3_500_000_000, 1400)
+METADATA = wire_formats.FrameTrailer(21, 1, 1400, 1400, 1, 0, 1, 42, 3_500_000_000, 1400)
 
 
 def layer(
@@ -39,7 +39,7 @@ def plan_of(path: Path | str, **ai: Any) -> NetworkPlan:
 
 
 def packet(plan: NetworkPlan, payload: bytes, *layers: dict[str, Any]) -> depthai.NNetPacket:
-    results = Results(plan.bound_to(layers), (), layers, len(layers))
+    results = ResultReader(plan.bound_to(layers), (), layers, len(layers))
     return make_result(np.frombuffer(payload, np.uint8), METADATA, results)
 
 

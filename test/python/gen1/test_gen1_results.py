@@ -14,7 +14,7 @@ from test_gen1_entries import METADATA, layer
 from depthai_ros import depthai, wire_formats
 from depthai_ros.gen1.network import NetworkPlan
 from depthai_ros.gen1.packets import make_metadata, make_packet, read_tracker
-from depthai_ros.gen1.results import Results, make_result
+from depthai_ros.gen1.results import ResultReader, make_result
 
 DETECTION = bytes.fromhex(
     "010000000f0000006666663f0000803e0000003e0000003f0000403fcdcccc3dcdcc4cbd0000c03f"
@@ -24,7 +24,7 @@ DETECTION = bytes.fromhex(
 def result_of(
     payload: bytes, *layers: dict[str, Any], formats: tuple[Any, Any] = ("raw", "raw"), first: int
 ) -> depthai.NNetPacket:
-    results = Results(NetworkPlan(formats=formats), (), layers, first)
+    results = ResultReader(NetworkPlan(formats=formats), (), layers, first)
     return make_result(np.frombuffer(payload, np.uint8), METADATA, results)
 
 
@@ -144,7 +144,7 @@ def test_layer_without_a_dimension_says_so() -> None:
 
 
 def test_metadata_reads_the_documented_fields() -> None:
-    frame = wire_formats.FrameMetadata(15, 720, 1280, 1281, 1, 2, 1, 42, 3_500_000_000, 921_600)
+    frame = wire_formats.FrameTrailer(15, 720, 1280, 1281, 1, 2, 1, 42, 3_500_000_000, 921_600)
     metadata = make_metadata(frame)
     assert metadata is not None
     assert metadata.getTimestamp() == 3.5
@@ -164,7 +164,7 @@ def test_metadata_reads_the_documented_fields() -> None:
     ("number", "name"), [(0, "rgb"), (1, "left"), (2, "right"), (3, "INVALID_instNo")]
 )
 def test_camera_is_known_by_its_number(number: int, name: str) -> None:
-    frame = wire_formats.FrameMetadata(15, 1, 1, 1, 1, 0, number, 0, 0, 1)
+    frame = wire_formats.FrameTrailer(15, 1, 1, 1, 1, 0, number, 0, 0, 1)
     assert make_metadata(frame).getCameraName() == name  # type: ignore[union-attr]
 
 

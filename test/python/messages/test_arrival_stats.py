@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from depthai_ros.messages.arrival_stats import Arrival, Figures, Meter, percentile
+from depthai_ros.messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary, percentile
 
 MS = 1_000_000
 
@@ -18,10 +18,12 @@ def _arrivals(
     ]
 
 
-def _figures(arrivals: list[Arrival], expected_fps: float | None, duration_s: float) -> Figures:
-    meter = Meter(expected_fps=expected_fps)
-    meter.add(arrivals)
-    return meter.figures(duration_s)
+def _figures(
+    arrivals: list[Arrival], expected_fps: float | None, duration_s: float
+) -> ArrivalSummary:
+    stats = ArrivalStats(expected_fps=expected_fps)
+    stats.add(arrivals)
+    return stats.figures(duration_s)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +60,9 @@ def test_rates_count_what_arrived_over_the_whole_duration() -> None:
 
 
 def test_messages_without_a_stamp_have_neither_latency_nor_drops() -> None:
-    meter = Meter(expected_fps=10.0, stamped=False)
-    meter.add([Arrival(0, 10**18, 100)] * 3)
-    figures = meter.figures(1.0)
+    stats = ArrivalStats(expected_fps=10.0, stamped=False)
+    stats.add([Arrival(0, 10**18, 100)] * 3)
+    figures = stats.figures(1.0)
     assert (figures.count, figures.drops, figures.latency_mean_ms) == (3, None, None)
     assert figures.summary("a/msg/B")["latency_ms"] == {"mean": None, "p99": None}
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from depthai_ros import config
-from depthai_ros.device.device import Device
+from depthai_ros.device.device import OpenDevice
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.settings import parse_settings
 
@@ -21,7 +21,7 @@ STARVED_S = 0.7
 
 def sequences(pace: str) -> list[int]:
     """What arrives of one stream when the device's process is stopped for a while."""
-    device = Device.open(f"virtual:pattern?pace={pace}")
+    device = OpenDevice.open(f"virtual:pattern?pace={pace}")
     pipeline = device.start_pipeline(config.defaults().replace({"stream_list": ["left"]}))
     assert device._process
     number = device._process._process.pid

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
-from depthai_ros.virtual.scenes.source import View, make_source
+from depthai_ros.virtual.scenes.source import SceneView, make_source
 
 MONO, RGB, PREVIEW = (640, 400), (1920, 1080), (300, 200)
-VIEW = View(MONO, RGB, PREVIEW, True, "rgb", True, True)
+VIEW = SceneView(MONO, RGB, PREVIEW, True, "rgb", True, True)
 Formula = Callable[[int, int, int], int]
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contexts import SMALL, STAMP_NS, build_message, make_calibration, make_picture, make_test_rig
+from contexts import (
+    SMALL,
+    STAMP_NS,
+    build_message,
+    make_calibration,
+    make_picture,
+    make_test_context,
+)
 from numpy.typing import NDArray
 
 from depthai_ros.config import validate
@@ -16,9 +23,9 @@ from depthai_ros.messages.context import frame_ids
 
 @pytest.mark.complaint(8)
 def test_camera_info_of_a_picture_is_in_the_units_of_ros() -> None:
-    rig = make_test_rig()
+    context = make_test_context()
     left, right, depth = (
-        camera_info(rig.cameras[f"{name}/camera_info", camera], "frame", STAMP_NS)
+        camera_info(context.cameras[f"{name}/camera_info", camera], "frame", STAMP_NS)
         for name, camera in (("left", "left"), ("right", "right"), ("depth", "right"))
     )
     assert (left.width, left.height) == (640, 400)
@@ -35,8 +42,8 @@ def test_camera_info_of_a_picture_is_in_the_units_of_ros() -> None:
 
 @pytest.mark.complaint(8)
 def test_camera_info_without_calibration_is_zero() -> None:
-    rig = make_test_rig(eeprom=-1)
-    for (topic, _), model in rig.cameras.items():
+    context = make_test_context(eeprom=-1)
+    for (topic, _), model in context.cameras.items():
         info = camera_info(model, "frame", STAMP_NS)
         assert not any([*info.k, *info.p, *info.d, *info.r]), topic
         assert info.width > 0
@@ -107,9 +114,9 @@ def test_every_frame_of_the_table_is_in_the_tree() -> None:
 
 
 def test_device_status_carries_temperatures_and_every_listed_stream() -> None:
-    rig = make_test_rig({"stream_list": ["left", "depth", "disparity", "meta_d2h"]})
+    context = make_test_context({"stream_list": ["left", "depth", "disparity", "meta_d2h"]})
     content = b'{"sensors": {"temperature": {"css": 41.5, "mss": 42, "upa0": 43, "upa1": 44.5}}}\0'
-    message = build_message(rig, "device/status", make_picture(rig, "meta_d2h", content))
+    message = build_message(context, "device/status", make_picture(context, "meta_d2h", content))
     assert (message.css_c, message.mss_c, message.upa0_c, message.upa1_c) == (41.5, 42, 43, 44.5)
     assert message.stream_names == ["meta_d2h", "left", "disparity", "depth"]
     assert list(message.expected_fps) == [0.0, 30.0, 30.0, 30.0]

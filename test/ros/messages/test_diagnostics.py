@@ -18,8 +18,8 @@ from depthai_ros.messages.diagnostics import (
     DeviceFacts,
     Health,
     LinkFacts,
-    StreamMeter,
-    make_meters,
+    StreamStats,
+    make_stream_stats,
 )
 from depthai_ros.messages.exposure_sync import Tally
 from depthai_ros.msg import DeviceStatus
@@ -30,16 +30,16 @@ OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
 
-def feed(meter: StreamMeter, sequences: list[int], *, period_ms: float = 100 / 3) -> int:
+def feed(stats: StreamStats, sequences: list[int], *, period_ms: float = 100 / 3) -> int:
     """One frame of 1000 bytes per period, 20 ms after its exposure; returns the time after it."""
     for number, sequence in enumerate(sequences):
-        meter.arrived(sequence, 1000, round(number * period_ms * MS), 20 * MS)
+        stats.arrived(sequence, 1000, round(number * period_ms * MS), 20 * MS)
     return round(len(sequences) * period_ms * MS)
 
 
 def test_even_stream_shows_its_rate_and_no_loss() -> None:
-    meter = StreamMeter(30.0, 30.0, started_ns=0)
-    figures = meter.figures(feed(meter, list(range(60))))
+    stats = StreamStats(30.0, 30.0, started_ns=0)
+    figures = stats.figures(feed(stats, list(range(60))))
     assert figures.fps == pytest.approx(30, abs=1)
     assert figures.drops_total == 0
     assert figures.gap_max_ms == pytest.approx(33.3, abs=0.1)
@@ -62,20 +62,20 @@ LOSSES = [
 @pytest.mark.parametrize("case", LOSSES)
 def test_lost_frames_are_gaps_in_the_frame_counter(case: Any) -> None:
     expected_fps, camera_fps, steady, sequences, lost = case
-    meter = StreamMeter(expected_fps, camera_fps, started_ns=0, steady=steady)
-    assert meter.figures(feed(meter, sequences)).drops_total == lost
+    stats = StreamStats(expected_fps, camera_fps, started_ns=0, steady=steady)
+    assert stats.figures(feed(stats, sequences)).drops_total == lost
 
 
 def test_packets_without_a_counter_are_counted_where_the_queue_drops_them() -> None:
-    meter = StreamMeter(0.0, 0.0, started_ns=0)
-    meter.arrived(None, 10, 0, 0)
-    assert meter.figures(S, queue_drops=4).drops_total == 4
+    stats = StreamStats(0.0, 0.0, started_ns=0)
+    stats.arrived(None, 10, 0, 0)
+    assert stats.figures(S, queue_drops=4).drops_total == 4
 
 
 def test_old_frames_do_not_count_for_the_rate() -> None:
-    meter = StreamMeter(30.0, 30.0, started_ns=0)
-    end_ns = feed(meter, list(range(60)))
-    figures = meter.figures(end_ns + 5 * S)
+    stats = StreamStats(30.0, 30.0, started_ns=0)
+    end_ns = feed(stats, list(range(60)))
+    figures = stats.figures(end_ns + 5 * S)
     assert figures.fps == 0.0
     assert figures.silent_s == pytest.approx(5.03, abs=0.01)
     assert math.isnan(figures.latency_ms_mean)
@@ -91,8 +91,8 @@ def test_expected_rate_is_the_cameras_limited_by_the_user() -> None:
             "stream.color.max_fps": 90.0,
         }
     )
-    meters = make_meters(settings, started_ns=0)
-    assert {name: meter.expected_fps for name, meter in meters.items()} == {
+    stream_stats = make_stream_stats(settings, started_ns=0)
+    assert {name: stats.expected_fps for name, stats in stream_stats.items()} == {
         "meta_d2h": 0.0,
         "color": 20.0,
         "left": 10.0,
@@ -100,14 +100,14 @@ def test_expected_rate_is_the_cameras_limited_by_the_user() -> None:
         "previewout": 20.0,
         "jpegout": 0.0,
     }
-    assert not meters["previewout"].is_steady
+    assert not stream_stats["previewout"].is_steady
 
 
 def make_health(**values: Any) -> Health:
     health = Health("oak", validate({"stream_list": ["left", "meta_d2h"]}))
     health.state = DeviceStatus.STATE_STREAMING
     health.device = DeviceFacts(mx_id="1844")
-    health.meters = make_meters(health.settings, started_ns=0)
+    health.stream_stats = make_stream_stats(health.settings, started_ns=0)
     for name, value in values.items():
         setattr(health, name, value)
     return health
@@ -173,7 +173,7 @@ RATES = [
 def test_slow_or_lossy_stream_is_a_warning(case: Any) -> None:
     sequences, period_ms, level, words = case
     health = make_health()
-    now_ns = feed(health.meters["left"], sequences, period_ms=period_ms)
+    now_ns = feed(health.stream_stats["left"], sequences, period_ms=period_ms)
     found = status(health, "stream left", now_ns)
     assert (found.level, words in found.message) == (level, True), found
 

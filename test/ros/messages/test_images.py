@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from contexts import PREVIEW_SIZE, STAMP_NS, TOPICS, build_message, make_picture, make_test_rig
+from contexts import PREVIEW_SIZE, STAMP_NS, TOPICS, build_message, make_picture, make_test_context
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from stereo_msgs.msg import DisparityImage
@@ -86,8 +86,8 @@ PICTURES = [
 @pytest.mark.parametrize("case", PICTURES, ids=lambda case: f"{case[0]} to {case[1]}")
 def test_picture_on_topic_is_the_picture_of_the_packet(case: Any) -> None:
     stream, topic, sent, expected, camera = case
-    rig = make_test_rig()
-    message = build_message(rig, topic, make_picture(rig, stream, sent))
+    context = make_test_context()
+    message = build_message(context, topic, make_picture(context, stream, sent))
     rounding = 1 if stream == "color" else 0  # against OpenCV's: test_core_kernels.py
     np.testing.assert_allclose(pixels(message), expected, rtol=0, atol=rounding)
     assert message.encoding == TOPICS[topic].encoding
@@ -110,12 +110,12 @@ def test_picture_on_topic_is_the_picture_of_the_packet(case: Any) -> None:
 def test_every_picture_is_upright_whichever_the_device_mirrors(
     stream: str, topic: str, mirrored_if: bool | None, mirror_frame: bool
 ) -> None:
-    rig = make_test_rig({"depth.warp_rectify.mirror_frame": mirror_frame})
+    context = make_test_context({"depth.warp_rectify.mirror_frame": mirror_frame})
     upright = DEPTH if stream == "depth" else BYTES_96
     sent = upright[:, ::-1] if mirrored_if == mirror_frame else upright
     expected = {"depth/image_raw": MEASURED}.get(topic, BYTES_96)
-    picture = make_picture(rig, stream, np.ascontiguousarray(sent))
-    np.testing.assert_array_equal(pixels(build_message(rig, topic, picture)), expected)
+    picture = make_picture(context, stream, np.ascontiguousarray(sent))
+    np.testing.assert_array_equal(pixels(build_message(context, topic, picture)), expected)
 
 
 @pytest.mark.parametrize(
@@ -132,30 +132,32 @@ def test_preview_is_upright_whatever_the_network_sees(
     camera_input: str, mirror_frame: bool, mirrored: bool
 ) -> None:
     values = {"ai.camera_input": camera_input, "depth.warp_rectify.mirror_frame": mirror_frame}
-    rig = make_test_rig(values)
+    context = make_test_context(values)
     sent = PLANES[..., ::-1] if mirrored else PLANES
-    message = build_message(rig, "rgb/preview/image_raw", make_picture(rig, "previewout", sent))
+    message = build_message(
+        context, "rgb/preview/image_raw", make_picture(context, "previewout", sent)
+    )
     np.testing.assert_array_equal(pixels(message), np.moveaxis(PLANES, 0, 2))
 
 
 @pytest.mark.parametrize("stream", ["left", "right", "disparity"])
 @pytest.mark.complaint(5)
 def test_grey_picture_stays_in_the_buffer_that_came_from_the_device(stream: str) -> None:
-    rig = make_test_rig()
-    picture = make_picture(rig, stream, GREY)
+    context = make_test_context()
+    picture = make_picture(context, stream, GREY)
     topic = TOPICS["disparity/image_raw" if stream == "disparity" else f"{stream}/image_raw"]
     builder = BUILDERS["image"]
     assert isinstance(builder, Builder)
-    message = builder.build(rig, topic, picture)
+    message = builder.build(context, topic, picture)
     assert message.buffer is picture.buffer
     assert message.size == GREY.size  # the trailer stays behind
 
 
 def test_depth_is_masked_in_its_own_buffer_after_disparity_was_read_from_it() -> None:
-    rig = make_test_rig({"depth.depth_limit_m": 2.0})
-    picture = make_picture(rig, "depth", DEPTH)
-    disparity = build_message(rig, "disparity/image_raw", picture)
-    depth = build_message(rig, "depth/image_raw", picture)
+    context = make_test_context({"depth.depth_limit_m": 2.0})
+    picture = make_picture(context, "depth", DEPTH)
+    disparity = build_message(context, "disparity/image_raw", picture)
+    depth = build_message(context, "depth/image_raw", picture)
     np.testing.assert_array_equal(pixels(disparity), BYTES_96)
     np.testing.assert_array_equal(pixels(depth), np.where(DEPTH <= 2000, DEPTH, 0))
     np.testing.assert_array_equal(picture.data.view(np.uint16), pixels(depth).reshape(-1))
@@ -181,14 +183,14 @@ def test_disparity_color_has_the_device_makers_colours() -> None:
 def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step(
     height: int,
 ) -> None:
-    rig = make_test_rig({"camera.mono.resolution_h": height})
+    context = make_test_context({"camera.mono.resolution_h": height})
     width = 640 if height == 400 else 1280
     table = disparity_to_depth_table(width, 71.86, 0.075)
     levels = np.resize(np.arange(256, dtype=np.uint8), (height, width))
-    picture = make_picture(rig, "depth", table[levels])
-    message: DisparityImage = build_message(rig, "disparity", picture)
+    picture = make_picture(context, "depth", table[levels])
+    message: DisparityImage = build_message(context, "disparity", picture)
     disparity = pixels(message.image)
-    depth_m = pixels(build_message(rig, "depth/image_raw", picture)) / 1000
+    depth_m = pixels(build_message(context, "depth/image_raw", picture)) / 1000
     valid = disparity >= message.min_disparity
     np.testing.assert_array_equal(valid, depth_m > 0)
     distance_m = message.f * message.t / disparity[valid]
@@ -200,9 +202,11 @@ def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step
 @pytest.mark.parametrize("stream", ["disparity", "depth"])
 @pytest.mark.complaint(9)
 def test_disparity_image_says_what_its_pixels_mean(stream: str) -> None:
-    rig = make_test_rig()
+    context = make_test_context()
     sent = DEPTH if stream == "depth" else BYTES_96
-    message: DisparityImage = build_message(rig, "disparity", make_picture(rig, stream, sent))
+    message: DisparityImage = build_message(
+        context, "disparity", make_picture(context, stream, sent)
+    )
     assert message.header == message.image.header
     assert message.header.frame_id == "oak_right_camera_optical_frame"
     assert message.image.encoding == "32FC1"
@@ -230,8 +234,8 @@ JPEG = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 )
 @pytest.mark.complaint(20)
 def test_jpeg_passes_through_byte_by_byte(stream: str, topic: str) -> None:
-    rig = make_test_rig({"video_config.profile": "mjpeg"})
-    message: CompressedImage = build_message(rig, topic, make_picture(rig, stream, JPEG))
+    context = make_test_context({"video_config.profile": "mjpeg"})
+    message: CompressedImage = build_message(context, topic, make_picture(context, stream, JPEG))
     assert bytes(message.data) == JPEG
     assert message.format == "bgr8; jpeg compressed bgr8"
     assert message.header.frame_id == "oak_rgb_camera_optical_frame"
@@ -247,16 +251,18 @@ def test_jpeg_passes_through_byte_by_byte(stream: str, topic: str) -> None:
     ],
 )
 def test_encoded_video_is_marked_with_its_format(profile: str, expected: str) -> None:
-    rig = make_test_rig({"video_config.profile": profile})
+    context = make_test_context({"video_config.profile": profile})
     sent = b"\0\0\0\1\x67abc"
-    message = build_message(rig, "rgb/image_raw/compressed", make_picture(rig, "video", sent))
+    message = build_message(
+        context, "rgb/image_raw/compressed", make_picture(context, "video", sent)
+    )
     assert (message.format, bytes(message.data)) == (expected, sent)
 
 
 def test_right_pictures_take_the_left_frame_if_wanted_but_depth_does_not() -> None:
-    rig = make_test_rig({"stereo.right_frame": "left"})
+    context = make_test_context({"stereo.right_frame": "left"})
     frames = {
-        topic: build_message(rig, topic, make_picture(rig, stream, sent)).header.frame_id
+        topic: build_message(context, topic, make_picture(context, stream, sent)).header.frame_id
         for stream, topic, sent, _, _ in PICTURES
         if topic in ("right/image_raw", "right/image_rect", "depth/image_raw")
     }
@@ -270,9 +276,9 @@ def test_right_pictures_take_the_left_frame_if_wanted_but_depth_does_not() -> No
 @pytest.mark.parametrize("camera", ["left", "right", "rgb"])
 def test_network_pictures_are_stamped_with_the_camera_that_fed_the_network(camera: str) -> None:
     camera_input = "rgb" if camera == "rgb" else "left_right"
-    rig = make_test_rig({"ai.camera_input": camera_input})
-    picture = make_picture(rig, "previewout", PLANES, camera=camera)
-    message = build_message(rig, "rgb/preview/image_raw", picture)
+    context = make_test_context({"ai.camera_input": camera_input})
+    picture = make_picture(context, "previewout", PLANES, camera=camera)
+    message = build_message(context, "rgb/preview/image_raw", picture)
     assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
 
 
@@ -297,6 +303,6 @@ LIES = [
 @pytest.mark.parametrize("case", LIES, ids=lambda case: f"{case[0]}: {case[3]}")
 def test_packet_that_is_not_what_its_stream_promises_is_refused(case: Any) -> None:
     stream, topic, content, words = case
-    rig = make_test_rig()
+    context = make_test_context()
     with pytest.raises(DecodeError, match=words):
-        build_message(rig, topic, make_picture(rig, stream, content))
+        build_message(context, topic, make_picture(context, stream, content))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from contexts import PREVIEW_SIZE, TOPICS, make_picture, make_test_rig
+from contexts import PREVIEW_SIZE, TOPICS, make_picture, make_test_context
 from nodes import DEADLINE_S, wait_until
 from numpy.typing import NDArray
 from padding import without_gaps
@@ -65,10 +65,10 @@ def test_every_large_message_of_the_stream_table_is_compared() -> None:
 def build(case: Any) -> tuple[type[Any], Serialized]:
     """Message type, and the message as the packet loop has it built."""
     stream, topic, content, values = case
-    rig = make_test_rig(values, tensors=LAYERS)
+    context = make_test_context(values, tensors=LAYERS)
     builder = BUILDERS[TOPICS[topic].message]
     assert isinstance(builder, Builder)
-    message = builder.build(rig, TOPICS[topic], make_picture(rig, stream, content))
+    message = builder.build(context, TOPICS[topic], make_picture(context, stream, content))
     assert isinstance(message, Serialized)
     return builder.message_type, message
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contexts import LABELS, PREVIEW_SIZE, STAMP_NS, build_message, make_picture, make_test_rig
+from contexts import LABELS, PREVIEW_SIZE, STAMP_NS, build_message, make_picture, make_test_context
 from numpy.typing import NDArray
 from vision_msgs.msg import Detection2DArray
 
-from depthai_ros.messages.builders import BUILDERS, StandingBuilder
-from depthai_ros.messages.context import Rig
-from depthai_ros.messages.images import Picture
+from depthai_ros.messages.builders import BUILDERS, StaticMessageBuilder
+from depthai_ros.messages.context import MessageContext
+from depthai_ros.messages.images import StampedPacket
 from depthai_ros.msg import Tracklet
 from depthai_ros.wire_formats import DETECTION, TRACKLET, encode_detections, encode_tracklets
 
@@ -28,10 +28,10 @@ def detection(
     return np.array([(label, confidence, *box, *position)], DETECTION)
 
 
-def detected(*rows: NDArray[Any], **values: Any) -> tuple[Rig, Picture]:
-    rig = make_test_rig(values)
+def detected(*rows: NDArray[Any], **values: Any) -> tuple[MessageContext, StampedPacket]:
+    context = make_test_context(values)
     boxes = np.concatenate(rows) if rows else np.zeros(0, DETECTION)
-    return rig, make_picture(rig, "metaout", encode_detections(boxes))
+    return context, make_picture(context, "metaout", encode_detections(boxes))
 
 
 #: normalised box -> centre and size in px of the 300x200 preview, None = no detection
@@ -61,20 +61,20 @@ def test_detection_box_is_in_pixels_of_the_preview_picture(box: Any, expected: A
 
 
 def build_detections(*rows: NDArray[Any], **values: Any) -> Detection2DArray:
-    rig, picture = detected(*rows, **values)
-    return build_message(rig, "nn/detections", picture)
+    context, picture = detected(*rows, **values)
+    return build_message(context, "nn/detections", picture)
 
 
 def test_boxes_of_a_network_that_saw_a_mirrored_picture_are_turned_back() -> None:
     values = {"ai.camera_input": "rectified_right"}
-    rig, picture = detected(detection((0.1, 0.2, 0.3, 0.6)), **values)
-    (found,) = build_message(rig, "nn/detections", picture).detections
+    context, picture = detected(detection((0.1, 0.2, 0.3, 0.6)), **values)
+    (found,) = build_message(context, "nn/detections", picture).detections
     assert found.bbox.center.position.x == pytest.approx(300 * (1 - 0.2))
     assert found.bbox.size_x == pytest.approx(300 * 0.2)
-    message = build_message(rig, "tracklets", tracked(rig, tracklet(5, (30, 40, 90, 120))))
+    message = build_message(context, "tracklets", tracked(context, tracklet(5, (30, 40, 90, 120))))
     (followed,) = message.tracklets
     assert followed.bbox.center.position.x == pytest.approx(300 * (1 - 0.2))
-    assert rig.results.matches(STAMP_NS).keys() == {5}
+    assert context.results.matches(STAMP_NS).keys() == {5}
 
 
 def test_empty_result_is_an_empty_message() -> None:
@@ -113,8 +113,8 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
     position: tuple[float, float, float],
 ) -> None:
     box = (0.25, 0.25, 0.75, 0.5)
-    rig, picture = detected(detection(box, position=position), **{"calibration.nominal": True})
-    message = build_message(rig, "nn/spatial_detections", picture)
+    context, picture = detected(detection(box, position=position), **{"calibration.nominal": True})
+    message = build_message(context, "nn/spatial_detections", picture)
     (found,) = message.detections
     centre = found.bbox.center.position
     measured = found.results[0].pose.pose
@@ -122,11 +122,11 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
     assert (centre.x, centre.y, centre.z) == pytest.approx(position)
     assert measured.position == centre
     assert measured.orientation.w == 1.0
-    fx, fy = rig.network.focal_px
+    fx, fy = context.network.focal_px
     width, height = 150 * position[2] / fx, 50 * position[2] / fy
     size = found.bbox.size
     assert (size.x, size.y, size.z) == pytest.approx((width, height, min(width, height)))
-    variance = (position[2] ** 2 / (rig.disparity.focal_px * 0.075) * 0.5) ** 2
+    variance = (position[2] ** 2 / (context.disparity.focal_px * 0.075) * 0.5) ** 2
     covariance = found.results[0].pose.covariance
     assert covariance[14] == pytest.approx(variance)
     assert sum(covariance != 0) == 1
@@ -134,32 +134,36 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
 
 @pytest.mark.parametrize("z", [0.0, -1.0, float("nan"), float("inf")])
 def test_detection_without_distance_is_in_the_2d_array_only(z: float) -> None:
-    rig, picture = detected(detection((0, 0, 1, 1), position=(0.1, 0.1, z)))
-    assert len(build_message(rig, "nn/detections", picture).detections) == 1
-    assert build_message(rig, "nn/spatial_detections", picture).detections == []
+    context, picture = detected(detection((0, 0, 1, 1), position=(0.1, 0.1, z)))
+    assert len(build_message(context, "nn/detections", picture).detections) == 1
+    assert build_message(context, "nn/spatial_detections", picture).detections == []
 
 
 def test_size_of_a_detection_follows_from_the_depth_picture_if_rgb_is_not_calibrated() -> None:
     mapping = {"off_x": 20, "off_y": 10, "max_w": 450, "max_h": 300}
-    rig = make_test_rig(nn_to_depth=mapping)
+    context = make_test_context(nn_to_depth=mapping)
     rows = encode_detections(detection((0.25, 0.25, 0.75, 0.5), position=(0, 0, 2)))
-    message = build_message(rig, "nn/spatial_detections", make_picture(rig, "metaout", rows))
+    message = build_message(
+        context, "nn/spatial_detections", make_picture(context, "metaout", rows)
+    )
     size = message.detections[0].bbox.size
     assert (size.x, size.y) == pytest.approx((225 * 2 / 441.58, 75 * 2 / 441.58), rel=1e-4)
 
 
 def test_size_of_a_detection_is_zero_where_the_camera_is_not_calibrated() -> None:
-    rig = make_test_rig(eeprom=-1)
+    context = make_test_context(eeprom=-1)
     rows = encode_detections(detection((0, 0, 1, 1), position=(0, 0, 2)))
-    message = build_message(rig, "nn/spatial_detections", make_picture(rig, "metaout", rows))
+    message = build_message(
+        context, "nn/spatial_detections", make_picture(context, "metaout", rows)
+    )
     assert message.detections[0].bbox.size.x == 0.0
 
 
 def test_label_info_names_every_class_and_vision_info_says_where() -> None:
-    rig = make_test_rig({"ai.blob_file": "/networks/detector.blob"})
-    builders = {key: row for key, row in BUILDERS.items() if isinstance(row, StandingBuilder)}
-    labels = builders["label_info"].build(rig, STAMP_NS)
-    vision = builders["vision_info"].build(rig, STAMP_NS)
+    context = make_test_context({"ai.blob_file": "/networks/detector.blob"})
+    builders = {key: row for key, row in BUILDERS.items() if isinstance(row, StaticMessageBuilder)}
+    labels = builders["label_info"].build(context, STAMP_NS)
+    vision = builders["vision_info"].build(context, STAMP_NS)
     assert [(row.class_id, row.class_name) for row in labels.class_map] == list(enumerate(LABELS))
     assert labels.threshold == 0.25
     assert vision.method == "detector.blob"
@@ -173,8 +177,8 @@ def tracklet(number: int, box: tuple[int, int, int, int], status: int = 1) -> tu
     return (*box, number, 1, status)
 
 
-def tracked(rig: Rig, *rows: tuple[Any, ...]) -> Picture:
-    return make_picture(rig, "object_tracker", encode_tracklets(np.array([*rows], TRACKLET)))
+def tracked(context: MessageContext, *rows: tuple[Any, ...]) -> StampedPacket:
+    return make_picture(context, "object_tracker", encode_tracklets(np.array([*rows], TRACKLET)))
 
 
 def test_status_constants_are_the_devices_numbers() -> None:
@@ -182,19 +186,19 @@ def test_status_constants_are_the_devices_numbers() -> None:
 
 
 def test_tracklet_is_followed_until_it_is_removed_once() -> None:
-    rig = make_test_rig()
+    context = make_test_context()
     box = (30, 20, 90, 100)
     seen = []
     steps = [[tracklet(5, box, 0)], [tracklet(5, box)], [tracklet(5, box, 2)], [], []]
     for rows in steps:
-        message = build_message(rig, "tracklets", tracked(rig, *rows))
+        message = build_message(context, "tracklets", tracked(context, *rows))
         seen.append([(row.id, row.status, row.age) for row in message.tracklets])
     assert seen == [[(5, 0, 0)], [(5, 1, 1)], [(5, 2, 2)], [(5, 3, 2)], []]
 
 
 def test_tracklet_box_is_in_pixels_of_the_preview_picture() -> None:
-    rig = make_test_rig()
-    message = build_message(rig, "tracklets", tracked(rig, tracklet(9, (-30, 20, 90, 100))))
+    context = make_test_context()
+    message = build_message(context, "tracklets", tracked(context, tracklet(9, (-30, 20, 90, 100))))
     (found,) = message.tracklets
     assert (message.image_width, message.image_height) == PREVIEW_SIZE
     assert message.header.frame_id == "oak_rgb_camera_optical_frame"
@@ -204,16 +208,18 @@ def test_tracklet_box_is_in_pixels_of_the_preview_picture() -> None:
 
 
 def test_tracklet_takes_the_position_of_its_detection_into_its_own_frame() -> None:
-    rig = make_test_rig()
+    context = make_test_context()
     rows = detection((0.1, 0.1, 0.3, 0.5), confidence=0.875, position=(0.5, 0.25, 2.0))
-    build_message(rig, "nn/detections", make_picture(rig, "metaout", encode_detections(rows)))
+    build_message(
+        context, "nn/detections", make_picture(context, "metaout", encode_detections(rows))
+    )
     picture = tracked(
-        rig,
+        context,
         tracklet(5, (30, 20, 90, 100)),
         tracklet(6, (200, 100, 290, 190)),
         tracklet(7, (0,) * 4),
     )
-    message = build_message(rig, "tracklets", picture)
+    message = build_message(context, "tracklets", picture)
     matched, elsewhere, without_area = message.tracklets
     position = matched.position
     # The rgb camera sits 37.5 mm left of the right one, turned alike.
@@ -221,14 +227,14 @@ def test_tracklet_takes_the_position_of_its_detection_into_its_own_frame() -> No
     assert matched.has_position
     assert not elsewhere.has_position
     assert not without_area.has_position
-    detections = build_message(rig, "nn/tracked_detections", picture).detections
+    detections = build_message(context, "nn/tracked_detections", picture).detections
     scores = {row.id: row.results[0].hypothesis.score for row in detections}
     assert scores == {"5": 0.875, "6": 0.5}  # 0.5: no less is tracked (ot.confidence_threshold)
 
 
 def test_lost_tracklet_is_no_tracked_detection() -> None:
-    rig = make_test_rig()
+    context = make_test_context()
     message = build_message(
-        rig, "nn/tracked_detections", tracked(rig, tracklet(5, (0, 0, 9, 9), 2))
+        context, "nn/tracked_detections", tracked(context, tracklet(5, (0, 0, 9, 9), 2))
     )
     assert message.detections == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contexts import STAMP_NS, build_message, make_picture, make_test_rig
+from contexts import STAMP_NS, build_message, make_picture, make_test_context
 from nodes import Listener, StartNode
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
@@ -28,8 +28,10 @@ def layer(
 
 
 def message_of(layers: list[Any], payload: bytes) -> NNTensors:
-    rig = make_test_rig(tensors=layers)
-    message: NNTensors = build_message(rig, "nn/tensors", make_picture(rig, "metaout", payload))
+    context = make_test_context(tensors=layers)
+    message: NNTensors = build_message(
+        context, "nn/tensors", make_picture(context, "metaout", payload)
+    )
     return message
 
 
@@ -130,15 +132,15 @@ def test_layer_that_is_not_in_the_payload_is_refused(case: Any) -> None:
 
 
 def test_refused_payload_leaves_nothing_behind() -> None:
-    rig = make_test_rig(tensors=[layer("out", UINT8, [16], [1])])
+    context = make_test_context(tensors=[layer("out", UINT8, [16], [1])])
     for payload, works in ((b"short", False), (PAYLOAD, True), (b"short", False), (PAYLOAD, True)):
-        picture = make_picture(rig, "metaout", payload)
+        picture = make_picture(context, "metaout", payload)
         if works:
-            (tensor,) = build_message(rig, "nn/tensors", picture).tensors
+            (tensor,) = build_message(context, "nn/tensors", picture).tensors
             assert bytes(tensor.data) == PAYLOAD[:16]
         else:
             with pytest.raises(DecodeError):
-                build_message(rig, "nn/tensors", picture)
+                build_message(context, "nn/tensors", picture)
 
 
 # -- through a node and the virtual device's networks
@@ -174,8 +176,8 @@ def test_output_of_a_network_that_is_no_detector_arrives_as_the_device_sent_it(
     listener.wait_for("nn/tensors", "rgb/preview/image_raw", count=5)
     for message in listener.messages("nn/tensors"):
         assert_ages(message)
-    pictures = {str(row.header) for row in listener.messages("rgb/preview/image_raw")}
-    assert pictures & {str(row.header) for row in listener.messages("nn/tensors")}
+    images = {str(row.header) for row in listener.messages("rgb/preview/image_raw")}
+    assert images & {str(row.header) for row in listener.messages("nn/tensors")}
     assert {name for name in listener.topics() if name.startswith("nn/")} == {"nn/tensors"}
     assert node.stop() == 0
     assert "Traceback" not in node.output

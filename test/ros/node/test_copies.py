@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from contexts import STAMP_NS, make_metadata, make_test_rig
+from contexts import STAMP_NS, make_metadata, make_test_context
 from nodes import DEADLINE_S, wait_until
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -19,10 +19,10 @@ from depthai_ros import _core
 from depthai_ros.messages import images
 from depthai_ros.messages.builders import BUILDERS
 from depthai_ros.messages.cdr import Serialized
-from depthai_ros.messages.context import Rig
-from depthai_ros.messages.images import Picture
+from depthai_ros.messages.context import MessageContext
+from depthai_ros.messages.images import StampedPacket
 from depthai_ros.node import publishers
-from depthai_ros.node.publishers import Outlet
+from depthai_ros.node.publishers import TopicPublisher
 from depthai_ros.streams import STREAMS
 
 MIRRORED = {"depth.warp_rectify.mirror_frame": True}
@@ -83,14 +83,14 @@ def received(stream: str, payload: bytes) -> _core.Packet:
     return packet
 
 
-def received_picture(rig: Rig, stream: str) -> tuple[_core.Packet, Picture]:
+def received_picture(context: MessageContext, stream: str) -> tuple[_core.Packet, StampedPacket]:
     """The same random pixels each time; the trailer stays behind them."""
     row = STREAMS[stream]
-    size = int(np.prod(rig.pictures.shape(row.layout))) * (2 if row.layout == "depth16" else 1)
+    size = int(np.prod(context.images.shape(row.layout))) * (2 if row.layout == "depth16" else 1)
     data = np.random.default_rng(5).integers(0, 96, size, np.uint8).tobytes()
     packet = received(stream, data + make_metadata(stream, size).pack())
     pixels = np.frombuffer(memoryview(packet.buffer), np.uint8)[:size]
-    return packet, Picture(row, pixels, packet.buffer, None, STAMP_NS, 0, rig.pictures)
+    return packet, StampedPacket(row, pixels, packet.buffer, None, STAMP_NS, 0, context.images)
 
 
 class Spy:
@@ -107,14 +107,16 @@ class Spy:
         _core.publish_serialized(buffer=buffer, **others)
 
 
-def subscribed_outlet(node: Node, topic_name: str, callback: Callable[[bytes], None]) -> Outlet:
-    """An outlet that somebody listens to."""
+def subscribed_publisher(
+    node: Node, topic_name: str, callback: Callable[[bytes], None]
+) -> TopicPublisher:
+    """A publisher that somebody listens to."""
     fed, topic = TOPICS[topic_name]
     kind = BUILDERS[topic.message].message_type
     publisher = node.create_publisher(kind, "~/picture", 3)
     node.create_subscription(kind, "~/picture", callback, 3, raw=True)
     wait_until(publisher.get_subscription_count, lambda: "the subscription")
-    return Outlet(fed, topic, publisher)
+    return TopicPublisher(fed, topic, publisher)
 
 
 @pytest.mark.parametrize(("stream", "topic_name", "values", "passes"), PATHS)
@@ -126,21 +128,21 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
     node: Node,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = make_test_rig(values)
-    packet, picture = received_picture(rig, stream)
+    context = make_test_context(values)
+    packet, picture = received_picture(context, stream)
     spy = Spy()
     made: list[int] = []
-    blank = images.Canvas.blank
+    blank = images.ImageBuffer.blank
 
-    def noted(shape: tuple[int, ...], dtype: Any) -> images.Canvas:
+    def noted(shape: tuple[int, ...], dtype: Any) -> images.ImageBuffer:
         canvas = blank(shape, dtype)
         made.append(address(canvas.buffer))
         return canvas
 
     monkeypatch.setattr(publishers, "_core", spy)
-    monkeypatch.setattr(images.Canvas, "blank", noted)
+    monkeypatch.setattr(images.ImageBuffer, "blank", noted)
 
-    assert subscribed_outlet(node, topic_name, lambda _: None).send(rig, picture) == 1
+    assert subscribed_publisher(node, topic_name, lambda _: None).send(context, picture) == 1
     assert len(made) == passes
     assert spy.published == (made or [address(packet.buffer)])
 
@@ -162,16 +164,16 @@ def test_subscribers_get_the_same_bytes_from_every_way_to_publish(
     node: Node,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = make_test_rig(values)
+    context = make_test_context(values)
     arrived: list[bytes] = []
-    outlet = subscribed_outlet(node, topic_name, arrived.append)
+    publisher = subscribed_publisher(node, topic_name, arrived.append)
 
-    outlet.send(rig, received_picture(rig, stream)[1])
+    publisher.send(context, received_picture(context, stream)[1])
     with monkeypatch.context() as patched:
         patched.setattr(publishers, "_HAS_RCL", False)
-        outlet.send(rig, received_picture(rig, stream)[1])
+        publisher.send(context, received_picture(context, stream)[1])
         patched.setattr(publishers, "send", as_message)
-        outlet.send(rig, received_picture(rig, stream)[1])
+        publisher.send(context, received_picture(context, stream)[1])
 
     executor = SingleThreadedExecutor()
     executor.add_node(node)

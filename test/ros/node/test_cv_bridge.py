@@ -52,7 +52,7 @@ def test_cv_bridge_reads_metres_and_disparities_as_the_numbers_they_are(listener
         listener.subscribe(message_type, topic)
     listener.wait_for(*topics, "disparity/image_raw", count=3)
     read = {topic: by_stamp(listener, topic) for topic in [*topics, "disparity/image_raw"]}
-    stamps = set.intersection(*(set(pictures) for pictures in read.values()))
+    stamps = set.intersection(*(set(images) for images in read.values()))
     assert stamps
     for stamp in stamps:
         depth_mm = read["depth/image_raw"][stamp].astype(np.float32)

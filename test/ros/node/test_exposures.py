@@ -155,7 +155,7 @@ def test_last_packet_before_a_silence_does_not_wait_for_the_next() -> None:
     running = Running(node, {**values, "sync.incomplete": "publish"}, selector)
     for topic in ("left/image_raw", "right/image_raw"):
         node.create_subscription(Image, f"~/{topic}", lambda raw: None, 1, raw=True)
-    passed = running.outlets.passed
+    passed = running.publishers.passed
 
     def all_have_left() -> bool:
         arrived = running.data_packets()

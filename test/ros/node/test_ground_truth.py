@@ -30,14 +30,14 @@ from sensor_msgs.msg import CameraInfo
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.virtual.scenes.scene import SyntheticScene
-from depthai_ros.virtual.scenes.source import View
+from depthai_ros.virtual.scenes.source import SceneView
 
 
 @pytest.fixture(scope="module")
 def scene() -> SyntheticScene:
     scene = SyntheticScene(eeprom_document(5))
     scene.configure(
-        View(
+        SceneView(
             mono_size=MONO,
             rgb_size=COLOR,
             preview_size=PREVIEW,

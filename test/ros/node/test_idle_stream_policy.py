@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from depthai_ros import _core, config
-from depthai_ros.device.device import Device
-from depthai_ros.device.pipeline import Frame, Pipeline
-from depthai_ros.node.idle_streams import Change, Thinning
+from depthai_ros.device.device import OpenDevice
+from depthai_ros.device.pipeline import Frame, RunningPipeline
+from depthai_ros.node.idle_streams import Change, IdleStreamPolicy
 
 STREAMS = ("meta_d2h", "color", "left", "right", "metaout", "jpegout")
 HOLD_S = 5.0
@@ -66,23 +66,23 @@ COURSES: list[tuple[str, list[tuple[float, set[str], tuple[str, ...], tuple[str,
 
 @pytest.mark.parametrize("course", COURSES, ids=lambda course: course[0])
 def test_streams_stop_and_start_by_who_wants_them(course: Any) -> None:
-    thinning = Thinning(STREAMS, HOLD_S)
+    thinning = IdleStreamPolicy(STREAMS, HOLD_S)
     for now_s, wanted, start, stop in course[1]:
         assert thinning.decide(wanted, now_s) == Change(start, stop), now_s
 
 
 def test_nothing_stops_without_a_hold_time() -> None:
-    thinning = Thinning(STREAMS, 0.0)
+    thinning = IdleStreamPolicy(STREAMS, 0.0)
     assert all(thinning.decide(set(), now_s) == Change() for now_s in (0.0, 1e6, 1e9))
 
 
 @pytest.mark.parametrize("streams", [(), ("meta_d2h",), ("jpegout", "meta_d2h")])
 def test_streams_that_speak_rarely_never_stop(streams: tuple[str, ...]) -> None:
-    thinning = Thinning(streams, 1.0)
+    thinning = IdleStreamPolicy(streams, 1.0)
     assert all(thinning.decide(set(), float(now_s)) == Change() for now_s in range(9))
 
 
-def collect(pipeline: Pipeline, done: Callable[[list[Frame]], bool]) -> list[Frame]:
+def collect(pipeline: RunningPipeline, done: Callable[[list[Frame]], bool]) -> list[Frame]:
     frames: list[Frame] = []
     end_s = time.monotonic() + 20.0
     while not done(frames):
@@ -98,7 +98,7 @@ def count(frames: list[Frame], stream: str) -> int:
 
 def test_closed_stream_stands_still_while_others_go_on_and_starts_again() -> None:
     values = {"stream_list": ["left", "right", "color"], "camera.mono.resolution_h": 400}
-    device = Device.open("virtual:pattern")
+    device = OpenDevice.open("virtual:pattern")
     try:
         pipeline = device.start_pipeline(config.defaults().replace(values))
         collect(pipeline, lambda got: {frame.stream for frame in got} == {"left", "right", "color"})

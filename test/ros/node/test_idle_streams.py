@@ -107,11 +107,11 @@ def test_stream_that_is_switched_off_is_neither_converted_nor_sent(
     wait_until(lambda: has("left/image_rect", "left/camera_info"), lambda: f"{arrived}")
     assert arrived["left/image_raw"] == 0
     assert "('mono8', 'mono8')" in counted.calls
-    running.outlets.set_published("rectified_left", False)
-    running.outlets.set_published("left", True)
+    running.publishers.set_published("rectified_left", False)
+    running.publishers.set_published("left", True)
     arrived.clear()
     wait_until(lambda: has("left/image_raw", "left/camera_info"), lambda: f"{arrived}")
-    running.outlets.set_published("left", False)
+    running.publishers.set_published("left", False)
     running.wait_for_packets(2)
     counted.calls.clear()
     running.wait_for_packets(5)

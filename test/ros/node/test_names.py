@@ -19,7 +19,7 @@ from depthai_ros.config import validate
 from depthai_ros.errors import ConfigError
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.node import name_conflicts
-from depthai_ros.node.publishers import Outlets
+from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import STREAMS
 
 CONFIGURATION = 2
@@ -48,8 +48,8 @@ def make_node() -> Iterator[MakeNode]:
         node.destroy_node()
 
 
-def outlets_of(node: Node, streams: list[str], **values: Any) -> Outlets:
-    return Outlets(node, validate({"stream_list": streams, **values}), decoded=True)
+def publishers_of(node: Node, streams: list[str], **values: Any) -> StreamPublishers:
+    return StreamPublishers(node, validate({"stream_list": streams, **values}), decoded=True)
 
 
 #: remap rules, streams, the two that collide, what they would both be called
@@ -99,7 +99,7 @@ def test_topics_that_would_share_a_name_are_refused_by_name(case: Any, make_node
     node = make_node(*rules)
     before = {publisher.topic_name for publisher in node.publishers}
     with pytest.raises(ConfigError) as caught:
-        outlets_of(node, streams)
+        publishers_of(node, streams)
     assert f"{names[0]} and {names[1]} would both be {shared}: " in str(caught.value)
     assert {publisher.topic_name for publisher in node.publishers} == before
 
@@ -119,12 +119,12 @@ def test_rules_that_exchange_two_names_exchange_the_topics(
     make_node: MakeNode, start_node: StartNode, listener: Listener
 ) -> None:
     rules = ["~/left/image_raw:=~/right/image_raw", "~/right/image_raw:=~/left/image_raw"]
-    outlets = outlets_of(make_node(*rules), ["left", "right"])
-    left, right = outlets.publisher("left/image_raw"), outlets.publisher("right/image_raw")
+    publishers = publishers_of(make_node(*rules), ["left", "right"])
+    left, right = publishers.publisher("left/image_raw"), publishers.publisher("right/image_raw")
     assert left is not None
     assert right is not None
     assert (left.topic_name, right.topic_name) == ("/oak/right/image_raw", "/oak/left/image_raw")
-    outlets.destroy()
+    publishers.destroy()
     start_node(QUIET, "--ros-args", *(word for rule in rules for word in ("-r", rule)))
     message = listener.first(Image, "left/image_raw")
     assert message.header.frame_id == "oak_right_camera_optical_frame"
@@ -171,12 +171,12 @@ def test_quality_of_service_of_every_topic_can_be_set(make_node: MakeNode) -> No
         for policy, value in wanted.items()
     ]
     node = make_node(parameter_overrides=overrides)
-    outlets = outlets_of(node, list(STREAMS), **ALL)
+    publishers = publishers_of(node, list(STREAMS), **ALL)
     made = {row.topic_name.removeprefix("/oak/"): row.qos_profile for row in node.publishers}
     for topic in EVERY_TOPIC:
         assert made[topic].depth == 17, topic
         assert made[topic].reliability == ReliabilityPolicy.BEST_EFFORT, topic
-    outlets.destroy()
+    publishers.destroy()
 
 
 #: QoS override that makes no sense
@@ -199,7 +199,7 @@ def test_bad_override_is_told_with_its_topic_and_leaves_no_publisher(
     node = make_node(parameter_overrides=[Parameter(name, value=value)])
     before = {publisher.topic_name for publisher in node.publishers}
     with pytest.raises(ConfigError, match=r"^qos_overrides of ~/right/image_raw: .+") as caught:
-        outlets_of(node, ["left", "right"])
+        publishers_of(node, ["left", "right"])
     assert "\n" not in str(caught.value)
     assert {publisher.topic_name for publisher in node.publishers} == before
 
@@ -279,12 +279,12 @@ def test_encoded_video_has_its_camera_info_beside_it(
     listener.subscribe(CompressedImage, "rgb/image_raw/compressed")
     listener.subscribe(CameraInfo, "rgb/camera_info")
     listener.wait_for("rgb/image_raw/compressed", "rgb/camera_info", count=5)
-    pictures = {str(row.header): row for row in listener.messages("rgb/image_raw/compressed")}
+    images = {str(row.header): row for row in listener.messages("rgb/image_raw/compressed")}
     infos = {str(row.header): row for row in listener.messages("rgb/camera_info")}
-    both = pictures.keys() & infos.keys()
+    both = images.keys() & infos.keys()
     assert both
     for header in both:
-        assert pictures[header].format == "bgr8; jpeg compressed bgr8"
+        assert images[header].format == "bgr8; jpeg compressed bgr8"
         assert (infos[header].width, infos[header].height) == (1920, 1080)
     # No picture of our own making beside it: what the device encodes is passed on.
     assert {name for name in listener.topics() if name.startswith("rgb/")} == {

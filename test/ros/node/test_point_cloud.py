@@ -12,7 +12,7 @@ from recordings import COLOR, MONO, PREVIEW, RGB, RIGHT, Recording, pixels, tran
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.virtual.scenes.scene import SyntheticScene
-from depthai_ros.virtual.scenes.source import View
+from depthai_ros.virtual.scenes.source import SceneView
 
 _MM_PER_M = 1000
 _BASELINE_M = 0.075
@@ -22,7 +22,7 @@ _BASELINE_M = 0.075
 def landmarks() -> NDArray[np.float64]:
     """Points on the walls of the scene, in the axes of the right camera."""
     scene = SyntheticScene(eeprom_document(5))
-    scene.configure(View(MONO, COLOR, PREVIEW, True, "rgb", True, True))
+    scene.configure(SceneView(MONO, COLOR, PREVIEW, True, "rgb", True, True))
     return scene.landmarks()
 
 

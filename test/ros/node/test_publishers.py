@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from depthai_ros.config import validate
-from depthai_ros.node.packet_loop import Outlets
+from depthai_ros.node.packet_loop import StreamPublishers
 from depthai_ros.streams import STREAMS
 
 RELIABLE = ReliabilityPolicy.RELIABLE
@@ -21,13 +21,13 @@ NETWORK = {"ai.blob_file": "any.blob"}
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    node = rclpy.create_node("outlets")
+    node = rclpy.create_node("publishers")
     yield node
     node.destroy_node()
 
 
-def make_outlets(node: Node, values: dict[str, Any]) -> Outlets:
-    return Outlets(node, validate(values), decoded=True)
+def make_publishers(node: Node, values: dict[str, Any]) -> StreamPublishers:
+    return StreamPublishers(node, validate(values), decoded=True)
 
 
 #: streams asked for, further settings, wire stream, what its packets become, in order
@@ -53,8 +53,8 @@ def test_packets_become_what_is_derived_from_them_before_they_are_changed(
     case: Any, node: Node
 ) -> None:
     streams, further, wire, expected = case
-    outlets = make_outlets(node, {"stream_list": streams, **further})
-    assert outlets.fed_by(wire) == expected
+    publishers = make_publishers(node, {"stream_list": streams, **further})
+    assert publishers.made_from(wire) == expected
 
 
 #: topic: depth, durability
@@ -74,9 +74,9 @@ PROFILES = {
 @pytest.mark.complaint(18)
 def test_publishers_are_reliable_and_as_deep_as_asked(node: Node) -> None:
     wanted = {"stream_list": list(STREAMS), "publish.depth_float": True, "publish.queue_depth": 7}
-    outlets = make_outlets(node, {**wanted, **NETWORK})
+    publishers = make_publishers(node, {**wanted, **NETWORK})
     for topic, (depth, durability) in PROFILES.items():
-        publisher = outlets.publisher(topic)
+        publisher = publishers.publisher(topic)
         assert publisher is not None
         profile = publisher.qos_profile
         found = (profile.depth, profile.durability, profile.reliability)
@@ -84,18 +84,20 @@ def test_publishers_are_reliable_and_as_deep_as_asked(node: Node) -> None:
 
 
 def test_optional_topics_are_there_only_if_asked_for(node: Node) -> None:
-    outlets = make_outlets(node, {"stream_list": ["depth", "metaout"], **NETWORK})
-    assert outlets.publisher("depth/image_raw") is not None
-    assert outlets.publisher("depth/image") is None
-    assert outlets.publisher("nn/detections") is not None
-    assert outlets.publisher("nn/spatial_detections") is None
+    publishers = make_publishers(node, {"stream_list": ["depth", "metaout"], **NETWORK})
+    assert publishers.publisher("depth/image_raw") is not None
+    assert publishers.publisher("depth/image") is None
+    assert publishers.publisher("nn/detections") is not None
+    assert publishers.publisher("nn/spatial_detections") is None
 
 
 def test_destroyed_outlets_leave_no_publisher(node: Node) -> None:
     before = {publisher.topic_name for publisher in node.publishers}
-    outlets = make_outlets(node, {"stream_list": ["left", "rectified_left", "depth"]})
+    publishers = make_publishers(node, {"stream_list": ["left", "rectified_left", "depth"]})
     made = {publisher.topic_name for publisher in node.publishers} - before
     names = ("left/image_raw", "left/image_rect", "left/camera_info")
-    assert made == {f"/outlets/{name}" for name in (*names, "depth/image_raw", "depth/camera_info")}
-    outlets.destroy()
+    assert made == {
+        f"/publishers/{name}" for name in (*names, "depth/image_raw", "depth/camera_info")
+    }
+    publishers.destroy()
     assert {publisher.topic_name for publisher in node.publishers} == before

@@ -21,7 +21,7 @@ from stereo_msgs.msg import DisparityImage
 from vision_msgs.msg import Detection2DArray
 
 from depthai_ros.virtual.scenes.replay import ImageReplay
-from depthai_ros.virtual.scenes.source import View, make_source
+from depthai_ros.virtual.scenes.source import SceneView, make_source
 
 SAMPLES = Path("/usr/share/doc/opencv-doc/examples/data")
 pytestmark = pytest.mark.skipif(
@@ -42,7 +42,7 @@ def listening(start_node: StartNode, scene: str) -> Iterator[Listener]:
         listener.close()
 
 
-def placed(view: View, truth: NDArray[np.uint8]) -> tuple[float, int, int]:
+def placed(view: SceneView, truth: NDArray[np.uint8]) -> tuple[float, int, int]:
     """Scale and top left corner of the pair in the mono picture."""
     source = make_source(f"images={SAMPLES}/aloe*", {"version": -1})
     assert isinstance(source, ImageReplay)
@@ -61,7 +61,7 @@ def test_published_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     disparity = pixels(message.image)
     truth = cv2.imread(str(SAMPLES / "aloeGT.png"), cv2.IMREAD_GRAYSCALE)
     assert truth is not None
-    view = View((1280, 720), (1920, 1080), (300, 300), True, "rgb", True, False)
+    view = SceneView((1280, 720), (1920, 1080), (300, 300), True, "rgb", True, False)
     scale, x, y = placed(view, truth)
     rows, columns = np.nonzero(disparity >= message.min_disparity)
     found = disparity[rows, columns]

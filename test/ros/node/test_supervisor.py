@@ -14,7 +14,7 @@ from depthai_ros.config import validate
 from depthai_ros.errors import LinkError
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.msg import DeviceStatus
-from depthai_ros.node.publishers import Outlets
+from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.node.supervisor import Supervisor
 
 SETTINGS = validate(
@@ -41,14 +41,14 @@ class Desk:
             lambda: self.states.append(self.health.state),
             lambda: None,
         )
-        self.outlets = Outlets(self._node, SETTINGS, decoded=False)
+        self.publishers = StreamPublishers(self._node, SETTINGS, decoded=False)
 
     def wait_for(self, state: int) -> None:
         wait_until(lambda: self.health.state == state, lambda: f"{state}, it is {self.states}")
 
     def close(self) -> None:
         self.supervisor.release()
-        self.outlets.destroy()
+        self.publishers.destroy()
         self._node.destroy_node()
 
 
@@ -69,7 +69,7 @@ def test_restart_opens_the_device_anew_and_tells_whoever_configures_it(desk: Des
         supervisor.restart("on demand")
     devices = []
     supervisor.started.append(devices.append)
-    supervisor.start(desk.outlets)
+    supervisor.start(desk.publishers)
     assert supervisor.is_streaming
     supervisor.restart("on demand")
     supervisor.restart("once more, while it is at it")
@@ -83,7 +83,7 @@ def test_restart_opens_the_device_anew_and_tells_whoever_configures_it(desk: Des
 
 def test_bug_is_told_and_not_recovered_from(desk: Desk) -> None:
     supervisor = desk.supervisor
-    supervisor.start(desk.outlets)
+    supervisor.start(desk.publishers)
     supervisor._lost(ZeroDivisionError("a mistake of ours"))
     desk.wait_for(DeviceStatus.STATE_ERROR)
     assert "bug: ZeroDivisionError" in desk.health.last_error
@@ -95,7 +95,7 @@ def test_bug_is_told_and_not_recovered_from(desk: Desk) -> None:
 
 def test_bug_of_whoever_configures_the_device_does_not_end_in_a_loop(desk: Desk) -> None:
     supervisor = desk.supervisor
-    supervisor.start(desk.outlets)
+    supervisor.start(desk.publishers)
 
     def fail(_device: object) -> None:
         raise ZeroDivisionError("a mistake of ours")

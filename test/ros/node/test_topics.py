@@ -61,11 +61,11 @@ def test_result_has_its_frame(topic: str, recording: Recording) -> None:
 def test_camera_info_has_stamp_frame_and_size_of_its_picture(
     topic: str, recording: Recording
 ) -> None:
-    infos, pictures = by_stamp(recording[topic]), by_stamp(recording[INFOS[topic]])
-    common = set(infos) & set(pictures)
+    infos, images = by_stamp(recording[topic]), by_stamp(recording[INFOS[topic]])
+    common = set(infos) & set(images)
     assert len(common) >= ENOUGH // 2
     for stamp in common:
-        picture = pictures[stamp]
+        picture = images[stamp]
         assert infos[stamp].header == picture.header
         assert (infos[stamp].width, infos[stamp].height) == (picture.width, picture.height)
 
