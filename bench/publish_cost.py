@@ -44,12 +44,13 @@ from sensor_msgs.msg import Image
 from depthai_ros import _core
 from depthai_ros.calibration.calibration import load
 from depthai_ros.config import mono_size, rgb_size, validate
-from depthai_ros.messages.context import MessageContext, PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.context import MessageContext, frame_ids, make_context
 from depthai_ros.messages.diagnostics import Health, make_stream_stats
 from depthai_ros.messages.images import ImageBuffer, StampedPacket
 from depthai_ros.node.publishers import TopicPublisher
 from depthai_ros.streams import STREAMS
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.wire_formats import FrameSizes
 
 REPETITIONS = 7
 FRAMES = {"published": 30, "delivered": 20}
@@ -113,7 +114,7 @@ def make_bench_context() -> MessageContext:
     settings = validate({"stream_list": ["left", "depth", "color"]})
     health = Health("oak", settings)
     health.stream_stats = make_stream_stats(settings, started_ns=0)
-    sizes = PipelineSizes(mono_size(settings), rgb_size(settings), (300, 300), {})
+    sizes = FrameSizes(mono_size(settings), rgb_size(settings))
     calibration = load(eeprom_document(5), settings)
     return make_context(settings, calibration, None, sizes, frame_ids("oak"), health, "")
 

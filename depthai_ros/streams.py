@@ -7,7 +7,7 @@ where ROS is not installed; `messages/builders.py` has a builder for each key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,200 +36,142 @@ class Stream:
       tensors   NN output: detections or raw tensors
       tracklets object tracker block
       json      NUL-terminated text
-    `camera` is where the pixels come from: left, right, rgb, or nn (whatever feeds the network).
-    `max_packet_bytes` is the largest packet, trailer included; 0 for host -> device streams.
+    `camera` is where the pixels come from: left, right, rgb, or nn (the network's input); "" for
+    text. `content` is what the pixels are: raw, rectified, disparity, depth, still or video.
+    `pace` is what makes the device send: each exposure of the camera, a request, or a report
+    about once a second.
+    `max_packet_bytes` is the largest packet, trailer included.
+    `made_from` is the stream that the host makes this one from; "" for a stream on the wire.
     """
 
     name: str
     layout: str
     camera: str
     max_packet_bytes: int
-    format_code: str  # key into wire_formats.FRAME_FORMATS
     topics: tuple[Topic, ...] = ()
+    content: str = "raw"
+    pace: str = "exposure"
+    made_from: str = ""
 
     @property
     def window_bytes(self) -> int:
         """Receive window to ask for: the largest packet, rounded up to 64."""
         return (self.max_packet_bytes + 63) // 64 * 64
 
+    def sensor(self, nn_input: str) -> str:
+        """Whose exposures the stream follows: "rgb", "mono" (both of them), or "" for none.
+
+        `nn_input` is the value of `ai.camera_input`.
+        """
+        camera = nn_input if self.camera == "nn" else self.camera
+        return camera if camera in ("", "rgb") else "mono"
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedOutput:
+    """One topic that the host makes from packets of one to three streams.
+
+    The first of `inputs` gives stamp and frame. `stream` is the name in `stream_list` that asks
+    for the topic; "" = it is announced with its inputs.
+    """
+
+    inputs: tuple[str, ...]
+    topic: Topic
+    stream: str = ""
+
 
 _TRAILER_BYTES = 56
 _MONO_BYTES = 1280 * 800
 
-#: Data streams, device -> host, in the order in which the device opens them.
-STREAMS: dict[str, Stream] = {
-    row.name: row
-    for row in (
-        Stream(
-            "meta_d2h",
-            "json",
-            "",
-            1 << 20,
-            "bitstream",
-            (Topic("device/status", "device_status", latched=True),),
-        ),
-        Stream(
-            "color",
-            "i420",
-            "rgb",
-            20 << 20,
-            "yuv420p",
-            (Topic("rgb/image_raw", "image", "bgr8", camera_info="rgb/camera_info"),),
-        ),
-        Stream(
-            "left",
-            "mono8",
-            "left",
-            _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (Topic("left/image_raw", "image", "mono8", camera_info="left/camera_info"),),
-        ),
-        Stream(
-            "right",
-            "mono8",
-            "right",
-            _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (Topic("right/image_raw", "image", "mono8", camera_info="right/camera_info"),),
-        ),
-        Stream(
-            "rectified_left",
-            "mono8",
-            "left",
-            _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (Topic("left/image_rect", "image", "mono8", camera_info="left/camera_info"),),
-        ),
-        Stream(
-            "rectified_right",
-            "mono8",
-            "right",
-            _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (Topic("right/image_rect", "image", "mono8", camera_info="right/camera_info"),),
-        ),
-        Stream(
-            "disparity",
-            "mono8",
-            "right",
-            _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (
-                Topic("disparity", "disparity_image", "32FC1"),
-                Topic("disparity/image_raw", "image", "mono8", camera_info="disparity/camera_info"),
-            ),
-        ),
-        Stream(
-            "depth",
-            "depth16",
-            "right",
-            2 * _MONO_BYTES + _TRAILER_BYTES,
-            "raw16",
-            (
-                Topic("depth/image_raw", "image", "16UC1", camera_info="depth/camera_info"),
-                Topic("depth/image", "image", "32FC1", option="publish.depth_float"),
-            ),
-        ),
-        Stream(
-            "metaout",
-            "tensors",
-            "nn",
-            4 << 20,
-            "bitstream",
-            (
-                Topic("nn/detections", "detections_2d", network="detections"),
-                Topic(
-                    "nn/spatial_detections",
-                    "detections_3d",
-                    option="ai.calc_dist_to_bb",
-                    network="detections",
-                ),
-                Topic("nn/label_info", "label_info", network="detections", latched=True),
-                Topic("nn/vision_info", "vision_info", network="detections", latched=True),
-                Topic("nn/tensors", "tensors", network="tensors"),
-            ),
-        ),
-        Stream(
-            "previewout",
-            "planar8",
-            "nn",
-            1_920_256,
-            "bgr888p",
-            (
-                Topic(
-                    "rgb/preview/image_raw",
-                    "image",
-                    "bgr8",
-                    camera_info="rgb/preview/camera_info",
-                ),
-            ),
-        ),
-        Stream(
-            "jpegout",
-            "bitstream",
-            "rgb",
-            10 << 20,
-            "bitstream",
-            (
-                Topic(
-                    "rgb/still/image_raw/compressed",
-                    "compressed_image",
-                    "bgr8; jpeg compressed bgr8",
-                    camera_info="rgb/still/camera_info",
-                    latched=True,
-                ),
-            ),
-        ),
-        Stream(
-            "video",
-            "bitstream",
-            "rgb",
-            10 << 20,
-            "bitstream",
-            (
-                Topic(
-                    "rgb/image_raw/compressed",
-                    "compressed_image",
-                    "bgr8; jpeg compressed bgr8",
-                    camera_info="rgb/camera_info",
-                ),
-            ),
-        ),
-        Stream(
-            "object_tracker",
-            "tracklets",
-            "nn",
-            2000,
-            "bitstream",
-            (
-                Topic("tracklets", "tracklets"),
-                Topic("nn/tracked_detections", "tracked_detections"),
-            ),
-        ),
-        # Made on the host from `disparity`; never on the wire.
-        Stream(
-            "disparity_color",
-            "mono8",
-            "right",
-            3 * _MONO_BYTES + _TRAILER_BYTES,
-            "gray8",
-            (
-                Topic(
-                    "disparity_color/image_raw",
-                    "image",
-                    "bgr8",
-                    camera_info="disparity_color/camera_info",
-                ),
-            ),
-        ),
+
+def _image(name: str, encoding: str) -> Topic:
+    """An Image topic beside the camera_info of its group."""
+    info = name.rpartition("image_")[0] + "camera_info"
+    return Topic(name, "image", encoding, camera_info=info)
+
+
+def _mono(name: str, camera: str, topic: str, content: str = "raw") -> Stream:
+    """A stream of mono8 images."""
+    size = _MONO_BYTES + _TRAILER_BYTES
+    return Stream(name, "mono8", camera, size, (_image(topic, "mono8"),), content)
+
+
+def _jpeg(name: str, group: str, content: str, *, pace: str, latched: bool) -> Stream:
+    topic = Topic(
+        f"{group}/image_raw/compressed",
+        "compressed_image",
+        "bgr8; jpeg compressed bgr8",
+        camera_info=f"{group}/camera_info",
+        latched=latched,
     )
-}
+    return Stream(name, "bitstream", "rgb", 10 << 20, (topic,), content, pace)
+
+
+_STATUS = Topic("device/status", "device_status", latched=True)
+_RESULTS = (
+    Topic("nn/detections", "detections_2d", network="detections"),
+    Topic(
+        "nn/spatial_detections",
+        "detections_3d",
+        option="ai.calc_dist_to_bb",
+        network="detections",
+    ),
+    Topic("nn/label_info", "label_info", network="detections", latched=True),
+    Topic("nn/vision_info", "vision_info", network="detections", latched=True),
+    Topic("nn/tensors", "tensors", network="tensors"),
+)
+_TRACKS = (
+    Topic("tracklets", "tracklets"),
+    Topic("nn/tracked_detections", "tracked_detections"),
+)
+_DEPTH_BYTES = 2 * _MONO_BYTES + _TRAILER_BYTES
+
+#: Streams on the wire, device -> host, in the order in which a 1.0 device announces them.
+_WIRE_ROWS = (
+    Stream("meta_d2h", "json", "", 1 << 20, (_STATUS,), pace="report"),
+    Stream("color", "i420", "rgb", 20 << 20, (_image("rgb/image_raw", "bgr8"),)),
+    _mono("left", "left", "left/image_raw"),
+    _mono("right", "right", "right/image_raw"),
+    _mono("rectified_left", "left", "left/image_rect", "rectified"),
+    _mono("rectified_right", "right", "right/image_rect", "rectified"),
+    _mono("disparity", "right", "disparity/image_raw", "disparity"),
+    Stream(
+        "depth", "depth16", "right", _DEPTH_BYTES, (_image("depth/image_raw", "16UC1"),), "depth"
+    ),
+    Stream("metaout", "tensors", "nn", 4 << 20, _RESULTS),
+    Stream("previewout", "planar8", "nn", 1_920_256, (_image("rgb/preview/image_raw", "bgr8"),)),
+    _jpeg("jpegout", "rgb/still", "still", pace="request", latched=True),
+    _jpeg("video", "rgb", "video", pace="exposure", latched=False),
+    Stream("object_tracker", "tracklets", "nn", 2000, _TRACKS),
+)
+
+#: What the host makes beside the topics of single streams.
+DERIVED_OUTPUTS = (
+    DerivedOutput(("disparity",), Topic("disparity", "disparity_image", "32FC1")),
+    DerivedOutput(("depth",), Topic("depth/image", "image", "32FC1", option="publish.depth_float")),
+    DerivedOutput(
+        ("disparity",), _image("disparity_color/image_raw", "bgr8"), stream="disparity_color"
+    ),
+)
+
+
+def _all_rows() -> dict[str, Stream]:
+    """The rows on the wire, those that the host makes, and each with the topics made from it."""
+    rows = {row.name: row for row in _WIRE_ROWS}
+    for output in DERIVED_OUTPUTS:
+        source = rows[output.inputs[0]]
+        if output.stream:
+            made = replace(source, name=output.stream, topics=(), made_from=source.name)
+            rows[made.name] = source = made
+        rows[source.name] = replace(source, topics=(*source.topics, output.topic))
+    return rows
+
+
+#: Every stream that `stream_list` may name.
+STREAMS: dict[str, Stream] = _all_rows()
 
 #: Streams that a 1.0 device announces, in its own order.
-WIRE_STREAMS = tuple(name for name in STREAMS if name != "disparity_color")
-
-#: Streams that speak only when asked to, or about once a second.
-RARE_STREAMS = frozenset({"jpegout", "meta_d2h"})
+WIRE_STREAMS = tuple(row.name for row in _WIRE_ROWS)
 
 #: Names that older Gen1 programs use.
 ALIASES = {

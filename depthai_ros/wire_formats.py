@@ -59,8 +59,10 @@ MAX_TRACKLETS = 20
 TRACKLET_STATUS = ("NEW", "TRACKED", "LOST")
 TRACKLETS_BYTES = 8 + MAX_TRACKLETS * TRACKLET.itemsize
 
-#: Trailer `type`: pixel layout of the frame. Source: docs/wire_format.md#frame-trailer
-FRAME_FORMATS = {"yuv420p": 2, "bgr888p": 7, "raw16": 11, "gray8": 15, "bitstream": 21}
+#: Layout of pixels -> trailer `type`: yuv420p, bgr888p, raw16, gray8; all other layouts are
+#: bitstreams. Source: docs/wire_format.md#frame-trailer
+FRAME_FORMATS = {"i420": 2, "planar8": 7, "depth16": 11, "mono8": 15}
+BITSTREAM_FORMAT = 21
 #: Trailer `category`.
 CATEGORY_REGULAR, CATEGORY_STILL = 0, 1
 #: Trailer camera number -> name.
@@ -147,6 +149,41 @@ def as_image(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: Any) -> NDA
         raise DecodeError(f"frame has {len(data)} bytes, expected {expected} for shape {shape}")
     image: NDArray[Any] = data.view(dtype).reshape(shape)
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSizes:
+    """Sizes of one pipeline's frames.
+
+    Units   px; `mono` and `rgb` are (width, height), `preview_chw` is the network's input shape
+    """
+
+    mono: tuple[int, int]
+    rgb: tuple[int, int]
+    preview_chw: tuple[int, int, int] = (3, 300, 300)
+
+    @property
+    def preview(self) -> tuple[int, int]:
+        """(width, height) of the preview."""
+        return self.preview_chw[2], self.preview_chw[1]
+
+    def shape(self, layout: str) -> tuple[int, ...]:
+        """Shape of the frame data of a layout in FRAME_FORMATS."""
+        (mono_w, mono_h), (rgb_w, rgb_h) = self.mono, self.rgb
+        shapes: dict[str, tuple[int, ...]] = {
+            "mono8": (mono_h, mono_w),
+            "depth16": (mono_h, mono_w),
+            "i420": (rgb_h * 3 // 2, rgb_w),
+            "planar8": self.preview_chw,
+        }
+        return shapes[layout]
+
+    def as_image(self, data: NDArray[np.uint8], layout: str) -> NDArray[Any]:
+        """View frame data of a layout in FRAME_FORMATS as an array.
+
+        Raises  DecodeError if the number of bytes differs
+        """
+        return as_image(data, self.shape(layout), np.uint16 if layout == "depth16" else np.uint8)
 
 
 def decode_detections(data: NDArray[np.uint8]) -> NDArray[Any]:

@@ -66,12 +66,12 @@ class BoardGeometry:
 
     name: str
     revision: str
-    fov_deg: float
+    fov_deg: float  # horizontal, of the mono cameras
     rgb_fov_deg: float
     baseline_m: float
     left_to_rgb_m: float
-    swap: bool
-    center_crop: bool
+    swap: bool  # the device exchanges its mono cameras
+    center_crop: bool  # 720 lines are the middle of 800, else their top
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,31 +98,6 @@ class Calibration:
         """Distance of the mono cameras: calibrated, else the board's."""
         return self.stereo.baseline_m if self.stereo else self.geometry.baseline_m
 
-    @property
-    def board_baseline_m(self) -> float:
-        """Distance that the device's own depth table assumes."""
-        return self.geometry.baseline_m
-
-    @property
-    def fov_deg(self) -> float:
-        """Horizontal field of view that the device's own depth table assumes."""
-        return self.geometry.fov_deg
-
-    @property
-    def rgb_fov_deg(self) -> float:
-        """Horizontal field of view of the rgb camera."""
-        return self.geometry.rgb_fov_deg
-
-    @property
-    def swap(self) -> bool:
-        """The device exchanges its mono cameras."""
-        return self.geometry.swap
-
-    @property
-    def center_crop(self) -> bool:
-        """720 lines are the middle of 800, else their top."""
-        return self.geometry.center_crop
-
     # -- camera models
 
     def camera(self, name: str, size: tuple[int, int]) -> CameraModel:
@@ -147,13 +122,13 @@ class Calibration:
         return CameraModel(*size, k, d, model, r, camera_model.projection(m2, tx))
 
     def _adapted(self, stereo: StereoModel, size: tuple[int, int]) -> tuple[Matrix, Matrix]:
-        return stereo.intrinsics(size, center_crop=self.center_crop)
+        return stereo.intrinsics(size, center_crop=self.geometry.center_crop)
 
     def _rgb(self, size: tuple[int, int]) -> CameraModel:
         if self.rgb is None:
             if not self.nominal_rgb:
                 return camera_model.uncalibrated(size)
-            k = camera_model.pinhole(size, self.rgb_fov_deg)
+            k = camera_model.pinhole(size, self.geometry.rgb_fov_deg)
             return camera_model.single_camera(size, k, np.zeros(14))
         full = camera_model.single_camera(_RGB_SIZE, *self.rgb)
         if size != _RGB_FULL_SIZE:
@@ -204,16 +179,6 @@ class Calibration:
         left = m2 @ self.stereo.r1 @ np.linalg.inv(m1)
         right = m2 @ self.stereo.r2 @ np.linalg.inv(m2)
         return left, right
-
-    @property
-    def rotation(self) -> Matrix | None:
-        """Left camera -> right camera, optical axes; None = not calibrated."""
-        return self.stereo.rotation if self.stereo else None
-
-    @property
-    def translation_m(self) -> Matrix | None:
-        """Left camera -> right camera, optical axes; None = not calibrated."""
-        return self.stereo.translation_m if self.stereo else None
 
     def with_models(self, models: Mapping[str, CameraModel]) -> Calibration:
         """The same with other models that the user has set."""

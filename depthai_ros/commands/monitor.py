@@ -46,8 +46,6 @@ _SETTLE_S = 1.0
 _SLOWEST_HZ = 0.5
 _FIRST_TABLE_S = 1.0
 _STATUS_TOPIC = "device/status"
-#: Streams that send only when asked; nobody waits for their topics.
-_ON_REQUEST = ("jpegout",)
 #: What every node announces and none has to use.
 _INFRASTRUCTURE = ("/rosout", "/parameter_events")
 _TRANSITION_TOPIC = "transition_event"
@@ -68,7 +66,7 @@ RATED_TOPICS = streams_of_topics(latched=False)
 _REQUESTED_TOPICS = {
     name
     for name, streams in streams_of_topics(latched=True).items()
-    if set(streams) <= set(_ON_REQUEST)
+    if all(STREAMS[stream].pace == "request" for stream in streams)
 }
 
 

@@ -108,15 +108,13 @@ def _rate_hz(settings: Settings, stream: str) -> float:
 
     Source  docs/virtual_device.md#assumptions
     """
-    if stream in ("jpegout", "meta_d2h"):
-        return 0.0 if stream == "jpegout" else _REPORT_HZ
-    camera = STREAMS[stream].camera
-    if camera == "nn":
-        camera = settings["ai.camera_input"]
-    fps: float = settings["camera.rgb.fps" if camera == "rgb" else "camera.mono.fps"]
+    row, nn_input = STREAMS[stream], settings["ai.camera_input"]
+    if row.pace != "exposure":
+        return 0.0 if row.pace == "request" else _REPORT_HZ
+    fps: float = settings[f"camera.{row.sensor(nn_input)}.fps"]
     limit = wire_rate_limit(settings, stream)
     every = max(1, math.ceil(fps / limit - 0.5)) if limit else 1
-    return fps / every * (2 if camera in _PAIRS else 1)
+    return fps / every * (2 if row.camera == "nn" and nn_input in _PAIRS else 1)
 
 
 def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:

@@ -325,8 +325,8 @@ def derived_streams(settings: Settings) -> dict[str, str]:
     """
     wanted = _streams(settings)
     if "depth" in wanted or settings["ai.calc_dist_to_bb"]:
-        return {name: "depth" for name in ("disparity", "disparity_color") if name in wanted}
-    return {"disparity_color": "disparity"} if "disparity_color" in wanted else {}
+        return {name: "depth" for name in wanted if STREAMS[name].content == "disparity"}
+    return {name: STREAMS[name].made_from for name in wanted if STREAMS[name].made_from}
 
 
 def wire_streams(settings: Settings) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from .. import _core
 from ..config import NetworkConfig, Settings, mono_size, rgb_size
 from ..errors import DecodeError, LinkError
-from ..streams import RARE_STREAMS, STREAMS
-from ..wire_formats import FrameTrailer, as_image, split_packet
+from ..streams import STREAMS
+from ..wire_formats import FRAME_FORMATS, FrameSizes, FrameTrailer, split_packet
 
 #: A running pipeline that sends nothing for this long is taken for dead.
 WATCHDOG_S = 5.0
@@ -99,19 +99,14 @@ class RunningPipeline:
         self.output_layers = tuple(layers.outputs)
         self.first_outputs = layers.first_outputs
         self.nn_to_depth = layers.nn_to_depth
-        self.mono_size = mono_size(settings)
-        self.rgb_size = rgb_size(settings)
-        self.preview_chw = layers.input_chw or (3, 300, 300)
+        self.sizes = FrameSizes(mono_size(settings), rgb_size(settings))
+        if layers.input_chw is not None:
+            self.sizes = replace(self.sizes, preview_chw=layers.input_chw)
         self._device = device
         self._queue = queue
         self._rejected: dict[str, tuple[int, str]] = {}
-        self._watched = bool(set(streams) - RARE_STREAMS)  # which are no proof of life
+        self._watched = any(STREAMS[name].pace == "exposure" for name in streams)
         self._last_packet_s = time.monotonic()
-
-    @property
-    def preview_size(self) -> tuple[int, int]:
-        """(width, height) of the NN input."""
-        return self.preview_chw[2], self.preview_chw[1]
 
     @property
     def raw_layers(self) -> tuple[dict[str, Any], ...]:
@@ -150,11 +145,10 @@ class RunningPipeline:
         if len(packet) > row.max_packet_bytes:
             raise DecodeError(f"packet has {len(packet)} bytes, at most {row.max_packet_bytes}")
         data, metadata = split_packet(np.frombuffer(memoryview(packet.buffer), np.uint8))
-        if row.layout in _IMAGE_SHAPES:
+        if row.layout in FRAME_FORMATS:
             if metadata is None:
                 raise DecodeError(f"packet of {len(packet)} bytes has no frame trailer")
-            shape, dtype = _IMAGE_SHAPES[row.layout](self, metadata)
-            as_image(data, shape, dtype)
+            self.sizes.as_image(data, row.layout)
         return Frame(packet.stream, data, metadata, packet.received_ns, packet)
 
     def pause(self, stream: str) -> None:
@@ -188,12 +182,3 @@ class RunningPipeline:
         """Stop, and reset the device: there is one pipeline per boot."""
         self.stop()
         self._device.reset()
-
-
-#: Layout -> (shape, dtype) that frame data must have.
-_IMAGE_SHAPES: dict[str, Callable[[RunningPipeline, FrameTrailer], tuple[tuple[int, ...], Any]]] = {
-    "mono8": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint8),
-    "depth16": lambda pipeline, _: (pipeline.mono_size[::-1], np.uint16),
-    "planar8": lambda pipeline, _: (pipeline.preview_chw, np.uint8),
-    "i420": lambda pipeline, _: ((pipeline.rgb_size[1] * 3 // 2, pipeline.rgb_size[0]), np.uint8),
-}

@@ -21,6 +21,7 @@ from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..device.device import OpenDevice
 from ..errors import ConfigTypeError, DepthaiError, LinkError
+from ..streams import STREAMS
 from .calibration import Gen1Calibration
 from .config import from_gen1
 from .network import NetworkPlan, read_network_plan
@@ -36,7 +37,6 @@ _LOOK_S = 0.25
 #: Pauses before the attempts to get a lost device back.
 _RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 #: Streams that speak only when asked to: their silence means nothing.
-_SILENT_STREAMS = frozenset({"jpegout"})
 _CALIBRATION_BYTES = 444
 _FILE_LAYOUT = 5
 
@@ -265,7 +265,7 @@ def _warn_of_order(streams: Sequence[str]) -> None:
 
 
 def _is_watched(running: _Running) -> bool:
-    return bool(set(stream_list(running.settings)) - _SILENT_STREAMS)
+    return any(STREAMS[name].pace != "request" for name in stream_list(running.settings))
 
 
 #: Every session that is still referenced, for the ends of this process.

@@ -26,14 +26,6 @@ from .results import NNetPacket, ResultReader, make_result
 CAPACITY = 30
 
 
-def _flat(data: Bytes) -> NDArray[Any]:
-    return data.copy()
-
-
-def _picture(shape: tuple[int, ...], dtype: Any) -> Reader:
-    return lambda data: wire_formats.as_image(data, shape, dtype).copy()
-
-
 def _colors(shape: tuple[int, ...]) -> Reader:
     table = wire_formats.disparity_color_table()
 
@@ -89,7 +81,7 @@ class _Route:
         size = metadata.width * metadata.height * self.bytes_per_pixel
         changed = replace(
             metadata,
-            format=wire_formats.FRAME_FORMATS["gray8"],
+            format=wire_formats.FRAME_FORMATS["mono8"],
             stride=metadata.width,
             bytes_per_pixel=self.bytes_per_pixel,
             frame_size=size,
@@ -147,10 +139,10 @@ def _least_ns(settings: Settings, name: str) -> int:
 def _route(
     asked: str, name: str, source: str, pipeline: RunningPipeline, eeprom: Mapping[str, Any]
 ) -> _Route:
-    shape = pipeline.mono_size[::-1]
+    shape = pipeline.sizes.shape("mono8")
     if name == source:
         return _Route(asked, _reader(name, pipeline))
-    read, size = (_colors(shape), 3) if name == "disparity_color" else (_same, 1)
+    read, size = (_colors(shape), 3) if STREAMS[name].made_from else (_same, 1)
     if source == "depth":
         read = _through(_disparity_of_depth(pipeline, eeprom), shape, read)
     return _Route(asked, read, size)
@@ -161,15 +153,15 @@ def _same(data: Bytes) -> NDArray[Any]:
 
 
 def _reader(name: str, pipeline: RunningPipeline) -> Reader:
-    shape = pipeline.mono_size[::-1]
-    readers = {"mono8": _picture(shape, np.uint8), "depth16": _picture(shape, np.uint16)}
-    if pipeline.input_layers:
-        readers["planar8"] = _picture(pipeline.preview_chw, np.uint8)
-    return readers.get(STREAMS[name].layout, _flat)
+    layout = STREAMS[name].layout
+    shaped = {"mono8", "depth16", *(["planar8"] if pipeline.input_layers else [])}
+    if layout not in shaped:
+        return np.copy
+    return lambda data: pipeline.sizes.as_image(data, layout).copy()
 
 
 def _disparity_of_depth(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> NDArray[np.uint8]:
     board = board_geometry(eeprom, pipeline.settings)
     return wire_formats.depth_to_disparity_table(
-        pipeline.mono_size[0], board.fov_deg, board.baseline_m
+        pipeline.sizes.mono[0], board.fov_deg, board.baseline_m
     )

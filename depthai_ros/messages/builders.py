@@ -112,7 +112,7 @@ def _detections_2d(
     context: MessageContext, _topic: Topic, packet: StampedPacket
 ) -> Detection2DArray:
     boxes = _boxes(context, packet)
-    size = context.images.preview_size
+    size = context.images.sizes.preview
     return detections.detections_2d(_header(context, packet), boxes, size, context.network)
 
 
@@ -121,7 +121,7 @@ def _detections_3d(
 ) -> Detection3DArray:
     header = Header(stamp=ros_time(packet.stamp_ns), frame_id=context.frames[DEPTH_CAMERA])
     boxes = _boxes(context, packet)
-    size = context.images.preview_size
+    size = context.images.sizes.preview
     return detections.detections_3d(header, boxes, size, context.network, context.disparity)
 
 
@@ -135,7 +135,7 @@ def _tracklets(context: MessageContext, _topic: Topic, packet: StampedPacket) ->
     return detections.tracklets(
         _header(context, packet),
         context.results.tracks,
-        context.images.preview_size,
+        context.images.sizes.preview,
         context.network,
         context.results.matches(packet.stamp_ns),
         context.network.from_depth.get(camera),
@@ -186,7 +186,7 @@ def _remember_detections(context: MessageContext, packet: StampedPacket) -> None
 
 
 def _remember_tracklets(context: MessageContext, packet: StampedPacket) -> None:
-    rows, size = decode_tracklets(packet.data), context.images.preview_size
+    rows, size = decode_tracklets(packet.data), context.images.sizes.preview
     if context.network.mirrored:
         rows = detections.unmirrored_tracklets(rows, size[0])
     context.results.tracked(rows, size)

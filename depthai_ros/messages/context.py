@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ import numpy as np
 from ..calibration.calibration import OPTICAL_TO_BODY, Calibration
 from ..calibration.camera_model import CameraModel, Matrix
 from ..config import NetworkConfig, Settings
-from ..streams import Stream
-from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameTrailer
+from ..streams import STREAMS, Stream
+from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameSizes, FrameTrailer
 from .cdr import DisparityEnds
 from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
@@ -42,21 +43,8 @@ VIDEO_FORMATS = {
     "h264_high": "h264",
     "h265_main": "h265",
 }
-_RECTIFIED: tuple[str, ...] = ("rectified_left", "rectified_right")
-_STEREO_DEPTH: tuple[str, ...] = ("disparity", "depth")
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSizes:
-    """StampedPacket sizes of one pipeline, (width, height) in px.
-
-    `nn_to_depth` says what part of the depth picture the preview shows (Pipeline.nn_to_depth).
-    """
-
-    mono: tuple[int, int]
-    rgb: tuple[int, int]
-    preview: tuple[int, int]
-    nn_to_depth: Mapping[str, int] = field(default_factory=dict)
+#: What the stereo engine makes: rows of the right camera, whatever the network looks at.
+_STEREO_CONTENTS = ("disparity", "depth")
 
 
 def frame_ids(prefix: str) -> dict[str, str]:
@@ -85,7 +73,6 @@ class MessageContext:
     network: NetworkFacts
     video_format: str  # of CompressedImage on the video stream; "" = the topic's own
     health: Health
-    sizes: PipelineSizes
     results: ResultHistory = field(default_factory=ResultHistory)
     tensors: RawOutput = field(default_factory=RawOutput)
 
@@ -106,17 +93,18 @@ def make_context(
     settings: Settings,
     calibration: Calibration,
     network: NetworkConfig | None,
-    sizes: PipelineSizes,
+    sizes: FrameSizes,
     frames: Mapping[str, str],
     health: Health,
     label_topic: str,
+    nn_to_depth: Mapping[str, int] = MappingProxyType({}),
     tensors: Sequence[Mapping[str, Any]] = (),
 ) -> MessageContext:
     """Everything that follows from the settings, the calibration and the network.
 
-    `tensors` are the output layers that nobody decodes (Pipeline.raw_layers).
+    `nn_to_depth` says what part of the depth image the preview shows, `tensors` are the output
+    layers that nobody decodes (RunningPipeline.nn_to_depth, .raw_layers).
     """
-    nn_cameras = NN_CAMERAS[settings["ai.camera_input"]]
     cameras = camera_models(settings, calibration, sizes)
     return MessageContext(
         frames=frames,
@@ -124,23 +112,38 @@ def make_context(
         cameras=cameras,
         images=_image_settings(settings, calibration, sizes),
         disparity=_disparity_ends(settings, calibration, sizes.mono),
-        network=NetworkFacts(
-            decoded=network is not None and network.output_format == "detection",
-            cameras=tuple(nn_cameras),
-            mirrored=_sees_rectified(settings) and settings["depth.warp_rectify.mirror_frame"],
-            labels=settings["ai.labels"] or (network.labels if network else ()),
-            named_classes=settings["ai.class_id"] == "name",
-            threshold=network.confidence_threshold if network else 0.0,
-            track_threshold=settings["ot.confidence_threshold"],
-            method=PurePath(settings["ai.blob_file"]).name,
-            label_topic=label_topic,
-            focal_px=_preview_focal_px(cameras, next(iter(nn_cameras)), sizes),
-            from_depth=_from_depth(calibration),
-        ),
+        network=_network_facts(settings, calibration, network, cameras, label_topic, nn_to_depth),
         video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
         health=health,
-        sizes=sizes,
         tensors=RawOutput(tensors),
+    )
+
+
+def _network_facts(
+    settings: Settings,
+    calibration: Calibration,
+    network: NetworkConfig | None,
+    cameras: Mapping[tuple[str, str], CameraModel],
+    label_topic: str,
+    nn_to_depth: Mapping[str, int],
+) -> NetworkFacts:
+    nn_cameras = tuple(NN_CAMERAS[settings["ai.camera_input"]])
+    return NetworkFacts(
+        decoded=network is not None and network.output_format == "detection",
+        cameras=nn_cameras,
+        mirrored=_sees_rectified(settings) and settings["depth.warp_rectify.mirror_frame"],
+        labels=settings["ai.labels"] or (network.labels if network else ()),
+        named_classes=settings["ai.class_id"] == "name",
+        threshold=network.confidence_threshold if network else 0.0,
+        track_threshold=settings["ot.confidence_threshold"],
+        method=PurePath(settings["ai.blob_file"]).name,
+        label_topic=label_topic,
+        focal_px=_preview_focal_px(
+            cameras["rgb/preview/camera_info", nn_cameras[0]],
+            cameras["depth/camera_info", DEPTH_CAMERA],
+            nn_to_depth,
+        ),
+        from_depth=_from_depth(calibration),
     )
 
 
@@ -156,40 +159,41 @@ def optical_pose(body_pose: Matrix) -> Matrix:
 
 
 def camera_models(
-    settings: Settings, calibration: Calibration, sizes: PipelineSizes
+    settings: Settings, calibration: Calibration, sizes: FrameSizes
 ) -> dict[tuple[str, str], CameraModel]:
     """Model of each (CameraInfo topic, camera)."""
-    models = {
-        (topic, DEPTH_CAMERA): calibration.rectified(sizes.mono)
-        for topic in ("depth/camera_info", "disparity/camera_info", "disparity_color/camera_info")
-    }
-    for camera in ("left", "right"):
-        models[f"{camera}/camera_info", camera] = calibration.camera(camera, sizes.mono)
-    for topic in ("rgb/camera_info", "rgb/still/camera_info"):
-        models[topic, "rgb"] = calibration.camera("rgb", sizes.rgb)
-    keep_aspect = settings["ai.keep_aspect_ratio"]
-    for camera, picture in NN_CAMERAS[settings["ai.camera_input"]].items():
-        size = sizes.rgb if camera == "rgb" else sizes.mono
-        model = calibration.preview(picture, size, sizes.preview, keep_aspect)
-        models["rgb/preview/camera_info", camera] = model
+    models = {}
+    seen = NN_CAMERAS[settings["ai.camera_input"]]
+    for row in STREAMS.values():
+        cameras = tuple(seen) if row.camera == "nn" else (row.camera,)
+        for info in {topic.camera_info for topic in row.topics if topic.camera_info}:
+            for camera in cameras:
+                size = sizes.rgb if camera == "rgb" else sizes.mono
+                if row.camera == "nn":
+                    keep_aspect = settings["ai.keep_aspect_ratio"]
+                    model = calibration.preview(seen[camera], size, sizes.preview, keep_aspect)
+                elif row.content in _STEREO_CONTENTS:
+                    model = calibration.rectified(size)
+                else:
+                    model = calibration.camera(camera, size)
+                models[info, camera] = model
     return models
 
 
 def _preview_focal_px(
-    cameras: Mapping[tuple[str, str], CameraModel], nn_camera: str, sizes: PipelineSizes
+    preview: CameraModel, depth: CameraModel, nn_to_depth: Mapping[str, int]
 ) -> tuple[float, float]:
-    """Focal length of the preview picture; where its camera is not calibrated, as rgb never is in
-    a Gen1 EEPROM, by the part of the depth picture that the device says it shows.
+    """Focal length of the preview; where its camera is not calibrated, as rgb never is in a Gen1
+    EEPROM, by the part of the depth image that the device says it shows.
     """
-    k = cameras["rgb/preview/camera_info", nn_camera].k
-    if k[0, 0] > 0:
-        return float(k[0, 0]), float(k[1, 1])
-    depth = cameras["depth/camera_info", DEPTH_CAMERA].k
-    width, height = sizes.nn_to_depth.get("max_w", 0), sizes.nn_to_depth.get("max_h", 0)
+    if preview.k[0, 0] > 0:
+        return float(preview.k[0, 0]), float(preview.k[1, 1])
+    width, height = nn_to_depth.get("max_w", 0), nn_to_depth.get("max_h", 0)
     if min(width, height) <= 0:
         return 0.0, 0.0
-    return float(depth[0, 0] * sizes.preview[0] / width), float(
-        depth[1, 1] * sizes.preview[1] / height
+    return (
+        float(depth.k[0, 0] * preview.width / width),
+        float(depth.k[1, 1] * preview.height / height),
     )
 
 
@@ -197,7 +201,8 @@ def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, s
     """Some tools want one frame for the pair; depth stays what it is: rays of the right camera."""
     if settings["stereo.right_frame"] == "right":
         return {}
-    return {"right": frames["left"], "rectified_right": frames["left"]}
+    pair = [row for row in STREAMS.values() if row.content not in _STEREO_CONTENTS]
+    return {row.name: frames["left"] for row in pair if row.camera == "right"}
 
 
 def _sees_rectified(settings: Settings) -> bool:
@@ -206,18 +211,24 @@ def _sees_rectified(settings: Settings) -> bool:
 
 
 def _image_settings(
-    settings: Settings, calibration: Calibration, sizes: PipelineSizes
+    settings: Settings, calibration: Calibration, sizes: FrameSizes
 ) -> ImageSettings:
-    mirrored = _STEREO_DEPTH
     if settings["depth.warp_rectify.mirror_frame"]:
-        mirrored = (*_RECTIFIED, "previewout") if _sees_rectified(settings) else _RECTIFIED
+        sees_rectified = _sees_rectified(settings)
+        mirrored = {
+            row.name
+            for row in STREAMS.values()
+            if row.content == "rectified" or (row.layout == "planar8" and sees_rectified)
+        }
+    else:
+        mirrored = {row.name for row in STREAMS.values() if row.content in _STEREO_CONTENTS}
     stereo = StereoTables.make(
         sizes.mono[0],
-        calibration.fov_deg,
-        calibration.board_baseline_m,
+        calibration.geometry.fov_deg,
+        calibration.geometry.baseline_m,
         settings["depth.depth_limit_m"],
     )
-    return ImageSettings(sizes.mono, sizes.rgb, sizes.preview, frozenset(mirrored), stereo)
+    return ImageSettings(sizes, frozenset(mirrored), stereo)
 
 
 def _disparity_ends(
@@ -229,7 +240,7 @@ def _disparity_ends(
     """
     focal_px, baseline_m = float(calibration.rectified(size).k[0, 0]), calibration.baseline_m
     if focal_px == 0.0:
-        half_angle = np.radians(calibration.fov_deg) / 2
+        half_angle = np.radians(calibration.geometry.fov_deg) / 2
         focal_px = float(size[0] / (2 * np.tan(half_angle)))
     return DisparityEnds(
         focal_px=focal_px,

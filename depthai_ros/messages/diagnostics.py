@@ -169,14 +169,13 @@ def _mean(values: list[float]) -> float:
 
 def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
     """A meter for each stream that the settings ask for."""
-    nn_camera = "rgb" if settings["ai.camera_input"] == "rgb" else "mono"
-    cameras = {"rgb": "rgb", "left": "mono", "right": "mono", "nn": nn_camera}
     stream_stats = {}
     for stream in stream_list(settings):
-        camera = "" if stream == "jpegout" else cameras.get(STREAMS[stream].camera, "")
-        camera_fps = settings[f"camera.{camera}.fps"] if camera else 0.0
+        row = STREAMS[stream]
+        sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
+        camera_fps = settings[f"camera.{sensor}.fps"] if sensor else 0.0
         limit = settings[f"stream.{stream}.max_fps"] or camera_fps
-        steady = STREAMS[stream].camera != "nn"
+        steady = row.camera != "nn"
         stream_stats[stream] = StreamStats(
             min(limit, camera_fps), camera_fps, started_ns, steady=steady
         )

@@ -19,8 +19,8 @@ from ..errors import DecodeError
 from ..streams import Stream
 from ..wire_formats import (
     DEPTH_UNKNOWN,
+    FrameSizes,
     FrameTrailer,
-    as_image,
     depth_to_disparity_table,
     disparity_color_table,
     disparity_to_depth_table,
@@ -77,25 +77,11 @@ class StereoTables:
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """What stays the same for all pictures of one pipeline; sizes are (width, height)."""
+    """What stays the same for all images of one pipeline."""
 
-    mono_size: tuple[int, int]
-    rgb_size: tuple[int, int]
-    preview_size: tuple[int, int]
+    sizes: FrameSizes
     mirrored: frozenset[str]  # streams that the device sends mirrored
     stereo: StereoTables
-
-    def shape(self, layout: str) -> tuple[int, ...]:
-        """Shape of a wire layout's array."""
-        (mono_w, mono_h), (rgb_w, rgb_h) = self.mono_size, self.rgb_size
-        preview_w, preview_h = self.preview_size
-        shapes: dict[str, tuple[int, ...]] = {
-            "mono8": (mono_h, mono_w),
-            "depth16": (mono_h, mono_w),
-            "i420": (rgb_h * 3 // 2, rgb_w),
-            "planar8": (3, preview_h, preview_w),
-        }
-        return shapes[layout]
 
 
 @dataclass(slots=True)
@@ -121,9 +107,8 @@ class StampedPacket:
 
         Raises  DecodeError if the packet has not the size of its stream
         """
-        layout = self.stream.layout
-        dtype = np.uint16 if layout == "depth16" else np.uint8
-        return ImageBuffer(self.buffer, as_image(self.data, self.settings.shape(layout), dtype))
+        pixels = self.settings.sizes.as_image(self.data, self.stream.layout)
+        return ImageBuffer(self.buffer, pixels)
 
     def converted(self, encoding: str) -> ImageBuffer:
         """The pixels as a topic wants them; `encoding` is an Image's, or "disparity".

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from ..streams import RARE_STREAMS, STREAMS
+from ..streams import STREAMS
 
 
 class Change(NamedTuple):
@@ -25,7 +25,7 @@ class IdleStreamPolicy:
     def __init__(self, streams: Iterable[str], hold_s: float) -> None:
         """`hold_s`: how long a stream goes on that nobody wants; 0 = for ever."""
         self.stopped: frozenset[str] = frozenset()
-        self._streams = tuple(name for name in streams if name not in RARE_STREAMS)
+        self._streams = tuple(name for name in streams if STREAMS[name].pace == "exposure")
         self._hold_s = hold_s
         self._wanted_s: dict[str, float] = {}  # when each stream was wanted last
 

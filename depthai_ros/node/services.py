@@ -165,7 +165,7 @@ class Services:
         name = f"{self._health.device.mx_id or self._camera_name('cameras')}.calib"
         path = request.path or str(camera_info_file.folder(self._supervisor.settings) / name)
         floats = calibration.stereo.floats(calibration.rgb)
-        gen1_file.write(path, floats, center_crop=calibration.center_crop)
+        gen1_file.write(path, floats, center_crop=calibration.geometry.center_crop)
         response.path = str(resolve_path(path).absolute())
         return f"written; depth.calibration_file takes it. Source: {calibration.source}"
 

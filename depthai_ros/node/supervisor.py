@@ -29,7 +29,7 @@ from ..errors import (
     LinkError,
     ProtocolError,
 )
-from ..messages.context import MessageContext, PipelineSizes, camera_models, make_context
+from ..messages.context import MessageContext, camera_models, make_context
 from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_stream_stats
 from ..msg import DeviceStatus
 from .counters import Counters
@@ -264,7 +264,7 @@ class Supervisor:
         context = self._make_context(settings, calibration, pipeline)
         for callback in self.started:
             callback(device)
-        planned = plan(settings, device.usb_speed, math.prod(pipeline.preview_chw))
+        planned = plan(settings, device.usb_speed, math.prod(pipeline.sizes.preview_chw))
         self._counters = Counters(self._node, self._health, planned)
         publishers.announce(context, time.time_ns())
         self.context = context
@@ -283,21 +283,19 @@ class Supervisor:
         self, settings: Settings, calibration: Calibration, pipeline: RunningPipeline
     ) -> MessageContext:
         health = self._health
-        sizes = PipelineSizes(
-            pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size, pipeline.nn_to_depth
-        )
         health.stream_stats = make_stream_stats(settings, time.monotonic_ns())
-        focal_px = float(calibration.rectified(sizes.mono).k[0, 0])
+        focal_px = float(calibration.rectified(pipeline.sizes.mono).k[0, 0])
         health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
         label_topic = self._node.resolve_topic_name("~/nn/label_info")
         return make_context(
             settings,
             calibration,
             self.network,
-            sizes,
+            pipeline.sizes,
             self._frames.names(settings),
             health,
             label_topic,
+            pipeline.nn_to_depth,
             pipeline.raw_layers,
         )
 
@@ -305,7 +303,7 @@ class Supervisor:
         """Use another calibration of this device from the next picture on."""
         self.calibration, context = calibration, self.context
         if context is not None:
-            context.cameras.update(camera_models(self.settings, calibration, context.sizes))
+            context.cameras.update(camera_models(self.settings, calibration, context.images.sizes))
 
     def _end_streams(self) -> None:
         self.context = None

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import _core, wire_formats
 from ..errors import LinkError
+from ..streams import STREAMS, WIRE_STREAMS
 from .packet_factory import Exposure, PacketFactory, Parts
 from .settings import VirtualSettings
 
@@ -224,18 +225,18 @@ PACKET_FAULTS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
 
 
 def exposure_groups(config: dict[str, Any]) -> list[ExposureGroup]:
-    """Which streams follow which camera, from a config_h2d document."""
-    camera, app = config["camera"], config["app"]
-    network = ["previewout", "metaout", "object_tracker"]
-    if app["sync_video_meta_streams"]:
-        network = ["metaout", "previewout", "object_tracker"]
-    mono = ["left", "right", "rectified_left", "rectified_right", "disparity", "depth"]
-    rgb = ["color"]
-    (rgb if config["ai"]["camera_input"] == "rgb" else mono).extend(network)
-    rgb += ["video", "jpegout"]
+    """Which streams follow which sensor, in sending order, from a config_h2d document."""
+    app, camera = config["app"], config["camera"]
+    rows = [STREAMS[name] for name in WIRE_STREAMS]
+    if not app["sync_video_meta_streams"]:  # results follow the images that they come from
+        rows.sort(key=lambda row: row.camera == "nn" and row.layout != "planar8")
+    streams: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        sensor = row.sensor(config["ai"]["camera_input"])
+        streams[sensor] = (*streams.get(sensor, ()), row.name)
     lead = 0 if app.get("sync_sequence_numbers") else RGB_LEAD
     return [
-        ExposureGroup(tuple(mono), float(camera["mono"]["fps"]), 0),
-        ExposureGroup(tuple(rgb), float(camera["rgb"]["fps"]), lead),
-        ExposureGroup(("meta_d2h",), REPORT_HZ, 0),
+        ExposureGroup(streams["mono"], float(camera["mono"]["fps"]), 0),
+        ExposureGroup(streams["rgb"], float(camera["rgb"]["fps"]), lead),
+        ExposureGroup(streams[""], REPORT_HZ, 0),
     ]

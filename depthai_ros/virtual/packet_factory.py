@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, wire_formats
-from ..streams import STREAMS
+from ..streams import STREAMS, Stream
 from .commands import CameraState
 from .encoder import VideoEncoder, encode_jpeg
 from .network import Network
@@ -57,7 +57,7 @@ Parts = Sequence[Any]
 
 
 class PacketFactory:
-    """One method per kind of stream; `packet()` picks it from the table below."""
+    """One method for each kind of stream; `packet()` picks it from the table below."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class PacketFactory:
         for stream in streams:
             if STREAMS[stream].layout in ("mono8", "planar8", "i420"):
                 for source in self._sources[: self.turns(stream)]:
-                    source.paint(stream, 0.0, 0)
+                    source.paint(_scene_image(STREAMS[stream]), 0.0, 0)
 
     def turns(self, stream: str) -> int:
         """Packets of a stream per exposure: one, or one for each camera the network looks at."""
@@ -96,7 +96,9 @@ class PacketFactory:
 
     def packet(self, stream: str, exposure: Exposure) -> Parts | None:
         """Parts of one packet (frame data, trailer), or None if the stream has nothing to say."""
-        return _MAKERS[stream](self, stream, exposure)
+        row = STREAMS[stream]
+        make = _MAKERS.get(row.content) or _MAKERS[row.layout]
+        return make(self, stream, exposure)
 
     def _frame(
         self,
@@ -111,9 +113,10 @@ class PacketFactory:
         payload = memoryview(data).cast("B")
         row = STREAMS[stream]
         camera = self._nn_camera(exposure) if row.camera == "nn" else row.camera
-        delay_ns = RIGHT_DELAY_NS if stream in ("right", "rectified_right") else 0
+        is_right = row.camera == "right" and row.content in ("raw", "rectified")
+        delay_ns = RIGHT_DELAY_NS if is_right else 0
         trailer = wire_formats.FrameTrailer(
-            format=wire_formats.FRAME_FORMATS[row.format_code],
+            format=wire_formats.FRAME_FORMATS.get(row.layout, wire_formats.BITSTREAM_FORMAT),
             height=size[1],
             width=size[0],
             stride=size[0] * (bytes_per_pixel if row.layout == "depth16" else 1),
@@ -143,7 +146,8 @@ class PacketFactory:
         return picture if table is None else table[picture]
 
     def mono(self, stream: str, exposure: Exposure) -> Parts:
-        picture = self._exposed(STREAMS[stream].camera, self._paint(stream, exposure))
+        row = STREAMS[stream]
+        picture = self._exposed(row.camera, self._paint(_scene_image(row), exposure))
         return self._frame(stream, picture, self._settings.mono_size, exposure)
 
     def _valid_disparity(self, exposure: Exposure) -> NDArray[np.uint8]:
@@ -283,18 +287,23 @@ class PacketFactory:
         return (json.dumps(document).encode() + b"\0",)
 
 
+#: Content or, where that says nothing of it, layout of a stream -> what makes its packets.
 _MAKERS: dict[str, Callable[[PacketFactory, str, Exposure], Parts | None]] = {
-    "left": PacketFactory.mono,
-    "right": PacketFactory.mono,
-    "rectified_left": PacketFactory.mono,
-    "rectified_right": PacketFactory.mono,
     "disparity": PacketFactory.disparity,
-    "depth": PacketFactory.depth,
-    "color": PacketFactory.color,
-    "previewout": PacketFactory.preview,
-    "metaout": PacketFactory.tensors,
-    "object_tracker": PacketFactory.tracklets,
-    "jpegout": PacketFactory.still,
+    "still": PacketFactory.still,
     "video": PacketFactory.video,
-    "meta_d2h": PacketFactory.report,
+    "mono8": PacketFactory.mono,
+    "depth16": PacketFactory.depth,
+    "i420": PacketFactory.color,
+    "planar8": PacketFactory.preview,
+    "tensors": PacketFactory.tensors,
+    "tracklets": PacketFactory.tracklets,
+    "json": PacketFactory.report,
 }
+
+
+def _scene_image(row: Stream) -> str:
+    """What a source paints for a stream of images; see `Source.paint()`."""
+    if row.layout == "mono8" and row.content != "disparity":
+        return f"rectified_{row.camera}" if row.content == "rectified" else row.camera
+    return {"i420": "color", "planar8": "previewout"}.get(row.layout, "disparity")

@@ -26,7 +26,8 @@ SIZES = {
     "video": (10_485_760, 10_485_760),
     "object_tracker": (2_000, 2_048),
 }
-LAYOUTS = {"mono8", "depth16", "planar8", "i420", "bitstream", "tensors", "tracklets", "json"}
+PIXEL_LAYOUTS = {"mono8", "depth16", "planar8", "i420"}
+LAYOUTS = {*PIXEL_LAYOUTS, "bitstream", "tensors", "tracklets", "json"}
 
 
 def test_wire_streams_stand_in_the_order_and_size_of_real_devices():
@@ -52,7 +53,10 @@ def test_row_is_complete_and_names_only_what_exists(name):
     assert row.name == name
     assert row.layout in LAYOUTS
     assert row.camera in ("left", "right", "rgb", "nn", "")
-    assert row.format_code in wire_formats.FRAME_FORMATS
+    assert (row.layout in wire_formats.FRAME_FORMATS) == (row.layout in PIXEL_LAYOUTS)
+    assert row.content in ("raw", "rectified", "disparity", "depth", "still", "video")
+    assert row.pace in ("exposure", "request", "report")
+    assert row.made_from in ("", *WIRE_STREAMS)
     assert row.topics, "an offered stream without a topic would be silent"
     for topic in row.topics:
         assert not topic.option or topic.option in BY_KEY

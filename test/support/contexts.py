@@ -14,12 +14,18 @@ from depthai_ros.calibration.calibration import Calibration, load
 from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, validate
 from depthai_ros.messages.builders import BUILDERS, PACKET_HOOKS, Builder
 from depthai_ros.messages.cdr import Serialized
-from depthai_ros.messages.context import MessageContext, PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.context import MessageContext, frame_ids, make_context
 from depthai_ros.messages.diagnostics import Health, make_stream_stats
 from depthai_ros.messages.images import StampedPacket
 from depthai_ros.streams import STREAMS, Topic
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
-from depthai_ros.wire_formats import CAMERAS, FRAME_FORMATS, FrameTrailer
+from depthai_ros.wire_formats import (
+    BITSTREAM_FORMAT,
+    CAMERAS,
+    FRAME_FORMATS,
+    FrameSizes,
+    FrameTrailer,
+)
 
 TOPICS = {topic.name: topic for row in STREAMS.values() for topic in row.topics}
 STAMP_NS = 1_700_000_123_987_654_321
@@ -45,17 +51,28 @@ def make_test_context(
     health.stream_stats = make_stream_stats(settings, started_ns=0)
     output_format: Literal["raw", "detection"] = "detection" if tensors is None else "raw"
     network = NetworkConfig(output_format, labels=LABELS, confidence_threshold=0.25)
-    sizes = PipelineSizes(mono_size(settings), rgb_size(settings), PREVIEW_SIZE, nn_to_depth or {})
+    width, height = PREVIEW_SIZE
+    sizes = FrameSizes(mono_size(settings), rgb_size(settings), (3, height, width))
     calibration = make_calibration(settings, eeprom)
     frames, topic = frame_ids("oak"), "/oak/nn/label_info"
-    return make_context(settings, calibration, network, sizes, frames, health, topic, tensors or ())
+    return make_context(
+        settings,
+        calibration,
+        network,
+        sizes,
+        frames,
+        health,
+        topic,
+        nn_to_depth or {},
+        tensors or (),
+    )
 
 
 def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameTrailer:
     row = STREAMS[stream]
     name = camera or (row.camera if row.camera in CAMERAS else "rgb")
     return FrameTrailer(
-        format=FRAME_FORMATS[row.format_code],
+        format=FRAME_FORMATS.get(row.layout, BITSTREAM_FORMAT),
         height=1,
         width=data_bytes,
         stride=data_bytes,

@@ -13,7 +13,7 @@ from depthai_ros import config
 from depthai_ros.config import Settings
 from depthai_ros.device.clock import StampSource
 from depthai_ros.device.device import OpenDevice
-from depthai_ros.messages.context import PipelineSizes, frame_ids, make_context
+from depthai_ros.messages.context import frame_ids, make_context
 from depthai_ros.messages.diagnostics import Health, make_stream_stats
 from depthai_ros.node.packet_loop import PacketLoop
 from depthai_ros.node.publishers import StreamPublishers
@@ -47,10 +47,9 @@ class Running:
         pipeline = self.device.start_pipeline(settings, network)
         self.health = Health("oak", settings)
         self.health.stream_stats = make_stream_stats(settings, 0)
-        sizes = PipelineSizes(pipeline.mono_size, pipeline.rgb_size, pipeline.preview_size)
         calibration = make_calibration(settings)
         context = make_context(
-            settings, calibration, network, sizes, frame_ids("oak"), self.health, ""
+            settings, calibration, network, pipeline.sizes, frame_ids("oak"), self.health, ""
         )
         self.lost: list[Exception] = []
         self.loop = PacketLoop(pipeline, context, self.publishers, StampSource(), self.lost.append)

@@ -105,7 +105,7 @@ def _first_picture(width: int, height: int) -> np.ndarray:
 def is_as_painted(pipeline: RunningPipeline, frame: Frame) -> bool:
     """True if every byte is what the pattern scene's formula gives for this frame."""
     assert frame.metadata
-    width, height = pipeline.rgb_size if frame.stream == "color" else pipeline.mono_size
+    width, height = pipeline.sizes.rgb if frame.stream == "color" else pipeline.sizes.mono
     step = 3 * frame.metadata.sequence + (64 if frame.stream == "right" else 0)
     luma = _first_picture(width, height) + np.uint8(step % 256)
     pixels = frame.data[: luma.size].reshape(luma.shape)

@@ -77,7 +77,7 @@ def test_later_layout_counts_as_5_if_its_keys_are_there():
     found = calibration.from_eeprom({**document(5), "version": 6}, DEFAULTS)
     assert (found.source, found.version) == ("eeprom", 5)
     found = calibration.from_eeprom({"version": 7, "left_fov_deg": 70.0}, DEFAULTS)
-    assert (found.source, found.version, found.fov_deg) == ("none", -1, 69.0)
+    assert (found.source, found.version, found.geometry.fov_deg) == ("none", -1, 69.0)
 
 
 def test_layout_4_gives_the_same_cameras_as_layout_5():
@@ -138,7 +138,7 @@ def test_undistorted_and_rectified_pixels_equal_the_projection(size):
     """K, D lead from a point to the raw pixel, R and P from there to where P projects the point."""
     found = calibration.from_eeprom(distorted(), DEFAULTS)
     in_left = points_in_left_camera()
-    in_right = in_left @ found.rotation.T + found.translation_m
+    in_right = in_left @ found.stereo.rotation.T + found.stereo.translation_m
     for name, points in (("left", in_left), ("right", in_right)):
         model = found.camera(name, size)
         raw, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), model.k, model.d)
@@ -210,10 +210,11 @@ def test_models_of_one_size_do_not_depend_on_those_asked_for_before():
 def test_crop_belongs_to_eeprom_then_to_settings():
     wanted = DEFAULTS.replace({"board_config.stereo_center_crop": True})
     assert (
-        calibration.from_eeprom(document(5, stereo_center_crop=False), wanted).center_crop is False
+        calibration.from_eeprom(document(5, stereo_center_crop=False), wanted).geometry.center_crop
+        is False
     )
-    assert calibration.from_eeprom(document(2), wanted).center_crop is True
-    assert calibration.from_eeprom(document(-1), wanted).center_crop is True
+    assert calibration.from_eeprom(document(2), wanted).geometry.center_crop is True
+    assert calibration.from_eeprom(document(-1), wanted).geometry.center_crop is True
 
 
 #: Fourteen stored coefficients -> model, those published, warning.
@@ -316,7 +317,7 @@ def test_nominal_fills_only_what_is_missing():
 def test_nothing_is_made_up_unasked():
     found = calibration.from_eeprom(document(-1), BOARD)
     assert not found.preview("rgb", (1920, 1080), (300, 300), True).k.any()
-    assert (found.rotation, found.translation_m) == (None, None)
+    assert found.stereo is None
 
 
 # -- the board
@@ -358,8 +359,12 @@ def test_rotations_that_contradict_each_other_are_announced():
 
 def test_programmed_eeprom_wins_over_board_settings():
     found = calibration.from_eeprom(document(1, rgb_fov_deg=0, left_fov_deg=72), DEFAULTS)
-    assert (found.fov_deg, found.board_baseline_m, found.swap) == (72.0, 0.075, True)
-    assert found.rgb_fov_deg == 69.0
+    assert (found.geometry.fov_deg, found.geometry.baseline_m, found.geometry.swap) == (
+        72.0,
+        0.075,
+        True,
+    )
+    assert found.geometry.rgb_fov_deg == 69.0
     assert calibration.from_eeprom(document(5), DEFAULTS).board == "BW1098OBC R0M0E0"
     assert calibration.from_eeprom(document(-1), BOARD).board == "BW1098OBC R0M0E0"
 

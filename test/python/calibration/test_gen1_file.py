@@ -98,7 +98,7 @@ def test_file_is_not_written_with_a_wrong_number_of_values(tmp_path):
 def test_file_gives_the_same_cameras_as_the_eeprom(path):
     by_file = calibration.from_file(str(path), settings(path))
     by_eeprom = calibration.from_eeprom(eeprom.eeprom_document(5), config.defaults())
-    assert (by_file.source, by_file.center_crop) == ("file", True)
+    assert (by_file.source, by_file.geometry.center_crop) == ("file", True)
     for size in ((1280, 720), (640, 400)):
         for name in ("left", "right"):
             mine, theirs = by_file.camera(name, size), by_eeprom.camera(name, size)
@@ -177,9 +177,9 @@ def test_unreadable_file_matters_only_where_it_counts(tmp_path):
 def test_overriding_takes_the_board_from_the_settings(path):
     document = eeprom.eeprom_document(5)
     overriding = settings(path, board_config__override_eeprom=True, board_config__rgb_fov_deg=80.0)
-    assert calibration.load(document, overriding).rgb_fov_deg == 80.0
+    assert calibration.load(document, overriding).geometry.rgb_fov_deg == 80.0
     completing = settings(path, board_config__rgb_fov_deg=80.0)
-    assert calibration.load(eeprom.eeprom_document(2), completing).rgb_fov_deg == 68.7938
+    assert calibration.load(eeprom.eeprom_document(2), completing).geometry.rgb_fov_deg == 68.7938
 
 
 def test_old_file_is_one_homography_and_no_camera(tmp_path):

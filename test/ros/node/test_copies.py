@@ -86,7 +86,9 @@ def received(stream: str, payload: bytes) -> _core.Packet:
 def received_picture(context: MessageContext, stream: str) -> tuple[_core.Packet, StampedPacket]:
     """The same random pixels each time; the trailer stays behind them."""
     row = STREAMS[stream]
-    size = int(np.prod(context.images.shape(row.layout))) * (2 if row.layout == "depth16" else 1)
+    size = int(np.prod(context.images.sizes.shape(row.layout))) * (
+        2 if row.layout == "depth16" else 1
+    )
     data = np.random.default_rng(5).integers(0, 96, size, np.uint8).tobytes()
     packet = received(stream, data + make_metadata(stream, size).pack())
     pixels = np.frombuffer(memoryview(packet.buffer), np.uint8)[:size]
