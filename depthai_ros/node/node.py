@@ -7,6 +7,7 @@ the main thread starts the node and then waits for a signal.
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
@@ -42,6 +43,14 @@ DEFAULT_NAME = "oak"
 EXIT_CONFIG, EXIT_DEVICE = 2, 3
 _DIAGNOSTICS_DEPTH = 10
 _LOOK_S = 0.5
+_PARSER = argparse.ArgumentParser(
+    prog="camera_node",
+    usage="%(prog)s [-h] [--ros-args -p NAME:=VALUE … --params-file FILE -r __node:=NAME …]",
+    description="The camera node: publishes the streams of one DepthAI device.",
+    epilog="Every parameter, its default and its limits: config/default.yaml, docs/parameters.md. "
+    "Without hardware: --ros-args -p device.id:=virtual",
+    allow_abbrev=False,
+)
 
 
 class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not used here
@@ -249,7 +258,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status."""
     _core.keep_large_buffers()
     words = list(sys.argv if args is None else args)
-    if unknown := _stray_words(words[1:]):
+    if unknown := _PARSER.parse_known_args(_stray_words(words[1:]))[1]:
         print(f"unknown arguments: {' '.join(unknown)}; parameters go behind --ros-args -p")
         return EXIT_CONFIG
     stop = threading.Event()
