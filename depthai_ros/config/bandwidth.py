@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..cameras import NN_CAMERAS
 from ..errors import ConfigError
 from ..streams import STREAMS
 from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
@@ -28,8 +29,6 @@ _REPORT_HZ = 1.0
 _PREVIEW_BYTES = 3 * 300 * 300  # until the network has said what it takes
 #: Layouts that may be sent less often and lose nothing but frames.
 _PICTURES = frozenset({"mono8", "depth16", "planar8", "i420"})
-#: Networks that look through both cameras in turn send twice as many.
-_PAIRS = frozenset({"left_right", "rectified_left_right"})
 
 
 def _area(size: tuple[int, int]) -> int:
@@ -103,18 +102,23 @@ def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
     return preview_bytes if layout == "planar8" else _PACKET_BYTES[layout](settings)
 
 
+def _nn_cameras(settings: Settings) -> tuple[str, ...]:
+    """Cameras that the network looks through in turn."""
+    return tuple(NN_CAMERAS[settings["ai.camera_input"]])
+
+
 def _rate_hz(settings: Settings, stream: str) -> float:
     """Packets per second: the camera's frames, or every so many-th of them.
 
     Source  docs/virtual_device.md#assumptions
     """
-    row, nn_input = STREAMS[stream], settings["ai.camera_input"]
+    row = STREAMS[stream]
     if row.pace != "exposure":
         return 0.0 if row.pace == "request" else _REPORT_HZ
-    fps: float = settings[f"camera.{row.sensor(nn_input)}.fps"]
+    fps: float = settings[f"camera.{row.sensor(settings['ai.camera_input'])}.fps"]
     limit = wire_rate_limit(settings, stream)
     every = max(1, math.ceil(fps / limit - 0.5)) if limit else 1
-    return fps / every * (2 if row.camera == "nn" and nn_input in _PAIRS else 1)
+    return fps / every * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
 
 
 def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:
@@ -149,7 +153,7 @@ def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
     if room_mb_s <= 0 or not pictures:
         raise ConfigError(f"{wanted.words()}, even without pictures; {_ADVICE}")
     every = math.ceil(sum(pictures.values()) / room_mb_s)
-    turns = 2 if settings["ai.camera_input"] in _PAIRS else 1
+    turns = len(_nn_cameras(settings))
     limits_hz = {
         name: wanted.rates_hz[name] / every / (turns if STREAMS[name].camera == "nn" else 1)
         for name in pictures

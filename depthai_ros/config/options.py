@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..cameras import NN_CAMERAS
 from ..streams import STREAMS
 from .limits import Limits, Value, between, one_of
 
@@ -59,15 +60,6 @@ GROUPS = {
     "strict": "Unknown parameters",
 }
 
-CAMERA_INPUTS = (
-    "rgb",
-    "left",
-    "right",
-    "left_right",
-    "rectified_left",
-    "rectified_right",
-    "rectified_left_right",
-)
 #: Encoder settings by the number that Gen1 accepts for them.
 RATE_CONTROL_MODES = ("cbr", "vbr")
 VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
@@ -271,7 +263,7 @@ _AI_OPTIONS = (
         True,
         "the network sees a centred crop of the picture (true) or all of it, squeezed (false)",
     ),
-    Option("ai.camera_input", "rgb", "what the network looks at", one_of(*CAMERA_INPUTS)),
+    Option("ai.camera_input", "rgb", "what the network looks at", one_of(*NN_CAMERAS)),
     Option(
         "ai.shaves",
         7,

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..calibration.calibration import OPTICAL_TO_BODY, Calibration
 from ..calibration.camera_model import CameraModel, Matrix
+from ..cameras import NN_CAMERAS
 from ..config import NetworkConfig, Settings
 from ..streams import STREAMS, Stream
 from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameSizes, FrameTrailer
@@ -26,16 +27,6 @@ from .tensors import RawOutput
 
 #: The camera whose rays depth, disparity and measured positions belong to.
 DEPTH_CAMERA = "right"
-#: ai.camera_input -> the cameras that feed the network, and what their pictures are.
-NN_CAMERAS = {
-    "rgb": {"rgb": "rgb"},
-    "left": {"left": "left"},
-    "right": {"right": "right"},
-    "left_right": {"left": "left", "right": "right"},
-    "rectified_left": {"left": "rectified_left"},
-    "rectified_right": {"right": "rectified_right"},
-    "rectified_left_right": {"left": "rectified_left", "right": "rectified_right"},
-}
 #: Encoder profile -> format of CompressedImage, where it is not JPEG.
 VIDEO_FORMATS = {
     "h264_baseline": "h264",

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import _core
+from ..cameras import NN_CAMERAS
 from ..errors import DepthaiError, LinkError
 from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS, WIRE_STREAMS
 from ..wire_formats import CAMERAS, DETECTIONS_BYTES
@@ -40,14 +41,6 @@ _SESSION_TIMEOUT_S = 10.0
 _FLAG_S, _GOODBYE_S, _REBOOT_S = 0.03, 0.15, 1.0
 #: Waits end this often so that Python can take a signal.
 _POLL_S = 0.5
-
-
-#: ai.camera_input -> the cameras whose pictures the network sees, in turn.
-NN_CAMERAS: dict[str, tuple[str, ...]] = {
-    **{name: (name,) for name in ("rgb", "left", "right", "rectified_left", "rectified_right")},
-    "left_right": ("left", "right"),
-    "rectified_left_right": ("rectified_left", "rectified_right"),
-}
 
 
 def make_eeprom(settings: VirtualSettings) -> Eeprom:
@@ -237,7 +230,7 @@ class DeviceSession:
             rgb_fov=rgb_fov,
         )
 
-    def _view(self, config: dict[str, Any]) -> SceneView:
+    def _view(self, config: dict[str, Any], nn_camera: str) -> SceneView:
         rgb_height = config["camera"]["rgb"]["resolution_h"]
         stage = self._stages[0].input_chw if self._stages else _SIZE_WITHOUT_NETWORK
         return SceneView(
@@ -245,7 +238,7 @@ class DeviceSession:
             rgb_size=(_RGB_WIDTHS[rgb_height], rgb_height),
             preview_size=(stage[2], stage[1]),
             keep_aspect_ratio=config["ai"]["keep_aspect_ratio"],
-            nn_camera=NN_CAMERAS[config["ai"]["camera_input"]][0],
+            nn_camera=nn_camera,
             mirror_rectified=config["depth"].get("warp_rectify", {}).get("mirror_frame", True),
             center_crop=bool(
                 config["board"]["stereo_center_crop"] or self._eeprom.get("stereo_center_crop")
@@ -259,9 +252,9 @@ class DeviceSession:
         return source
 
     def _make_scheduler(self, config: dict[str, Any]) -> FrameScheduler:
-        view = self._view(config)
         ai = config["ai"]
-        cameras = NN_CAMERAS[ai["camera_input"]]
+        cameras = tuple(NN_CAMERAS[ai["camera_input"]].values())
+        view = self._view(config, cameras[0])
         sources = [self._source, *(self._second_source(view, name) for name in cameras[1:])]
         self._source.configure(view)
         left_fov_deg, _, baseline_m = self._board(config)

@@ -109,11 +109,6 @@ def preview_crop(
     return (size[0] - width) // 2, (size[1] - height) // 2, width, height
 
 
-def network_camera(view: SceneView) -> str:
-    """Camera behind the preview; of two cameras only the left one is shown."""
-    return view.nn_camera.replace("left_right", "left")
-
-
 def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCamera]:
     """All cameras of the device by name.
 
@@ -135,7 +130,7 @@ def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCa
         "rectified_right": SceneCamera(_projection(m2, 0.0), size),
         "rgb": SceneCamera(_projection(m3, rgb_x), view.rgb_size),
     }
-    seen = cameras[network_camera(view)]
+    seen = cameras[view.nn_camera]
     if view.mirror_rectified and view.nn_camera.startswith("rectified"):
         seen = seen.mirrored()
     part = preview_crop(seen.size, view.preview_size, keep_aspect=view.keep_aspect_ratio)

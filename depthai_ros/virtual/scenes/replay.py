@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from .detector import PERSON, PersonDetector
-from .optics import SceneCamera, SceneOptics, make_cameras, network_camera, preview_crop
+from .optics import SceneCamera, SceneOptics, make_cameras, preview_crop
 from .source import SceneObject, SceneView
 from .stereo import LEVELS, largest_disparity, match_right
 
@@ -238,7 +238,7 @@ class _Replay:
 
     def _preview(self, shot: Shot, stream: str) -> Pixels:
         view = self._configured()
-        camera = network_camera(view)
+        camera = view.nn_camera
         if camera == "rgb":
             picture = self._bgr(shot, stream)
         elif camera.startswith("rectified"):
@@ -256,7 +256,7 @@ class _Replay:
         """See source.Source; people only, found in this very frame, their positions unknown."""
         shot = self._shot_at(time_s)
         if self._index not in self._people:
-            left = network_camera(self._configured()).endswith("left")
+            left = self._configured().nn_camera.endswith("left")
             found = (
                 self._in_preview(person.confidence, person.box, shot)
                 for person in self._detector.detect(shot.left if left else shot.right)
@@ -268,7 +268,7 @@ class _Replay:
         self, confidence: float, box: tuple[float, float, float, float], shot: Shot
     ) -> SceneObject | None:
         """A person of the recorded picture in the preview's coordinates; None if hardly there."""
-        view, camera = self._configured(), network_camera(self._configured())
+        view, camera = self._configured(), self._configured().nn_camera
         placement = self.placement(camera)
         crop = preview_crop(placement.size, view.preview_size, keep_aspect=view.keep_aspect_ratio)
         source = np.array([shot.right.shape[1], shot.right.shape[0]])

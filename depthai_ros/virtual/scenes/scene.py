@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError
-from .optics import Floats, SceneCamera, SceneOptics, make_cameras, network_camera
+from .optics import Floats, SceneCamera, SceneOptics, make_cameras
 from .rasterizer import DisparityLayer, Faces, Layer, Pixels, Views
 from .room import BOARDS, FACES_PER_THING, THINGS, box_faces, room_faces
 from .source import SceneObject, SceneView
@@ -72,7 +72,7 @@ def _planes(stream: str, view: SceneView) -> tuple[Pixels, tuple[tuple[str, floa
         )
     if stream == "previewout":
         picture = np.zeros((3, view.preview_size[1], view.preview_size[0]), np.uint8)
-        channels = ("b", "g", "r") if network_camera(view) == "rgb" else ("grey",) * 3
+        channels = ("b", "g", "r") if view.nn_camera == "rgb" else ("grey",) * 3
         return picture, (("preview", 1.0, tuple(zip(picture, channels, strict=True))),)
     picture = np.zeros(view.mono_size[::-1], np.uint8)
     return picture, ((stream, 1.0, ((picture, "grey"),)),)

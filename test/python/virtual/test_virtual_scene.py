@@ -294,7 +294,7 @@ def test_720_lines_are_cut_from_800(room: SyntheticScene, center_crop: bool) -> 
         ("rgb", (200, 400)),
         ("right", (300, 300)),
         ("rectified_left", (416, 234)),
-        ("left_right", (300, 300)),
+        ("left", (300, 300)),
     ],
 )
 def test_preview_is_the_camera_picture_cropped_or_squeezed(
@@ -303,7 +303,7 @@ def test_preview_is_the_camera_picture_cropped_or_squeezed(
     shown(room, nn_camera=camera, preview_size=size, keep_aspect_ratio=keep)
     preview = room.paint("previewout", 3.0, 0)
     assert preview.shape == (3, size[1], size[0])
-    stream = {"rgb": "color_bgr", "left_right": "left"}.get(camera, camera)
+    stream = "color_bgr" if camera == "rgb" else camera
     picture = room.paint(stream, 3.0, 0)
     height, width = picture.shape[:2]
     if keep:
