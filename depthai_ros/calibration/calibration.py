@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..cameras import RGB_WIDTHS
 from ..config.settings import Settings
 from ..errors import ConfigError
 from . import camera_model, gen1_file, stereo_model
@@ -46,9 +47,9 @@ _EEPROM_KEYS: dict[int, dict[str, tuple[str, tuple[int, ...]]]] = {
     },
 }
 #: Size that rgb intrinsics of a file belong to.
-_RGB_SIZE = (1920, 1080)
+_RGB_SIZE = (RGB_WIDTHS[1080], 1080)
 #: Sensor pixels of the 2160-line mode are the middle of those of the 3040-line mode.
-_RGB_FULL_SIZE, _RGB_4K_SIZE = (4056, 3040), (3840, 2160)
+_RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: How far T and the board entry may differ.
 _BASELINE_TOLERANCE = 0.1
 _HALF_TURN_DEG = 180

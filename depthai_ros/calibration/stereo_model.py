@@ -12,11 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
 from .camera_model import Matrix, pinhole
-
-FULL_SIZE = (1280, 800)
-#: StampedPacket size -> (scale, lines cut away). Source: docs/wire_format.md#calibration
-MODES = {(1280, 800): (1.0, 0), (1280, 720): (1.0, 80), (640, 400): (0.5, 0)}
 
 _CM_PER_M = 100.0
 #: How far from a rotation a stored one may be.
@@ -70,7 +67,7 @@ class StereoModel:
 
 def adapt(intrinsics: Matrix, size: tuple[int, int], center_crop: bool) -> Matrix:
     """Intrinsics for 1280x800 -> those of another mono mode, as Gen1 computes them."""
-    scale, cut = MODES[size]
+    scale, cut = MONO_WINDOWS[size[1]]
     adapted: Matrix = intrinsics.copy()
     adapted[:2] *= scale
     if center_crop:
@@ -80,7 +77,7 @@ def adapt(intrinsics: Matrix, size: tuple[int, int], center_crop: bool) -> Matri
 
 def nominal(fov_deg: float, baseline_m: float) -> StereoModel:
     """Two ideal, parallel cameras."""
-    k = pinhole(FULL_SIZE, fov_deg)
+    k = pinhole(MONO_FULL_SIZE, fov_deg)
     return StereoModel(
         m1=k,
         m2=k,

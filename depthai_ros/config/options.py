@@ -6,10 +6,11 @@ Declaration, validation, config/default.yaml and docs/parameters.md all follow f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..cameras import NN_CAMERAS
+from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..streams import STREAMS
 from .limits import Limits, Value, between, one_of
 
@@ -80,6 +81,13 @@ WHITE_BALANCES = (
 _UNUSED = "accepted for Gen1 programs; 1.0 devices do not use it"
 _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
 
+
+def _sizes(widths: Mapping[int, int]) -> str:
+    """Picture sizes in words, smallest first."""
+    *others, last = (f"{width}x{height}" for height, width in widths.items())
+    return f"{', '.join(others)} or {last}"
+
+
 # Source of the Gen1 keys, defaults and limits: docs/wire_format.md#configuration
 _STREAM_OPTIONS = (
     Option(
@@ -101,23 +109,23 @@ _CAMERA_OPTIONS = (
     Option(
         "camera.rgb.resolution_h",
         1080,
-        "height of the colour picture: 1920x1080, 3840x2160 or 4056x3040",
-        one_of(1080, 2160, 3040),
+        "height of the colour picture: " + _sizes(RGB_WIDTHS),
+        one_of(*RGB_WIDTHS),
         unit="px",
     ),
     Option("camera.rgb.fps", 30.0, "frame rate of the rgb camera", between(0.1, 118.0), unit="Hz"),
     Option(
         "camera.mono.resolution_h",
         720,
-        "height of the mono pictures: 640x400 (binned), 1280x720 (cropped) or 1280x800",
-        one_of(400, 720, 800),
+        f"height of the mono pictures: {_sizes(MONO_WIDTHS)}; 400 is binned, 720 cropped",
+        one_of(*MONO_WIDTHS),
         unit="px",
     ),
     Option(
         "camera.mono.resolution_w",
         0,
         "width of the mono pictures; 0 = what belongs to the height",
-        one_of(0, 640, 1280),
+        one_of(0, *dict.fromkeys(MONO_WIDTHS.values())),
         unit="px",
     ),
     Option(

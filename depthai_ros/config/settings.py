@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from ..cameras import MONO_WIDTHS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
 from .limits import Value, plain
@@ -35,10 +36,7 @@ GEN1_LIMITED = frozenset(
     }
 )
 
-#: Height of the mono picture -> its width; rgb alike. Source: docs/wire_format.md#cameras
-MONO_WIDTHS = {400: 640, 720: 1280, 800: 1280}
-RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
-#: Height of the picture -> the sensor's highest frame rate.
+#: Height of the picture -> the sensor's highest frame rate. Source: docs/wire_format.md#cameras
 _MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
 _RGB_FPS = {1080: 118.0, 2160: 42.0}
 #: Camera -> the group of options that has its resolution and its rate.

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
+
 Matrix = NDArray[np.float32]
 
 #: Layouts of the EEPROM from which on it holds intrinsics, and rectifying rotations.
 _INTRINSICS_LAYOUT, _ROTATIONS_LAYOUT = 4, 5
-#: Lines of the mono picture -> (scale, lines cut away above).
-#: Source: docs/wire_format.md#calibration
-_ADAPTION = {800: (1.0, 0.0), 720: (1.0, 40.0), 400: (0.5, 0.0)}
-_FULL_LINES = 800
 
 
 class Gen1Calibration:
@@ -24,10 +22,10 @@ class Gen1Calibration:
     Always derived from what is stored. Absent or singular matrices are empty lists.
     """
 
-    def __init__(self, eeprom: Mapping[str, Any], lines: int = _FULL_LINES) -> None:
+    def __init__(self, eeprom: Mapping[str, Any], lines: int = MONO_FULL_SIZE[1]) -> None:
         self._eeprom = eeprom
         self._version = int(eeprom.get("version", -1))
-        self._scale, self._cut = _ADAPTION[lines]
+        self._scale, self._cut = MONO_WINDOWS[lines]
 
     @property
     def is_loaded(self) -> bool:
@@ -78,7 +76,7 @@ class Gen1Calibration:
         matrix = self._stored(key).copy()
         if matrix.size and self._version >= _ROTATIONS_LAYOUT:
             matrix[:2] *= np.float32(self._scale)
-            matrix[1, 2] -= np.float32(self._cut)
+            matrix[1, 2] -= np.float32(self._cut / 2)
         return matrix
 
     def _homography(self, stored_key: str, rotation_key: str, intrinsic_key: str) -> Matrix:

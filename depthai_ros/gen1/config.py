@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..cameras import MONO_WIDTHS
 from ..config.limits import Value
 from ..config.options import BY_KEY, OPTIONS, RATE_CONTROL_MODES, VIDEO_PROFILES
-from ..config.settings import MONO_WIDTHS, Settings, validate
+from ..config.settings import Settings, validate
 from ..errors import ConfigTypeError
 from ..streams import ALIASES
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import _core
-from ..cameras import NN_CAMERAS
+from ..cameras import NN_CAMERAS, RGB_WIDTHS
 from ..errors import DepthaiError, LinkError
 from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS, WIRE_STREAMS
 from ..wire_formats import CAMERAS, DETECTIONS_BYTES
@@ -35,7 +35,6 @@ FIRMWARE_VERSION = "virtual"
 #: Packets of a data stream that may be on their way before the host must have taken one.
 _PACKETS_IN_FLIGHT = 4
 _SIZE_WITHOUT_NETWORK = (3, 300, 300)
-_RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
 _SESSION_TIMEOUT_S = 10.0
 #: After a reset by command: until the first goodbye, between goodbyes, until the link drops.
 _FLAG_S, _GOODBYE_S, _REBOOT_S = 0.03, 0.15, 1.0
@@ -235,7 +234,7 @@ class DeviceSession:
         stage = self._stages[0].input_chw if self._stages else _SIZE_WITHOUT_NETWORK
         return SceneView(
             mono_size=self._mono_size(config),
-            rgb_size=(_RGB_WIDTHS[rgb_height], rgb_height),
+            rgb_size=(RGB_WIDTHS[rgb_height], rgb_height),
             preview_size=(stage[2], stage[1]),
             keep_aspect_ratio=config["ai"]["keep_aspect_ratio"],
             nn_camera=nn_camera,

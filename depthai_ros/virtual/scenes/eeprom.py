@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras import MONO_FULL_SIZE
 from ...errors import ConfigError
 
 VERSIONS = (-1, 1, 2, 3, 4, 5)
@@ -18,8 +19,6 @@ BASELINE_M = 0.075
 LEFT_TO_RGB_M = 0.0375
 MONO_FOV_DEG = 71.86
 RGB_FOV_DEG = 68.7938
-#: The pictures that the intrinsics belong to, px.
-CALIBRATED_SIZE = (1280, 800)
 DISTORTION_FLOATS = 14
 
 
@@ -37,7 +36,7 @@ def _rotation(pitch_deg: float, yaw_deg: float, roll_deg: float) -> NDArray[np.f
 
 #: Focal length that the device derives from the field of view; the right camera has exactly this
 #: one, so that depth by field of view and depth by intrinsics agree.
-FOCAL_PX = CALIBRATED_SIZE[0] / (2 * math.tan(math.radians(MONO_FOV_DEG) / 2))
+FOCAL_PX = MONO_FULL_SIZE[0] / (2 * math.tan(math.radians(MONO_FOV_DEG) / 2))
 #: Intrinsics for 1280x800. The two cameras differ, as real ones do.
 M1_LEFT = np.array([[879.62, 0, 636.4], [0, 880.17, 396.9], [0, 0, 1]])
 M2_RIGHT = np.array([[FOCAL_PX, 0, 643.1], [0, FOCAL_PX, 401.7], [0, 0, 1]])

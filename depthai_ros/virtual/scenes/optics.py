@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras import MONO_WINDOWS
 from .eeprom import eeprom_document
 from .source import SceneView
 
@@ -90,11 +91,11 @@ def mono_intrinsics(matrix: Floats, size: tuple[int, int], *, center_crop: bool)
     Shape   (3, 3) -> (3, 3)
     Source  the host's own rule: 400 lines halve fx, fy, cx, cy; 720 lines cut 80 of 800
     """
+    scale, cut = MONO_WINDOWS[size[1]]
     scaled = matrix.copy()
-    if size[1] == 400:
-        scaled[:2] *= 0.5
-    elif size[1] == 720 and center_crop:
-        scaled[1, 2] -= 40
+    scaled[:2] *= scale
+    if center_crop:
+        scaled[1, 2] -= cut / 2
     return scaled
 
 
