@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 #: Height of a picture -> its width, px; what is not binned shows the mono sensor's full width.
 #: Source: docs/wire_format.md#cameras
 MONO_WIDTHS = {400: 640, 720: 1280, 800: 1280}
@@ -23,3 +26,43 @@ NN_CAMERAS = {
     "rectified_right": {"right": "rectified_right"},
     "rectified_left_right": {"left": "rectified_left", "right": "rectified_right"},
 }
+
+#: Contents of a calibration in order, float32. Source: docs/wire_format.md#calibration
+#: Rectification left and right, intrinsics left and right (for the full picture), rotation and
+#: translation (cm) left -> right, the same of rgb, distortion left, right and rgb.
+CALIBRATION_FIELDS: dict[str, tuple[int, ...]] = {
+    "R1": (3, 3),
+    "R2": (3, 3),
+    "M1": (3, 3),
+    "M2": (3, 3),
+    "R": (3, 3),
+    "T": (3,),
+    "M3": (3, 3),
+    "R_rgb": (3, 3),
+    "T_rgb": (3,),
+    "d1": (14,),
+    "d2": (14,),
+    "d3": (14,),
+}
+CALIBRATION_FLOATS = sum(map(math.prod, CALIBRATION_FIELDS.values()))
+CALIBRATION_BYTES = 4 * CALIBRATION_FLOATS
+#: Key of the newest EEPROM layout -> the field that it holds.
+EEPROM_FIELDS = {
+    "calib_R1_L": "R1",
+    "calib_R2_R": "R2",
+    "calib_M1_L": "M1",
+    "calib_M2_R": "M2",
+    "calib_R": "R",
+    "calib_T": "T",
+    "calib_d1_L": "d1",
+    "calib_d2_R": "d2",
+}
+
+
+def calibration_fields(floats: Sequence[float]) -> dict[str, Sequence[float]]:
+    """The numbers of each field, row by row."""
+    found, start = {}, 0
+    for name, shape in CALIBRATION_FIELDS.items():
+        found[name] = floats[start : start + math.prod(shape)]
+        start += math.prod(shape)
+    return found

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..cameras import RGB_WIDTHS
+from ..cameras import CALIBRATION_FIELDS, EEPROM_FIELDS, RGB_WIDTHS
 from ..config.settings import Settings
 from ..errors import ConfigError
 from . import camera_model, gen1_file, stereo_model
@@ -25,27 +25,16 @@ Source = Literal["eeprom", "file", "nominal", "none"]
 #: Layouts of the EEPROM. Source: docs/wire_format.md#calibration
 _NEWEST_LAYOUT = 5
 _HOMOGRAPHY_LAYOUT = 4
-#: EEPROM key -> (name here, shape), by layout.
-_EEPROM_KEYS: dict[int, dict[str, tuple[str, tuple[int, ...]]]] = {
+#: EEPROM key -> name here, by layout.
+_EEPROM_KEYS: dict[int, dict[str, str]] = {
     4: {
-        "calib_H1_L": ("H1", (3, 3)),
-        "calib_H2_R": ("H2", (3, 3)),
-        "calib_M1_L": ("M1", (3, 3)),
-        "calib_M2_R": ("M2", (3, 3)),
-        "calib_R": ("R", (3, 3)),
-        "calib_T": ("T", (3,)),
+        "calib_H1_L": "H1",
+        "calib_H2_R": "H2",
+        **{key: name for key, name in EEPROM_FIELDS.items() if name in ("M1", "M2", "R", "T")},
     },
-    5: {
-        "calib_R1_L": ("R1", (3, 3)),
-        "calib_R2_R": ("R2", (3, 3)),
-        "calib_M1_L": ("M1", (3, 3)),
-        "calib_M2_R": ("M2", (3, 3)),
-        "calib_R": ("R", (3, 3)),
-        "calib_T": ("T", (3,)),
-        "calib_d1_L": ("d1", (14,)),
-        "calib_d2_R": ("d2", (14,)),
-    },
+    5: EEPROM_FIELDS,
 }
+_HOMOGRAPHY_SHAPE = (3, 3)
 #: Size that rgb intrinsics of a file belong to.
 _RGB_SIZE = (RGB_WIDTHS[1080], 1080)
 #: Sensor pixels of the 2160-line mode are the middle of those of the 3040-line mode.
@@ -274,13 +263,13 @@ def _layout(document: Mapping[str, Any]) -> int:
 def _eeprom_fields(document: Mapping[str, Any], version: int) -> dict[str, Matrix]:
     """Arrays of the layout; homographies already turned to raw -> rectified."""
     fields = {
-        name: _array(document, key, shape)
-        for key, (name, shape) in _EEPROM_KEYS.get(version, {}).items()
+        name: _array(document, key, CALIBRATION_FIELDS.get(name, _HOMOGRAPHY_SHAPE))
+        for key, name in _EEPROM_KEYS.get(version, {}).items()
     }
     for name in {"H1", "H2"} & set(fields):
         fields[name] = stereo_model.inverse(name, fields[name])
     if 1 <= version < _HOMOGRAPHY_LAYOUT and "calib_old_H" in document:
-        fields["H2"] = _array(document, "calib_old_H", (3, 3))
+        fields["H2"] = _array(document, "calib_old_H", _HOMOGRAPHY_SHAPE)
     return fields
 
 

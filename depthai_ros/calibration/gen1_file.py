@@ -8,34 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import (
+    CALIBRATION_BYTES,
+    CALIBRATION_FIELDS,
+    CALIBRATION_FLOATS,
+    calibration_fields,
+)
 from ..config.paths import replace_file, resolve_path
 from ..errors import ConfigError
 
-#: Contents in order, little-endian float32. Source: docs/wire_format.md#calibration
-#: Rectification left and right, intrinsics left and right (for 1280x800), rotation and
-#: translation (cm) left -> right, the same of rgb, distortion left, right and rgb.
-FIELDS = (
-    ("R1", (3, 3)),
-    ("R2", (3, 3)),
-    ("M1", (3, 3)),
-    ("M2", (3, 3)),
-    ("R", (3, 3)),
-    ("T", (3,)),
-    ("M3", (3, 3)),
-    ("R_rgb", (3, 3)),
-    ("T_rgb", (3,)),
-    ("d1", (14,)),
-    ("d2", (14,)),
-    ("d3", (14,)),
-)
-_FLOATS = sum(int(np.prod(shape)) for _, shape in FIELDS)
 #: Before layout 4: one homography, right -> left.
 _OLD_FLOATS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFile:
-    """What such a file holds: 111 numbers, or 9 in the older form, and how 720 lines are cut."""
+    """The numbers of such a file, 9 in the older form, and how 720 lines are cut."""
 
     floats: tuple[float, ...]
     center_crop: bool = False
@@ -49,16 +37,14 @@ class CalibrationFile:
         """The matrices and vectors by name; the older form has "H" only."""
         if self.is_old:
             return {"H": np.reshape(np.array(self.floats, np.float64), (3, 3))}
-        found, start = {}, 0
-        for name, shape in FIELDS:
-            end = start + int(np.prod(shape))
-            found[name] = np.reshape(np.array(self.floats[start:end], np.float64), shape)
-            start = end
-        return found
+        return {
+            name: np.reshape(np.array(numbers, np.float64), CALIBRATION_FIELDS[name])
+            for name, numbers in calibration_fields(self.floats).items()
+        }
 
 
 def read(path: str) -> CalibrationFile:
-    """Read a calibration file: 444 bytes, or 36 in the older form, and perhaps a flag byte.
+    """Read a calibration file of either form, perhaps with a flag byte.
 
     Raises  ConfigError if the file cannot be read or has another size
     Source  docs/wire_format.md#calibration
@@ -67,14 +53,14 @@ def read(path: str) -> CalibrationFile:
         content = resolve_path(path).read_bytes()
     except OSError as cause:
         raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
-    for count, may_be_longer in ((_FLOATS, True), (_OLD_FLOATS, False)):
+    for count, may_be_longer in ((CALIBRATION_FLOATS, True), (_OLD_FLOATS, False)):
         size = 4 * count
         if len(content) in (size, size + 1) or (may_be_longer and len(content) > size):
             floats = np.frombuffer(content, "<f4", count)
             return CalibrationFile(tuple(floats.tolist()), content[size : size + 1] == b"\x01")
     raise ConfigError(
-        f"{path}: {len(content)} bytes, a calibration file has {4 * _FLOATS} or {4 * _FLOATS + 1} "
-        f"(older ones {4 * _OLD_FLOATS} or {4 * _OLD_FLOATS + 1})"
+        f"{path}: {len(content)} bytes, a calibration file has {CALIBRATION_BYTES} or "
+        f"{CALIBRATION_BYTES + 1} (older ones {4 * _OLD_FLOATS} or {4 * _OLD_FLOATS + 1})"
     )
 
 
@@ -86,8 +72,9 @@ def pack(floats: Sequence[float], *, center_crop: bool) -> bytes:
 def write(path: str, floats: Sequence[float], *, center_crop: bool) -> None:
     """Write a calibration file with its flag byte.
 
-    Raises  ConfigError if the number of values is not 111; OSError
+    Raises  ConfigError if the number of values is wrong; OSError
     """
-    if len(floats) != _FLOATS:
-        raise ConfigError(f"{path}: {len(floats)} values, a calibration file has {_FLOATS}")
+    if len(floats) != CALIBRATION_FLOATS:
+        expected = CALIBRATION_FLOATS
+        raise ConfigError(f"{path}: {len(floats)} values, a calibration file has {expected}")
     replace_file(resolve_path(path), pack(floats, center_crop=center_crop))

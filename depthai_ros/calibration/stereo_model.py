@@ -49,7 +49,7 @@ class StereoModel:
         return rotation, self.r2 @ self.translation_m
 
     def floats(self, rgb: tuple[Matrix, Matrix] | None) -> list[float]:
-        """What `from_rotations()` reads, in the order of `calibration_file.FIELDS`.
+        """What `from_rotations()` reads, in the order of `CALIBRATION_FIELDS`.
 
         `rgb` are intrinsics and distortion of the rgb camera; nobody reads its pose.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..cameras import CALIBRATION_FLOATS
 from ..errors import ConfigError
 from ..streams import ALIASES
 from .network import NetworkConfig, check_network
@@ -19,9 +20,6 @@ from .settings import (
     wire_streams,
 )
 
-#: Floats of a calibration file: R1 R2 M1 M2 R T M3 R_rgb T_rgb d1 d2 d3.
-#: Source: docs/wire_format.md#calibration
-CALIBRATION_FLOATS = 111
 #: The 12-megapixel mode leaves the width to the device.
 _AUTO_WIDTH_LINES = 3040
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
+from ..cameras import CALIBRATION_BYTES, MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..streams import STREAMS
 from .limits import Limits, Value, between, one_of
 
@@ -197,8 +197,9 @@ _DEPTH_OPTIONS = (
     Option(
         "depth.calibration_file",
         "",
-        "calibration file of 444 or 445 bytes; describes the cameras when the EEPROM does not, "
-        "and goes to the device with store_to_eeprom or override_eeprom",
+        f"calibration file of {CALIBRATION_BYTES} or {CALIBRATION_BYTES + 1} bytes; describes the "
+        "cameras when the EEPROM does not, and goes to the device with store_to_eeprom or "
+        "override_eeprom",
     ),
     Option("depth.left_mesh_file", "", _UNUSED),
     Option("depth.right_mesh_file", "", _UNUSED),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..cameras import CALIBRATION_BYTES
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..device.device import OpenDevice
@@ -36,8 +37,6 @@ WATCHDOG_S = 5.0
 _LOOK_S = 0.25
 #: Pauses before the attempts to get a lost device back.
 _RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
-#: Streams that speak only when asked to: their silence means nothing.
-_CALIBRATION_BYTES = 444
 _FILE_LAYOUT = 5
 
 _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
@@ -143,12 +142,12 @@ class Gen1Session:
         if not path or not (store or settings["board_config.override_eeprom"]):
             return settings
         file = resolve_path(path)
-        if not file.is_file() or file.stat().st_size >= _CALIBRATION_BYTES:
+        if not file.is_file() or file.stat().st_size >= CALIBRATION_BYTES:
             return settings
         if store and int(self.device.eeprom["version"]) < _FILE_LAYOUT:
             raise ConfigTypeError(
                 f"depth.calibration_file {path} has {file.stat().st_size} bytes, storing it needs "
-                f"{_CALIBRATION_BYTES}"
+                f"{CALIBRATION_BYTES}"
             )
         _log.warning("depth.calibration_file %s is too short and ignored", path)
         return settings.replace({"depth.calibration_file": ""})

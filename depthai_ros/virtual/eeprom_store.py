@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..cameras import CALIBRATION_FLOATS, EEPROM_FIELDS, calibration_fields
 from .scenes.eeprom import eeprom_document
 
-_CALIBRATION_FLOATS = 111
-#: Key of the newest layout -> its numbers in `_board.calib_data`.
-#: Source: docs/wire_format.md#calibration
-_CALIBRATION = {
-    "calib_R1_L": slice(0, 9),
-    "calib_R2_R": slice(9, 18),
-    "calib_M1_L": slice(18, 27),
-    "calib_M2_R": slice(27, 36),
-    "calib_R": slice(36, 45),
-    "calib_T": slice(45, 48),
-    "calib_d1_L": slice(69, 83),
-    "calib_d2_R": slice(83, 97),
-}
 #: Key of the newest layout -> where `board` of a configuration has its value.
 _BOARD = {
     "left_fov_deg": "left_fov_deg",
@@ -56,12 +44,13 @@ class Eeprom:
 
     def _store(self, board: Mapping[str, Any], calibration: Any) -> bool:
         floats = calibration.get("calib_data") if isinstance(calibration, dict) else None
-        if not isinstance(floats, list) or len(floats) != _CALIBRATION_FLOATS:
+        if not isinstance(floats, list) or len(floats) != CALIBRATION_FLOATS:
             return False
         if not set(_BOARD.values()) <= set(board):
             return False
         document: dict[str, Any] = {"version": _NEWEST}
         document |= {key: board[source] for key, source in _BOARD.items()}
-        document |= {key: floats[numbers] for key, numbers in _CALIBRATION.items()}
+        fields = calibration_fields(floats)
+        document |= {key: fields[name] for key, name in EEPROM_FIELDS.items()}
         self.document = document
         return True

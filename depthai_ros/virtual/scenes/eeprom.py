@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cameras import MONO_FULL_SIZE
+from ...cameras import CALIBRATION_FIELDS, MONO_FULL_SIZE
 from ...errors import ConfigError
 
 VERSIONS = (-1, 1, 2, 3, 4, 5)
@@ -19,7 +19,6 @@ BASELINE_M = 0.075
 LEFT_TO_RGB_M = 0.0375
 MONO_FOV_DEG = 71.86
 RGB_FOV_DEG = 68.7938
-DISTORTION_FLOATS = 14
 
 
 def _rotation(pitch_deg: float, yaw_deg: float, roll_deg: float) -> NDArray[np.float64]:
@@ -57,7 +56,7 @@ def _floats(matrix: NDArray[np.floating[Any]]) -> list[float]:
     return [float(value) for value in matrix.ravel()]
 
 
-_NO_DISTORTION = [0.0] * DISTORTION_FLOATS
+_NO_DISTORTION = [0.0] * math.prod(CALIBRATION_FIELDS["d1"])
 
 #: Keys of the document and the versions that have them. Source: docs/wire_format.md#session
 _KEYS: tuple[tuple[str, range, Any], ...] = (

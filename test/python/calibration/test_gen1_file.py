@@ -7,6 +7,7 @@ import pytest
 
 from depthai_ros import config
 from depthai_ros.calibration import calibration, gen1_file
+from depthai_ros.cameras import CALIBRATION_FIELDS
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.scenes import eeprom
 
@@ -15,7 +16,7 @@ RGB_INTRINSICS = np.array([[1500.0, 0, 950], [0, 1510, 545], [0, 0, 1]])
 
 def contents(**changes: np.ndarray) -> list[float]:
     """The 111 numbers of the virtual board, some fields changed."""
-    fields = {name: np.zeros(shape) for name, shape in gen1_file.FIELDS}
+    fields = {name: np.zeros(shape) for name, shape in CALIBRATION_FIELDS.items()}
     fields.update(
         R1=eeprom.R1_LEFT,
         R2=eeprom.R2_RIGHT,
