@@ -26,6 +26,46 @@ NN_CAMERAS = {
     "rectified_right": {"right": "rectified_right"},
     "rectified_left_right": {"left": "rectified_left", "right": "rectified_right"},
 }
+#: Numbers of the camera controls. Source: docs/wire_format.md#commands
+CONTROLS = {
+    "START_STREAM": 0,
+    "STOP_STREAM": 1,
+    "REQUEST_STILL": 2,
+    "MOVE_LENS": 3,
+    "FOCUS_TRIGGER": 4,
+    "AE_MANUAL": 5,
+    "AE_AUTO": 6,
+    "SET_AWB_MODE": 7,
+    "SCENE_MODES": 8,
+    "ANTIBANDING_MODES": 9,
+    "EXPOSURE_COMPENSATION": 10,
+    "AE_LOCK": 12,
+    "AE_TARGET_FPS_RANGE": 13,
+    "AWB_LOCK": 15,
+    "CAPTURE_INTENT": 16,
+    "CONTROL_MODE": 17,
+    "FRAME_DURATION": 20,
+    "SENSITIVITY": 22,
+    "EFFECT_MODE": 23,
+    "AF_MODE": 25,
+    "NOISE_REDUCTION_STRENGTH": 26,
+    "SATURATION": 27,
+    "BRIGHTNESS": 30,
+    "STREAM_FORMAT": 32,
+    "CAM_RESOLUTION": 33,
+    "SHARPNESS": 34,
+    "CUSTOM_USECASE": 39,
+    "CUSTOM_CAPT_MODE": 40,
+    "CUSTOM_EXP_BRACKETS": 41,
+    "CUSTOM_CAPTURE": 42,
+    "CONTRAST": 43,
+    "AE_REGION": 44,
+    "AF_REGION": 46,
+    "LUMA_DENOISE": 47,
+    "CHROMA_DENOISE": 48,
+}
+#: Focus modes in order of their numbers. Source: docs/wire_format.md#commands
+FOCUS_MODES = ("auto", "macro", "continuous_video", "continuous_picture", "edof")
 
 #: Contents of a calibration in order, float32. Source: docs/wire_format.md#calibration
 #: Rectification left and right, intrinsics left and right (for the full picture), rotation and

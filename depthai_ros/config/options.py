@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..cameras import CALIBRATION_BYTES, MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
+from ..cameras import CALIBRATION_BYTES, FOCUS_MODES, MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..streams import STREAMS
 from .limits import Limits, Value, between, one_of
 
@@ -64,8 +64,7 @@ GROUPS = {
 #: Encoder settings by the number that Gen1 accepts for them.
 RATE_CONTROL_MODES = ("cbr", "vbr")
 VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
-#: Focus and white balance modes in order of their numbers. Source: docs/wire_format.md#commands
-FOCUS_MODES = ("auto", "macro", "continuous_video", "continuous_picture", "edof")
+#: White balance modes in order of their numbers. Source: docs/wire_format.md#commands
 WHITE_BALANCES = (
     "none",
     "auto",

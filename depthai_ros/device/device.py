@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import _core
 from ..calibration import gen1_file
+from ..cameras import FOCUS_MODES
 from ..config import NetworkConfig, Settings, device_config, read_blob, wire_streams
 from ..errors import ConfigError, DeviceNotFoundError, LinkError, LinkTimeoutError, ProtocolError
 from ..streams import (
@@ -269,9 +270,10 @@ class OpenDevice:
         self._capture(2)
 
     def set_autofocus_mode(self, mode: int) -> None:
-        """0 auto, 1 macro, 2 continuous video, 3 continuous picture, 4 EDOF."""
-        if not 0 <= mode <= 4:
-            raise ConfigError(f"autofocus mode is {mode}, must be between 0 and 4")
+        """A number of `FOCUS_MODES`."""
+        last = len(FOCUS_MODES) - 1
+        if not 0 <= mode <= last:
+            raise ConfigError(f"autofocus mode is {mode}, must be between 0 and {last}")
         self._capture(3, mode)
 
     def set_disparity_confidence(self, threshold: int) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.options import BY_KEY, FOCUS_MODES, WHITE_BALANCES
+from ..cameras import CONTROLS, FOCUS_MODES
+from ..config.options import BY_KEY, WHITE_BALANCES
 from ..config.settings import Settings, frame_duration_us, image_size, stream_list
 from ..device.device import OpenDevice
 from ..device.pipeline import RunningPipeline
@@ -20,9 +21,6 @@ from ..errors import ConfigError, LinkError
 from ..wire_formats import CAMERAS
 from .supervisor import Supervisor
 
-#: Camera control numbers. Source: docs/wire_format.md#commands
-_MOVE_LENS, _MANUAL_EXPOSURE, _AUTO_EXPOSURE, _WHITE_BALANCE = 3, 5, 6, 7
-_COMPENSATION, _AE_LOCK, _AWB_LOCK, _AE_REGION = 10, 12, 15, 44
 #: What the region goes with; the only value that is known to work.
 _REGION_PRIORITY = 1
 
@@ -62,19 +60,19 @@ def _send_focus(device: OpenDevice, settings: Settings) -> None:
     mode = "auto" if lens_position >= 0 else settings["camera.rgb.focus_mode"]
     device.set_autofocus_mode(FOCUS_MODES.index(mode))
     if lens_position >= 0:
-        device.control_camera(CAMERAS.index("rgb"), _MOVE_LENS, str(lens_position))
+        device.control_camera(CAMERAS.index("rgb"), CONTROLS["MOVE_LENS"], str(lens_position))
 
 
 def _send_white_balance(device: OpenDevice, settings: Settings) -> None:
     mode = WHITE_BALANCES.index(settings["camera.rgb.white_balance"])
-    device.control_camera(CAMERAS.index("rgb"), _WHITE_BALANCE, str(mode))
+    device.control_camera(CAMERAS.index("rgb"), CONTROLS["SET_AWB_MODE"], str(mode))
 
 
-def _number_sender(camera: str, key: str, command: int) -> Send:
+def _number_sender(camera: str, key: str, control: str) -> Send:
     """Sends a number or a truth value as it is."""
 
     def send(device: OpenDevice, settings: Settings) -> None:
-        device.control_camera(CAMERAS.index(camera), command, str(int(settings[key])))
+        device.control_camera(CAMERAS.index(camera), CONTROLS[control], str(int(settings[key])))
 
     return send
 
@@ -83,11 +81,11 @@ def _exposure_sender(camera: str) -> Send:
     def send(device: OpenDevice, settings: Settings) -> None:
         exposure_us = settings[f"camera.{camera}.exposure_us"]
         if exposure_us == 0:
-            device.control_camera(CAMERAS.index(camera), _AUTO_EXPOSURE)
+            device.control_camera(CAMERAS.index(camera), CONTROLS["AE_AUTO"])
             return
         numbers = exposure_us, settings[f"camera.{camera}.iso"], frame_duration_us(settings, camera)
         words = " ".join(map(str, numbers))
-        device.control_camera(CAMERAS.index(camera), _MANUAL_EXPOSURE, words)
+        device.control_camera(CAMERAS.index(camera), CONTROLS["AE_MANUAL"], words)
 
     return send
 
@@ -97,7 +95,7 @@ def _region_sender(camera: str) -> Send:
         width, height = image_size(settings, camera)
         region = settings[f"camera.{camera}.ae_region"] or f"0 0 {width} {height}"
         words = f"{region} {_REGION_PRIORITY}"
-        device.control_camera(CAMERAS.index(camera), _AE_REGION, words)
+        device.control_camera(CAMERAS.index(camera), CONTROLS["AE_REGION"], words)
 
     return send
 
@@ -108,10 +106,10 @@ def _camera_rows(camera: str) -> tuple[LiveCommand, ...]:
         LiveCommand((f"{key}.ae_region",), _region_sender(camera)),
         LiveCommand(
             (f"{key}.ae_compensation",),
-            _number_sender(camera, f"{key}.ae_compensation", _COMPENSATION),
+            _number_sender(camera, f"{key}.ae_compensation", "EXPOSURE_COMPENSATION"),
         ),
         LiveCommand((f"{key}.exposure_us",), _exposure_sender(camera), details=(f"{key}.iso",)),
-        LiveCommand((f"{key}.ae_lock",), _number_sender(camera, f"{key}.ae_lock", _AE_LOCK)),
+        LiveCommand((f"{key}.ae_lock",), _number_sender(camera, f"{key}.ae_lock", "AE_LOCK")),
     )
 
 
@@ -125,7 +123,7 @@ LIVE_COMMANDS: tuple[LiveCommand, ...] = (
     ),
     LiveCommand(("camera.rgb.focus_mode", "camera.rgb.lens_position"), _send_focus),
     LiveCommand(("camera.rgb.white_balance",), _send_white_balance),
-    LiveCommand(("camera.rgb.awb_lock",), _number_sender("rgb", "camera.rgb.awb_lock", _AWB_LOCK)),
+    LiveCommand(("camera.rgb.awb_lock",), _number_sender("rgb", "camera.rgb.awb_lock", "AWB_LOCK")),
     *(row for camera in CAMERAS for row in _camera_rows(camera)),
 )
 

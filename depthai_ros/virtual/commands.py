@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import CONTROLS, FOCUS_MODES
 from ..streams import HOST_CAPTURE_BYTES
 from ..wire_formats import CAMERAS
 
@@ -16,8 +17,6 @@ _NATURAL_EXPOSURE = 10_000 * 400
 _START_CONFIDENCE = 200
 _LOG_LIMIT = 100
 
-#: Camera control numbers that change something here. Source: docs/wire_format.md#commands
-MOVE_LENS, MANUAL_EXPOSURE, AUTO_EXPOSURE, EXPOSURE_COMPENSATION, AE_LOCK = 3, 5, 6, 10, 12
 _COMPENSATION_LIMIT = 20
 
 
@@ -33,7 +32,7 @@ class CameraState:
         self._stills = 0
         self._logs: list[str] = []
         self.disparity_confidence = _START_CONFIDENCE
-        self.autofocus_mode = 3
+        self.autofocus_mode = FOCUS_MODES.index("continuous_picture")
         self.lens_position = 0
 
     def exposure_table(self, camera: str) -> NDArray[np.uint8] | None:
@@ -126,11 +125,12 @@ class CameraState:
         self.lens_position = arguments[0]
 
 
+#: Number of a camera control that changes something here -> what it does.
 _CONTROLS: dict[int, Callable[[CameraState, str, list[int]], None]] = {
-    2: lambda state, _camera, _arguments: state._request_still(),
-    MOVE_LENS: CameraState._move_lens,
-    MANUAL_EXPOSURE: CameraState._manual_exposure,
-    AUTO_EXPOSURE: CameraState._auto_exposure,
-    EXPOSURE_COMPENSATION: CameraState._compensate,
-    AE_LOCK: CameraState._lock_exposure,
+    CONTROLS["REQUEST_STILL"]: lambda state, _camera, _arguments: state._request_still(),
+    CONTROLS["MOVE_LENS"]: CameraState._move_lens,
+    CONTROLS["AE_MANUAL"]: CameraState._manual_exposure,
+    CONTROLS["AE_AUTO"]: CameraState._auto_exposure,
+    CONTROLS["EXPOSURE_COMPENSATION"]: CameraState._compensate,
+    CONTROLS["AE_LOCK"]: CameraState._lock_exposure,
 }
