@@ -21,6 +21,7 @@ from ..cameras import CALIBRATION_BYTES
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..device.device import OpenDevice
+from ..device.pipeline import WATCHDOG_S
 from ..errors import ConfigTypeError, DepthaiError, LinkError
 from ..streams import STREAMS
 from .calibration import Gen1Calibration
@@ -32,8 +33,6 @@ from .streams import CAPACITY, PacketSource
 
 _log = logging.getLogger("depthai")
 
-#: A device that sends nothing for so long is booted again.
-WATCHDOG_S = 5.0
 _LOOK_S = 0.25
 #: Pauses before the attempts to get a lost device back.
 _RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
