@@ -106,3 +106,11 @@ def calibration_fields(floats: Sequence[float]) -> dict[str, Sequence[float]]:
         found[name] = floats[start : start + math.prod(shape)]
         start += math.prod(shape)
     return found
+
+
+def frame_step(fps: float, max_fps: float) -> int:
+    """Of how many frames of a camera a stream with this limit (0 = none) sends one.
+
+    Source  docs/virtual_device.md#assumptions
+    """
+    return max(1, math.ceil(fps / max_fps - 0.5)) if max_fps > 0 else 1

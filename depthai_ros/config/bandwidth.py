@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..cameras import NN_CAMERAS
+from ..cameras import NN_CAMERAS, frame_step
 from ..errors import ConfigError
 from ..streams import STREAMS
 from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
@@ -108,17 +108,13 @@ def _nn_cameras(settings: Settings) -> tuple[str, ...]:
 
 
 def _rate_hz(settings: Settings, stream: str) -> float:
-    """Packets per second: the camera's frames, or every so many-th of them.
-
-    Source  docs/virtual_device.md#assumptions
-    """
+    """Packets per second: the camera's frames, or every so many-th of them."""
     row = STREAMS[stream]
     if row.pace != "exposure":
         return 0.0 if row.pace == "request" else _REPORT_HZ
     fps: float = settings[f"camera.{row.sensor(settings['ai.camera_input'])}.fps"]
-    limit = wire_rate_limit(settings, stream)
-    every = max(1, math.ceil(fps / limit - 0.5)) if limit else 1
-    return fps / every * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
+    step = frame_step(fps, wire_rate_limit(settings, stream))
+    return fps / step * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
 
 
 def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _core, wire_formats
+from ..cameras import frame_step
 from ..errors import LinkError
 from ..streams import STREAMS, WIRE_STREAMS
 from .packet_factory import Exposure, PacketFactory, Parts
@@ -154,11 +155,10 @@ class FrameScheduler:
                     self._send(stream, replace(exposure, turn=turn))
 
     def _is_wanted(self, stream: str, exposure: Exposure, fps: float) -> bool:
-        limit = self._max_fps.get(stream, 0.0)
-        if limit <= 0 or limit >= fps or stream not in self._last_sent_ns:
+        if stream not in self._last_sent_ns:
             return True
         elapsed_s = (exposure.timestamp_ns - self._last_sent_ns[stream]) / 1e9
-        return elapsed_s >= 1 / limit - 0.5 / fps
+        return round(elapsed_s * fps) >= frame_step(fps, self._max_fps.get(stream, 0.0))
 
     def _send(self, stream: str, exposure: Exposure) -> None:
         parts = self._factory.packet(stream, exposure)
