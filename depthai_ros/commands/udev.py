@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ..config import resolve_path
+from ..device.usb_sysfs import VENDOR
 from ..errors import DepthaiError
 
 RULE = "package://depthai_ros/config/80-depthai.rules"
@@ -16,7 +17,7 @@ FOLDER = Path("/etc/udev/rules.d")
 #: So that it counts at once, for what is plugged in, too.
 RELOAD = (
     ("udevadm", "control", "--reload"),
-    ("udevadm", "trigger", "--subsystem-match=usb", "--attr-match=idVendor=03e7"),
+    ("udevadm", "trigger", "--subsystem-match=usb", f"--attr-match=idVendor={VENDOR}"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from depthai_ros.commands import udev
-from depthai_ros.device import firmware
+from depthai_ros.device import firmware, usb_sysfs
 
+TRANSPORT = Path(__file__).resolve().parents[3] / "src" / "transport"
 OLD = bytes(range(256)) * 8
 
 
@@ -76,10 +78,18 @@ def test_library_without_firmware_is_refused() -> None:
         firmware.extract(Path(_core.__file__))
 
 
+def test_boards_have_the_numbers_by_which_the_core_knows_them() -> None:
+    header = (TRANSPORT / "usb_transport.hpp").read_text()
+    found = re.findall(r"k(?:Usb|Rom|Booted)(?:Vendor|Product) = 0x(\w+);", header)
+    assert found == [usb_sysfs.VENDOR, usb_sysfs.ROM, usb_sysfs.BOOTED]
+
+
 def test_rule_is_installed_where_udev_reads_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert udev.main(["--folder", str(tmp_path / "rules.d")]) == 0
     text = (tmp_path / "rules.d/80-depthai.rules").read_text()
     assert 'ATTRS{idVendor}=="03e7"' in text
+    rule = text.splitlines()[1]
+    assert f'R"({rule})"' in (TRANSPORT / "usb_errors.cpp").read_text()
     assert "installed" in capsys.readouterr().out
