@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 
 from depthai_ros import _core
+from depthai_ros.launch.environment import MEMORY
 
+ROOT = Path(__file__).resolve().parents[3]
 RANDOM = np.random.default_rng(1)
 SHAPES = [(1, 1), (3, 5), (2, 23), (17, 64), (400, 640)]
 
@@ -305,3 +309,15 @@ def test_ends_that_do_not_fit_are_refused(size: int, prefix: int, suffix: int) -
 
 def test_large_buffers_can_be_kept() -> None:
     _core.keep_large_buffers()
+
+
+def test_buffers_are_kept_as_in_processes_that_are_started() -> None:
+    source = (ROOT / "src" / "python" / "python_module.cpp").read_text(encoding="utf-8")
+    figures = re.search(r"kLargest = (\d+) << (\d+), .*kSpare = (\d+) << (\d+);", source)
+    assert figures
+    largest, largest_bits, spare, spare_bits = map(int, figures.groups())
+    assert MEMORY["MALLOC_MMAP_THRESHOLD_"] == str(largest << largest_bits)
+    assert MEMORY["MALLOC_TOP_PAD_"] == str(spare << spare_bits)
+    assert int(MEMORY["MALLOC_TRIM_THRESHOLD_"]) > 2**31 - 1  # as mallopt's INT_MAX: never
+    assert f"M_ARENA_MAX, {MEMORY['MALLOC_ARENA_MAX']})" in source
+    assert "M_TRIM_THRESHOLD, INT_MAX)" in source
