@@ -29,6 +29,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from .. import _core
+from ..config.options import DEFAULT_NAME
 from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary
 from ..msg import DeviceStatus
 from ..streams import STREAMS
@@ -338,7 +339,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m depthai_ros.monitor", description="Watch every topic of a node."
     )
-    parser.add_argument("--node", default="/oak", help="full name of the node (default /oak)")
+    parser.add_argument(
+        "--node", default=f"/{DEFAULT_NAME}", help="full name of the node (default %(default)s)"
+    )
     parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write what was seen as JSON")
     parser.add_argument(

@@ -37,6 +37,8 @@ class Option:
         return self.key.partition(".")[0]
 
 
+#: Name of the node, and first part of its frames, unless the user gives another.
+DEFAULT_NAME = "oak"
 #: Group -> its heading, in the order of the documents.
 GROUPS = {
     "device": "Which device",

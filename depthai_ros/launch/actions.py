@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -37,12 +36,15 @@ from ..config import resolve_path
 from ..config.limits import Value
 from ..errors import ConfigError
 from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
-from .environment import MEMORY, PROFILE_VARIABLES, profile_variable
+from .environment import (
+    MEMORY,
+    PROFILE_VARIABLES,
+    SEGMENTS,
+    free_bytes,
+    profile_variable,
+    segment_bytes,
+)
 from .plan import CameraPlan, full_name, read_yaml, renamed_rviz
-
-_SHARED_MEMORY = Path("/dev/shm")
-#: Processes that reserve a segment: camera, point cloud or rviz, and one to spare.
-_SEGMENTS = 3
 
 _RESPAWN_DELAY_S = 2.0
 
@@ -183,16 +185,11 @@ def picture_environment(large_messages: str) -> dict[str, str]:
         raise ConfigError(
             f"argument large_messages: there is no file {path}; true, false or a path is expected"
         )
-    if not large_messages and not _segments_fit(path.read_text(encoding="utf-8")):
+    needed = SEGMENTS * segment_bytes(path.read_text(encoding="utf-8"))
+    if not large_messages and needed > free_bytes():
         return {}
     memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
     return {profile_variable(): str(path), **memory}
-
-
-def _segments_fit(profile: str) -> bool:
-    segment = re.search(r"<segment_size>(\d+)</segment_size>", profile)
-    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else 0
-    return segment is None or free >= _SEGMENTS * int(segment[1])
 
 
 def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node] = Node) -> Node:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ..config import BY_KEY, OPTIONS, Option
 from ..config.limits import Value, plain
+from ..config.options import DEFAULT_NAME
 from ..errors import ConfigError
 
-DEFAULT_NAME = "oak"
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _BOOLEANS = ("true", "false")
 #: Our share directory, in paths.

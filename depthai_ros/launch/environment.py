@@ -1,6 +1,9 @@
 """The environment of a process that publishes or subscribes to pictures."""
 
 import os
+import re
+import shutil
+from pathlib import Path
 
 #: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -18,6 +21,21 @@ MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
+
+SHARED_MEMORY = Path("/dev/shm")
+#: Processes that reserve a segment of it: camera, subscriber, and one to spare.
+SEGMENTS = 3
+
+
+def segment_bytes(profile: str) -> int:
+    """Size of the segment that Fast DDS settings ask for, 0 if they name none."""
+    found = re.search(r"<segment_size>(\d+)</segment_size>", profile)
+    return int(found[1]) if found else 0
+
+
+def free_bytes() -> int:
+    """Shared memory that is free."""
+    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
 
 
 def profile_variable() -> str:

@@ -14,8 +14,9 @@ import yaml
 
 from ..config import resolve_path
 from ..config.limits import Value, plain
+from ..config.options import DEFAULT_NAME
 from ..errors import ConfigError
-from .arguments import CAMERA, DEFAULT_NAME, MOUNT, SHARE, given_options, is_true, number, unknown
+from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unknown
 
 # -- parameter files
 
@@ -215,7 +216,7 @@ def _check_collisions(path: Path, found: Sequence[Mapping[str, str]]) -> None:
 
 
 def renamed_rviz(document: Any, node: str, prefix: str) -> Any:
-    """An rviz configuration made for the node /oak, for another node and other frames."""
+    """An rviz configuration made for DEFAULT_NAME, for another node and other frames."""
     if isinstance(document, dict):
         return {key: renamed_rviz(value, node, prefix) for key, value in document.items()}
     if isinstance(document, list):

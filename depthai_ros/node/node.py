@@ -26,6 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from .. import _core
 from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
+from ..config.options import DEFAULT_NAME
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
 from ..messages.diagnostics import Health
@@ -38,7 +39,6 @@ from .parameters import check_qos_overrides, declare_options, set_options
 from .services import Services
 from .supervisor import Supervisor, WaitEndedError
 
-DEFAULT_NAME = "oak"
 #: Exit status when autostart fails: what the user wrote is wrong, or the device is not there.
 EXIT_CONFIG, EXIT_DEVICE = 2, 3
 _DIAGNOSTICS_DEPTH = 10

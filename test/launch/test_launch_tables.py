@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from depthai_ros.config import BY_KEY, OPTIONS
+from depthai_ros.config.options import DEFAULT_NAME
 from depthai_ros.errors import ConfigError
 from depthai_ros.launch.arguments import CAMERA, LAUNCH_FILES, Argument, read, unknown
-from depthai_ros.launch.environment import MEMORY
+from depthai_ros.launch.environment import MEMORY, segment_bytes
 from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in, renamed_rviz
 from depthai_ros.streams import STREAMS
 
@@ -220,3 +221,12 @@ def test_settings_for_subscribers_of_ones_own_are_those_of_the_launch_files() ->
     text = (ROOT / "docs" / "launch.md").read_text(encoding="utf-8")
     settings = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text))
     assert {name: settings.get(name) for name in MEMORY} == MEMORY
+    segment_mib = segment_bytes((ROOT / "config" / "fastdds.xml").read_text()) >> 20
+    assert f"`config/fastdds.xml` ({segment_mib} MiB for each," in text
+
+
+def test_camera_has_its_default_name_in_the_urdf() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "urdf").iterdir()]
+    found = re.findall(r'<xacro:arg name="(?:camera_)?name" default="(\w+)"', "".join(texts))
+    assert found == [DEFAULT_NAME] * 2
+    assert camera({}).node == f"/{DEFAULT_NAME}"

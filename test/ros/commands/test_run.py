@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections import namedtuple
@@ -172,7 +173,7 @@ def test_shared_memory_segments_fit_into_what_is_free(
 ) -> None:
     run = _run_module()
     usage = namedtuple("usage", "free")(free_mib << 20)
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda _path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     profile = run.fast_dds_profile(tmp_path)
     if segment_mib is None:
         assert profile is None
