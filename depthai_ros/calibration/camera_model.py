@@ -27,11 +27,6 @@ class CameraModel:
     r: Matrix
     p: Matrix
 
-    @property
-    def is_calibrated(self) -> bool:
-        """True if the numbers mean something."""
-        return bool(self.k[0, 0] != 0)
-
     def window(self, x0: int, y0: int, width: int, height: int) -> CameraModel:
         """The camera that sees only a part of the picture, which begins at (x0, y0)."""
         return self._mapped(width, height, np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1.0]]))

@@ -244,7 +244,6 @@ class StampSource:
         offset_ms: float = 0.0,
         read_clocks: Callable[[], tuple[int, int]] = system_clocks,
     ) -> None:
-        self.without_metadata = 0
         self._added_ns = round(offset_ms * 1e6)
         self._read_clocks = read_clocks
         self._device = ClockEstimator()
@@ -275,7 +274,6 @@ class StampSource:
 
     def _stamp_by_arrival_ns(self, received_ns: int, stream: str) -> int:
         """Without device time: when it arrived, less what packets are delayed on average."""
-        self.without_metadata += 1
         estimate_ns = self._ros_ns(received_ns - round(self._device.delay_ns))
         stamp_ns = max(estimate_ns, self._last_ns.get(stream, 0) + 1)
         self._last_ns[stream] = stamp_ns

@@ -111,11 +111,6 @@ class CameraPlan:
     files: tuple[Path, ...]  # parameter files, the last wins
     options: Mapping[str, Value]  # parameters that win over the files
 
-    @property
-    def topic_namespace(self) -> str:
-        """Where its topics are, without the first slash."""
-        return self.node.strip("/")
-
 
 def full_name(namespace: str, name: str) -> str:
     """Full name of a node."""

@@ -220,10 +220,6 @@ class StreamPublishers:
         """Let a stream speak on its topics, or not, as long as this node lives."""
         self._muted = self._muted - {stream} if published else self._muted | {stream}
 
-    def is_published(self, stream: str) -> bool:
-        """False if the stream is switched off."""
-        return stream not in self._muted
-
     def wanted(self) -> frozenset[str]:
         """Wire streams whose packets somebody waits for, also for what is made from them."""
         heard = {

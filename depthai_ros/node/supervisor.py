@@ -36,7 +36,6 @@ from .counters import Counters
 from .packet_loop import PacketLoop, StreamPublishers
 from .static_tf import FramePublisher
 
-_REJECTED_WARN_S = 10.0
 _LOOK_S = 0.5
 #: Getting a device back counts as a failure if it is lost again before it has streamed so long.
 _STEADY_S = 10.0
