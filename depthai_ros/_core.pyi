@@ -265,8 +265,8 @@ def map_table(
 
     `mirrored`, here and below: each row of a (..., H, W) source is read from its end; not in place.
 
-    Types   uint8 -> uint8 | uint16 | float32, uint16 -> uint8 | uint16 | float32; the table has
-            256 or 65536 entries of the destination's type. In place if source is destination.
+    Types   uint8 -> uint16 | float32, uint16 -> uint8 | float32; the table has 256 or 65536
+            entries of the destination's type.
     """
 
 def interleave(*, source: _BytesLike, destination: _BytesLike, mirrored: bool = False) -> None:
@@ -289,7 +289,7 @@ def bgr_from_i420(*, source: _BytesLike, destination: _BytesLike) -> None:
     """
 
 def mirror(*, source: _BytesLike, destination: _BytesLike) -> None:
-    """Reverse each row of (H, W) or (H, W, C) uint8, uint16 or float32, C <= 3; not in place."""
+    """Reverse each row of (H, W) uint8; not in place."""
 
 def colorize(
     *, source: _BytesLike, table: _BytesLike, destination: _BytesLike, mirrored: bool = False

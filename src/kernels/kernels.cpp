@@ -101,56 +101,20 @@ struct MapRow {
   void (*run)(const Array&, const Array&, const Array&, const Rows&);
 };
 constexpr MapRow kMaps[] = {
-    {'B', 'B', &map_values<std::uint8_t, std::uint8_t>},
     {'B', 'H', &map_values<std::uint8_t, std::uint16_t>},
     {'B', 'f', &map_values<std::uint8_t, float>},
     {'H', 'B', &map_values<std::uint16_t, std::uint8_t>},
-    {'H', 'H', &map_values<std::uint16_t, std::uint16_t>},
     {'H', 'f', &map_values<std::uint16_t, float>},
 };
 
 // ---- mirror ----------------------------------------------------------------------------------
 
-/// One pixel of a size that is no integer's.
-template <std::size_t kBytes>
-struct Pixel {
-  std::uint8_t bytes[kBytes];
-};
-
-template <typename T>
-inline __attribute__((always_inline)) void mirror_rows(const std::uint8_t* source,
-                                                       std::uint8_t* destination, std::size_t rows,
-                                                       std::size_t columns) {
-  const T* __restrict from = reinterpret_cast<const T*>(source);
-  T* __restrict to = reinterpret_cast<T*>(destination);
+DEPTHAI_FOR_EACH_CPU void mirror_rows(const std::uint8_t* __restrict from,
+                                      std::uint8_t* __restrict to, std::size_t rows,
+                                      std::size_t columns) {
   for_each({rows, columns, true},
            [=](std::size_t there, std::size_t here) { to[there] = from[here]; });
 }
-
-template <typename T>
-void mirror_pixels(const std::uint8_t* source, std::uint8_t* destination, std::size_t rows,
-                   std::size_t columns) {
-  mirror_rows<T>(source, destination, rows, columns);
-}
-
-// What cameras send mirrored; the others are there for completeness.
-DEPTHAI_FOR_EACH_CPU void mirror_bytes(const std::uint8_t* source, std::uint8_t* destination,
-                                       std::size_t rows, std::size_t columns) {
-  mirror_rows<std::uint8_t>(source, destination, rows, columns);
-}
-DEPTHAI_FOR_EACH_CPU void mirror_words(const std::uint8_t* source, std::uint8_t* destination,
-                                       std::size_t rows, std::size_t columns) {
-  mirror_rows<std::uint16_t>(source, destination, rows, columns);
-}
-
-using MirrorPixels = void (*)(const std::uint8_t*, std::uint8_t*, std::size_t, std::size_t);
-
-/// By channels - 1 and bytes per item: 1, 2, (none), 4.
-constexpr MirrorPixels kMirrors[3][4] = {
-    {&mirror_bytes, &mirror_words, nullptr, &mirror_pixels<Pixel<4>>},
-    {&mirror_words, &mirror_pixels<Pixel<4>>, nullptr, &mirror_pixels<Pixel<8>>},
-    {&mirror_pixels<Pixel<3>>, &mirror_pixels<Pixel<6>>, nullptr, &mirror_pixels<Pixel<12>>},
-};
 
 // ---- interleave, zero_above ------------------------------------------------------------------
 
@@ -332,15 +296,14 @@ void map_table(const Array& source, const Array& table, const Array& destination
   for (const MapRow& row : kMaps) {
     if (row.source == source.type && row.destination == destination.type) found = &row;
   }
-  require(found != nullptr, "map_table: must be uint8 or uint16 -> uint8, uint16 or float32");
+  require(found != nullptr,
+          "map_table: must be uint8 -> uint16 or float32, or uint16 -> uint8 or float32");
   require(table.type == destination.type && table.count() == (source.type == 'B' ? 256U : 65536U),
           "map_table: the table must have 256 (uint8) or 65536 (uint16) entries of the "
           "destination's type");
   require(source.count() == destination.count(),
           "map_table: source and destination must have the same number of elements");
-  const bool in_place =
-      !mirrored && source.data == destination.data && source.type == destination.type;
-  require((in_place || !overlap(source, destination)) && !overlap(table, destination),
+  require(!overlap(source, destination) && !overlap(table, destination),
           "map_table: source, table and destination must not overlap");
   require(!mirrored || source.shape.size() >= 2, "map_table: what is mirrored must be (…, H, W)");
   found->run(source, table, destination, rows_of(source.count(), source.shape, mirrored));
@@ -404,13 +367,11 @@ void bgr_from_i420(const Array& source, const Array& destination) {
 
 void mirror(const Array& source, const Array& destination) {
   const Shape& shape = source.shape;
-  const std::size_t channels = shape.size() == 3 ? shape[2] : 1;
-  const bool known_type = source.type == 'B' || source.type == 'H' || source.type == 'f';
-  require((shape.size() == 2 || shape.size() == 3) && channels >= 1 && channels <= 3 &&
-              known_type && destination.type == source.type && destination.shape == shape,
-          "mirror: must be (H, W) or (H, W, 1..3) uint8, uint16 or float32, both alike");
+  require(source.type == 'B' && destination.type == 'B' && shape.size() == 2 &&
+              destination.shape == shape,
+          "mirror: must be (H, W) uint8, both alike");
   require(!overlap(source, destination), "mirror: source and destination must not overlap");
-  kMirrors[channels - 1][source.item_bytes - 1](source.data, destination.data, shape[0], shape[1]);
+  mirror_rows(source.data, destination.data, shape[0], shape[1]);
 }
 
 // Eight pixels are three stores of eight bytes.

@@ -22,8 +22,8 @@ struct Array {
 // arrays that overlap. `mirrored`: each row of the source is read from its end; the source has
 // the shape (…, H, W) then, and nothing works in place.
 
-/// destination[i] = table[source[i]], whatever the shapes. uint8 or uint16 -> uint8, uint16 or
-/// float32; the table has 256 or 65536 entries of the destination's type. May work in place.
+/// destination[i] = table[source[i]], whatever the shapes. uint8 -> uint16 or float32, uint16 ->
+/// uint8 or float32; the table has 256 or 65536 entries of the destination's type.
 void map_table(const Array& source, const Array& table, const Array& destination,
                bool mirrored = false);
 
@@ -43,7 +43,7 @@ void metres(const Array& source, const Array& destination, std::uint16_t limit,
 /// even.
 void bgr_from_i420(const Array& source, const Array& destination);
 
-/// Reverse each row: (H, W) or (H, W, 1..3) uint8, uint16 or float32.
+/// Reverse each row: (H, W) uint8.
 void mirror(const Array& source, const Array& destination);
 
 /// (H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8.

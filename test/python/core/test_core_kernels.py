@@ -25,8 +25,15 @@ def random(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("destination_type", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("source_type", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("source_type", "destination_type"),
+    [
+        (np.uint8, np.uint16),
+        (np.uint8, np.float32),
+        (np.uint16, np.uint8),
+        (np.uint16, np.float32),
+    ],
+)
 def test_map_table_is_indexing(source_type: Any, destination_type: Any, shape: Any) -> None:
     source = random(shape, source_type)
     table = random((256 if source_type == np.uint8 else 65536,), destination_type)
@@ -35,18 +42,13 @@ def test_map_table_is_indexing(source_type: Any, destination_type: Any, shape: A
     assert np.array_equal(destination, table[source])
 
 
-def test_map_table_works_in_place_and_from_a_buffer() -> None:
+def test_map_table_reads_from_a_buffer() -> None:
     buffer = _core.Buffer(size=1000)
     pixels = np.frombuffer(buffer, np.uint8)
     pixels[:] = np.arange(1000) % 256
-    table = np.arange(255, -1, -1, dtype=np.uint8)
-    expected = table[pixels]
-    _core.map_table(source=buffer, table=table, destination=pixels)
-    assert np.array_equal(pixels, expected)
-    depth = np.frombuffer(_core.Buffer(size=1000), np.uint16)
-    depth[:] = 4000
-    _core.map_table(source=depth, table=np.full(65536, 7, np.uint16), destination=depth)
-    assert (depth == 7).all()
+    table, found = np.arange(255, -1, -1, dtype=np.uint16), np.empty(1000, np.uint16)
+    _core.map_table(source=buffer, table=table, destination=found)
+    assert np.array_equal(found, table[pixels])
 
 
 @pytest.mark.parametrize("limit", [0, 1, 4000, 65534, 65535])
@@ -129,11 +131,9 @@ def test_interleave_is_a_transposition(shape: tuple[int, int]) -> None:
     assert np.array_equal(destination, source.transpose(1, 2, 0))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_mirror_is_a_reversal_of_rows(shape: Any, channels: Any, dtype: Any) -> None:
-    source = random(shape + channels, dtype)
+def test_mirror_is_a_reversal_of_rows(shape: tuple[int, int]) -> None:
+    source = random(shape, np.uint8)
     destination = np.empty_like(source)
     _core.mirror(source=source, destination=destination)
     assert np.array_equal(destination, source[:, ::-1])
@@ -153,7 +153,7 @@ def test_colorize_is_indexing(shape: tuple[int, int]) -> None:
 #: kernel, its source, what else it is given; mirrored is what it makes of reversed rows.
 MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("map_table", np.uint8, {"table": np.arange(256, dtype=np.float32)[::-1].copy()}, np.float32),
-    ("map_table", np.uint16, {"table": np.arange(65536, dtype=np.uint16)[::-1].copy()}, np.uint16),
+    ("map_table", np.uint16, {"table": (np.arange(65536) >> 8).astype(np.uint8)}, np.uint8),
     ("zero_above", np.uint16, {"limit": 30_000}, np.uint16),
     ("metres", np.uint16, {"limit": 65535}, np.float32),
     ("colorize", np.uint8, {"table": np.arange(768, dtype=np.uint8).reshape(256, 3)}, np.uint8),
@@ -176,9 +176,7 @@ def test_mirrored_kernel_does_the_same_to_reversed_rows(
 
 
 def test_mirrored_kernel_refuses_to_work_in_place_or_without_rows() -> None:
-    depth, table = random((4, 6), np.uint16), np.zeros(65536, np.uint16)
-    with pytest.raises(ValueError, match="overlap"):
-        _core.map_table(source=depth, table=table, destination=depth, mirrored=True)
+    depth = random((4, 6), np.uint16)
     with pytest.raises(ValueError, match="overlap"):
         _core.zero_above(source=depth, limit=1, destination=depth, mirrored=True)
     flat = depth.ravel().copy()
@@ -205,23 +203,25 @@ def read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 SHARED = u8(1024)
 
-TABLE = u8(256)
+TABLE = u8(1024).view("f4")
 COLORS = u8(256, 3)
 
 #: kernel, source, table, destination
 BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
-    ("map_table", u8(4), u8(255), u8(4)),
-    ("map_table", u8(4), TABLE, u8(5)),
-    ("map_table", u8(4), u8(512).view("u2"), u8(4)),
-    ("map_table", u8(4).view("i1"), TABLE, u8(4)),
-    ("map_table", u8(8).view("f8"), TABLE, u8(1)),
+    ("map_table", u8(4), u8(256), u8(4)),
+    ("map_table", u8(8).view("u2"), u8(1 << 17).view("u2"), u8(8).view("u2")),
+    ("map_table", u8(4), u8(1020).view("f4"), u8(16).view("f4")),
+    ("map_table", u8(4), TABLE, u8(20).view("f4")),
+    ("map_table", u8(4), u8(512).view("u2"), u8(16).view("f4")),
+    ("map_table", u8(4).view("i1"), TABLE, u8(16).view("f4")),
+    ("map_table", u8(8).view("f8"), TABLE, u8(4).view("f4")),
     ("map_table", u8(8).view(">u2"), u8(65536), u8(4)),
-    ("map_table", u8(8)[::2], TABLE, u8(4)),
-    ("map_table", SHARED[:500], TABLE, SHARED[1:501]),
-    ("map_table", u8(500), SHARED[:256], SHARED[:500]),
-    ("map_table", u8(4), TABLE, read_only(u8(4))),
-    ("map_table", u8(4), TABLE, bytes(4)),
-    ("map_table", "text", TABLE, u8(4)),
+    ("map_table", u8(8)[::2], TABLE, u8(16).view("f4")),
+    ("map_table", SHARED[:100], TABLE, SHARED[:400].view("f4")),
+    ("map_table", u8(100), SHARED.view("f4"), SHARED[:400].view("f4")),
+    ("map_table", u8(4), TABLE, read_only(u8(16).view("f4"))),
+    ("map_table", u8(8).view("u2"), u8(65536), bytes(4)),
+    ("map_table", "text", TABLE, u8(16).view("f4")),
     ("zero_above", u8(8), None, u8(8)),
     ("zero_above", u8(8).view("u2"), None, u8(6).view("u2")),
     ("zero_above", u8(8).view("i2"), None, u8(8).view("i2")),
@@ -241,10 +241,9 @@ BAD_ARRAYS: list[tuple[str, Any, Any, Any]] = [
     ("interleave", u8(90), None, u8(5, 6, 3)),
     ("interleave", u8(3, 5, 6).astype("u2"), None, u8(5, 6, 3)),
     ("mirror", u8(5, 6), None, u8(6, 5)),
-    ("mirror", u8(5, 6, 4), None, u8(5, 6, 4)),
-    ("mirror", u8(5, 6, 0), None, u8(5, 6, 0)),
+    ("mirror", u8(5, 6, 1), None, u8(5, 6, 1)),
     ("mirror", u8(30), None, u8(30)),
-    ("mirror", u8(5, 8).view("i4"), None, u8(5, 8).view("i4")),
+    ("mirror", u8(5, 8).view("u2"), None, u8(5, 8).view("u2")),
     ("mirror", SHARED.reshape(32, 32), None, SHARED.reshape(32, 32)),
     ("colorize", u8(5, 6), u8(256, 4), u8(5, 6, 3)),
     ("colorize", u8(5, 6), u8(768), u8(5, 6, 3)),
