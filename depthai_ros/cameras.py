@@ -66,7 +66,13 @@ CONTROLS = {
 }
 #: Focus modes in order of their numbers. Source: docs/wire_format.md#commands
 FOCUS_MODES = ("auto", "macro", "continuous_video", "continuous_picture", "edof")
+#: Encoder settings in order of the numbers that Gen1 accepts for them.
+RATE_CONTROL_MODES = ("cbr", "vbr")
+VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
 
+#: Layouts of the EEPROM: the first with intrinsics of both cameras, the first with rectifying
+#: rotations, which is the newest. Source: docs/wire_format.md#calibration
+INTRINSICS_LAYOUT, ROTATIONS_LAYOUT = 4, 5
 #: Contents of a calibration in order, float32. Source: docs/wire_format.md#calibration
 #: Rectification left and right, intrinsics left and right (for the full picture), rotation and
 #: translation (cm) left -> right, the same of rgb, distortion left, right and rgb.
@@ -86,7 +92,7 @@ CALIBRATION_FIELDS: dict[str, tuple[int, ...]] = {
 }
 CALIBRATION_FLOATS = sum(map(math.prod, CALIBRATION_FIELDS.values()))
 CALIBRATION_BYTES = 4 * CALIBRATION_FLOATS
-#: Key of the newest EEPROM layout -> the field that it holds.
+#: Key of that newest layout -> the field that it holds.
 EEPROM_FIELDS = {
     "calib_R1_L": "R1",
     "calib_R2_R": "R2",

@@ -13,7 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..cameras import CALIBRATION_FIELDS, EEPROM_FIELDS, RGB_WIDTHS
+from ..cameras import (
+    CALIBRATION_FIELDS,
+    EEPROM_FIELDS,
+    INTRINSICS_LAYOUT,
+    RGB_WIDTHS,
+    ROTATIONS_LAYOUT,
+)
 from ..config.settings import Settings
 from ..errors import ConfigError
 from . import camera_model, gen1_file, stereo_model
@@ -22,17 +28,14 @@ from .stereo_model import StereoModel, UnusableError
 
 Source = Literal["eeprom", "file", "nominal", "none"]
 
-#: Layouts of the EEPROM. Source: docs/wire_format.md#calibration
-_NEWEST_LAYOUT = 5
-_HOMOGRAPHY_LAYOUT = 4
 #: EEPROM key -> name here, by layout.
 _EEPROM_KEYS: dict[int, dict[str, str]] = {
-    4: {
+    INTRINSICS_LAYOUT: {
         "calib_H1_L": "H1",
         "calib_H2_R": "H2",
         **{key: name for key, name in EEPROM_FIELDS.items() if name in ("M1", "M2", "R", "T")},
     },
-    5: EEPROM_FIELDS,
+    ROTATIONS_LAYOUT: EEPROM_FIELDS,
 }
 _HOMOGRAPHY_SHAPE = (3, 3)
 #: Size that rgb intrinsics of a file belong to.
@@ -163,7 +166,7 @@ class Calibration:
 
     def homographies(self, size: tuple[int, int]) -> tuple[Matrix | None, Matrix | None]:
         """Raw picture -> rectified picture, left and right; layouts up to 4 as they are stored."""
-        if self.stereo is None or self.version <= _HOMOGRAPHY_LAYOUT:
+        if self.stereo is None or self.version <= INTRINSICS_LAYOUT:
             return self.stored_homographies
         m1, m2 = self._adapted(self.stereo, size)
         left = m2 @ self.stereo.r1 @ np.linalg.inv(m1)
@@ -247,16 +250,16 @@ def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:
 _TOO_OLD = {-1: "the EEPROM is blank: the cameras are not calibrated"}
 _TOO_OLD_TEXT = "the EEPROM has layout {}, which holds no camera model: calibrate anew"
 _BUILDERS = {
-    4: stereo_model.from_homographies,
-    5: stereo_model.from_rotations,
+    INTRINSICS_LAYOUT: stereo_model.from_homographies,
+    ROTATIONS_LAYOUT: stereo_model.from_rotations,
 }
 
 
 def _layout(document: Mapping[str, Any]) -> int:
     """Layouts after the newest known one are read as that, if their keys are there."""
     version = int(document.get("version", -1))
-    if version > _NEWEST_LAYOUT:
-        return _NEWEST_LAYOUT if set(_EEPROM_KEYS[_NEWEST_LAYOUT]) <= set(document) else -1
+    if version > ROTATIONS_LAYOUT:
+        return ROTATIONS_LAYOUT if set(_EEPROM_KEYS[ROTATIONS_LAYOUT]) <= set(document) else -1
     return version if version >= 1 else -1
 
 
@@ -268,7 +271,7 @@ def _eeprom_fields(document: Mapping[str, Any], version: int) -> dict[str, Matri
     }
     for name in {"H1", "H2"} & set(fields):
         fields[name] = stereo_model.inverse(name, fields[name])
-    if 1 <= version < _HOMOGRAPHY_LAYOUT and "calib_old_H" in document:
+    if 1 <= version < INTRINSICS_LAYOUT and "calib_old_H" in document:
         fields["H2"] = _array(document, "calib_old_H", _HOMOGRAPHY_SHAPE)
     return fields
 
@@ -309,7 +312,7 @@ def from_file(
         stereo = stereo_model.from_rotations(fields)
     except UnusableError as cause:
         raise ConfigError(f"{path}: not a calibration: {cause}") from None
-    return _finish("file", _NEWEST_LAYOUT, board, fields, stereo, settings, [])
+    return _finish("file", ROTATIONS_LAYOUT, board, fields, stereo, settings, [])
 
 
 def board_geometry(

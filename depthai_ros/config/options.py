@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..cameras import CALIBRATION_BYTES, FOCUS_MODES, MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
+from ..cameras import (
+    CALIBRATION_BYTES,
+    FOCUS_MODES,
+    MONO_WIDTHS,
+    NN_CAMERAS,
+    RATE_CONTROL_MODES,
+    RGB_WIDTHS,
+    VIDEO_PROFILES,
+)
 from ..streams import STREAMS
 from .limits import Limits, Value, between, one_of
 
@@ -63,9 +71,6 @@ GROUPS = {
     "strict": "Unknown parameters",
 }
 
-#: Encoder settings by the number that Gen1 accepts for them.
-RATE_CONTROL_MODES = ("cbr", "vbr")
-VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg")
 #: White balance modes in order of their numbers. Source: docs/wire_format.md#commands
 WHITE_BALANCES = (
     "none",

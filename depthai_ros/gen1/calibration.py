@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
+from ..cameras import INTRINSICS_LAYOUT, MONO_FULL_SIZE, MONO_WINDOWS, ROTATIONS_LAYOUT
 
 Matrix = NDArray[np.float32]
-
-#: Layouts of the EEPROM from which on it holds intrinsics, and rectifying rotations.
-_INTRINSICS_LAYOUT, _ROTATIONS_LAYOUT = 4, 5
 
 
 class Gen1Calibration:
@@ -31,7 +28,7 @@ class Gen1Calibration:
     def is_loaded(self) -> bool:
         """True if an intrinsic matrix came from the EEPROM."""
         stored = (self._stored("calib_M1_L"), self._stored("calib_M2_R"))
-        return self._version >= _INTRINSICS_LAYOUT and any(matrix.size for matrix in stored)
+        return self._version >= INTRINSICS_LAYOUT and any(matrix.size for matrix in stored)
 
     def left_intrinsic(self) -> list[list[float]]:
         """3x3, pixels."""
@@ -47,7 +44,7 @@ class Gen1Calibration:
 
     def right_homography(self) -> list[list[float]]:
         """3x3, right picture -> rectified right picture; old layouts: their only matrix."""
-        if self._version < _INTRINSICS_LAYOUT:
+        if self._version < INTRINSICS_LAYOUT:
             return _rows(self._stored("calib_old_H"))
         return _rows(self._homography("calib_H2_R", "calib_R2_R", "calib_M2_R"))
 
@@ -61,10 +58,10 @@ class Gen1Calibration:
         return translation
 
     def _checked(self) -> Gen1Calibration:
-        if self._version < _INTRINSICS_LAYOUT:
+        if self._version < INTRINSICS_LAYOUT:
             raise RuntimeError(
                 f"the EEPROM's calibration has layout {self._version}, this needs "
-                f"{_INTRINSICS_LAYOUT} or later: calibrate the device anew"
+                f"{INTRINSICS_LAYOUT} or later: calibrate the device anew"
             )
         return self
 
@@ -74,13 +71,13 @@ class Gen1Calibration:
 
     def _intrinsic(self, key: str) -> Matrix:
         matrix = self._stored(key).copy()
-        if matrix.size and self._version >= _ROTATIONS_LAYOUT:
+        if matrix.size and self._version >= ROTATIONS_LAYOUT:
             matrix[:2] *= np.float32(self._scale)
             matrix[1, 2] -= np.float32(self._cut / 2)
         return matrix
 
     def _homography(self, stored_key: str, rotation_key: str, intrinsic_key: str) -> Matrix:
-        if self._version < _ROTATIONS_LAYOUT:
+        if self._version < ROTATIONS_LAYOUT:
             return _inverse(self._stored(stored_key))
         rotation, inverse = self._stored(rotation_key), _inverse(self._intrinsic(intrinsic_key))
         rectified = self._intrinsic("calib_M2_R")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..cameras import MONO_WIDTHS
+from ..cameras import MONO_WIDTHS, RATE_CONTROL_MODES, VIDEO_PROFILES
 from ..config.limits import Value
-from ..config.options import BY_KEY, OPTIONS, RATE_CONTROL_MODES, VIDEO_PROFILES
+from ..config.options import BY_KEY, OPTIONS
 from ..config.settings import Settings, validate
 from ..errors import ConfigTypeError
 from ..streams import ALIASES

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cameras import CALIBRATION_BYTES
+from ..cameras import CALIBRATION_BYTES, ROTATIONS_LAYOUT
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..device.device import OpenDevice
@@ -36,7 +36,6 @@ _log = logging.getLogger("depthai")
 _LOOK_S = 0.25
 #: Pauses before the attempts to get a lost device back.
 _RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
-_FILE_LAYOUT = 5
 
 _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
 
@@ -143,7 +142,7 @@ class Gen1Session:
         file = resolve_path(path)
         if not file.is_file() or file.stat().st_size >= CALIBRATION_BYTES:
             return settings
-        if store and int(self.device.eeprom["version"]) < _FILE_LAYOUT:
+        if store and int(self.device.eeprom["version"]) < ROTATIONS_LAYOUT:
             raise ConfigTypeError(
                 f"depth.calibration_file {path} has {file.stat().st_size} bytes, storing it needs "
                 f"{CALIBRATION_BYTES}"

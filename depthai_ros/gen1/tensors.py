@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..wire_formats import TENSOR_DTYPES
 from .types import Enumeration, Opaque, describe
 
-_TYPE_NAMES = ("float16", "uint8", "int32", "float32", "int8")
-_TYPE_SIZES = tuple(int(code[-1]) for code in TENSOR_DTYPES)
+_TYPE_NAMES = tuple(np.dtype(code).name for code in TENSOR_DTYPES)
+_TYPE_SIZES = tuple(np.dtype(code).itemsize for code in TENSOR_DTYPES)
 
 
 class _DataType(Opaque):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cameras import CALIBRATION_FLOATS, EEPROM_FIELDS, calibration_fields
+from ..cameras import CALIBRATION_FLOATS, EEPROM_FIELDS, ROTATIONS_LAYOUT, calibration_fields
 from .scenes.eeprom import eeprom_document
 
 #: Key of the newest layout -> where `board` of a configuration has its value.
@@ -19,7 +19,7 @@ _BOARD = {
     "board_name": "name",
     "board_rev": "revision",
 }
-_BLANK, _NEWEST = -1, 5
+_BLANK = -1
 
 
 class Eeprom:
@@ -48,7 +48,7 @@ class Eeprom:
             return False
         if not set(_BOARD.values()) <= set(board):
             return False
-        document: dict[str, Any] = {"version": _NEWEST}
+        document: dict[str, Any] = {"version": ROTATIONS_LAYOUT}
         document |= {key: board[source] for key, source in _BOARD.items()}
         fields = calibration_fields(floats)
         document |= {key: fields[name] for key, name in EEPROM_FIELDS.items()}

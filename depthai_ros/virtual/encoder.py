@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cameras import RATE_CONTROL_MODES, VIDEO_PROFILES
 from ..errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-#: video_config profile, in the order of its numbers -> (encoder, its options); "" is JPEG in a
+#: video_config profile -> (encoder, its options); "" is JPEG in a
 #: row. `ultrafast` alone writes baseline, whatever the profile. Source: docs/wire_format.md
 _X264 = {"preset": "ultrafast", "tune": "zerolatency"}
 _X265 = {"preset": "ultrafast", "tune": "zerolatency"}
@@ -31,7 +32,6 @@ _PROFILES: dict[str, tuple[str, dict[str, str]]] = {
     "h265_main": ("libx265", {**_X265, "x265-params": "log-level=error:pools=1:frame-threads=1"}),
     "mjpeg": ("", {}),
 }
-_RATE_CONTROLS = ("cbr", "vbr")
 _DEFAULT_PROFILE = "h264_high"
 _DEFAULT_BITRATE = 8_500_000
 _DEFAULT_KEYFRAMES = 30
@@ -65,7 +65,7 @@ class VideoEncoder:
     """One stream of encoded pictures, as `video_config` asks for; {} asks for the defaults."""
 
     def __init__(self, size: tuple[int, int], fps: float, video_config: Mapping[str, Any]) -> None:
-        profile = _named(video_config.get("profile", _DEFAULT_PROFILE), tuple(_PROFILES), "profile")
+        profile = _named(video_config.get("profile", _DEFAULT_PROFILE), VIDEO_PROFILES, "profile")
         self._quality = int(video_config.get("quality", _DEFAULT_QUALITY))
         self._context = _open_codec(profile, size, fps, video_config)
         #: What `encode` takes: "color" is I420, (H * 3 / 2, W); "color_bgr" is (H, W, 3).
@@ -106,7 +106,7 @@ def _open_codec(profile: str, size: tuple[int, int], fps: float, config: Mapping
 
 def _rate_options(config: Mapping[str, Any]) -> dict[str, str]:
     """Constant bit rate, or constant quality for "vbr"."""
-    control = _named(config.get("rateCtrlMode", 0), _RATE_CONTROLS, "rateCtrlMode")
+    control = _named(config.get("rateCtrlMode", 0), RATE_CONTROL_MODES, "rateCtrlMode")
     if control == "vbr":
         quality = int(config.get("quality", 0)) or _DEFAULT_QUALITY
         return {"crf": str(round(_COARSEST * (1 - quality / 100)))}

@@ -23,7 +23,7 @@ _SSD = {
     "input": [3, 300, 300],
     "outputs": [{"name": "detection_out", "dimensions": [1, 1, 100, 7], "type": "float16"}],
 }
-_TYPE_CODES = {"float16": 0, "uint8": 1, "int32": 2, "float32": 3, "int8": 4}
+_TYPE_CODES = {np.dtype(code).name: number for number, code in enumerate(TENSOR_DTYPES)}
 #: Dimension codes of the wire, outermost first: batch, channel, height, width.
 _NCHW = [4, 3, 2, 1]
 #: Shave cores left for the network, by rgb resolution; the tracker takes two.

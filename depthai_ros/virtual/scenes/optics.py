@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cameras import MONO_WINDOWS
+from ...cameras import MONO_WINDOWS, ROTATIONS_LAYOUT
 from .eeprom import eeprom_document
 from .source import SceneView
 
@@ -75,8 +75,8 @@ class SceneOptics:
     @classmethod
     def from_eeprom(cls, document: Mapping[str, Any]) -> SceneOptics:
         """What a version 5 document says; others do not say enough: the virtual board's values."""
-        if document.get("version") != 5:
-            document = eeprom_document(5)
+        if document.get("version") != ROTATIONS_LAYOUT:
+            document = eeprom_document(ROTATIONS_LAYOUT)
         m1, m2, r1, r2 = (
             np.array(document[key], np.float64).reshape(3, 3)
             for key in ("calib_M1_L", "calib_M2_R", "calib_R1_L", "calib_R2_R")

@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras import INTRINSICS_LAYOUT, ROTATIONS_LAYOUT
 from ...errors import ConfigError
 from .detector import PERSON, PersonDetector
 from .optics import SceneCamera, SceneOptics, make_cameras, preview_crop
@@ -41,7 +42,7 @@ _ENDINGS = re.compile(r"\.(png|jpe?g|bmp|pgm|ppm|tiff?)(\.gz)?$", re.IGNORECASE)
 #: Names of a left picture -> name of the right one.
 _PAIRS = ((re.compile(r"left"), "right"), (re.compile(r"L$"), "R"), (re.compile(r"^im0$"), "im1"))
 #: EEPROM versions whose calibration the raw pictures must fit.
-_RECTIFYING_VERSIONS = (4, 5)
+_RECTIFYING_VERSIONS = (INTRINSICS_LAYOUT, ROTATIONS_LAYOUT)
 #: Sizes of people: a video must keep up with its frames, a still picture is searched once.
 _VIDEO_SIZES, _STILL_SIZES = 2, 16
 #: Less of a person than this in the preview, and the network does not find it.
