@@ -10,8 +10,9 @@ import sys
 from .. import _core
 from ..errors import DepthaiError
 from .eeprom_store import Eeprom
+from .scenes.source import SCENES
 from .session import DeviceSession, make_eeprom
-from .settings import FAULTS, SCENES, VirtualSettings, parse_settings
+from .settings import FAULTS, VirtualSettings, parse_settings
 
 _EPILOG = f"""
 DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.

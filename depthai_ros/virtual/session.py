@@ -25,7 +25,7 @@ from .eeprom_store import Eeprom
 from .frame_scheduler import DeviceClock, FrameScheduler, exposure_groups
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
 from .packet_factory import FactorySettings, PacketFactory
-from .scenes.source import DEFAULT_EEPROM_VERSIONS, SceneView, Source, make_source
+from .scenes.source import SCENES, SceneView, Source, make_source
 from .settings import VirtualSettings
 from .tracker import Tracker
 
@@ -46,7 +46,7 @@ def make_eeprom(settings: VirtualSettings) -> Eeprom:
     """The EEPROM that a new device of this description comes with."""
     scene = settings.scene.partition("=")[0]
     version = settings.eeprom
-    return Eeprom(DEFAULT_EEPROM_VERSIONS[scene] if version is None else version)
+    return Eeprom(SCENES[scene].eeprom if version is None else version)
 
 
 class DeviceSession:

@@ -15,9 +15,7 @@ from urllib.parse import parse_qsl
 from ..errors import ConfigError
 from ..streams import WIRE_STREAMS
 from ..wire_formats import CAMERAS
-
-#: Scene -> whether it needs a path behind "=".
-SCENES = {"synthetic": False, "pattern": False, "images": True, "video": True}
+from .scenes.source import SCENES
 
 #: What a host may be told of the link: it sends no slower for that.
 USB_SPEEDS = ("FULL", "HIGH", "SUPER", "SUPER_PLUS")
@@ -144,8 +142,8 @@ def _check_scene(text: str) -> str:
     name, _, path = (text or "synthetic").partition("=")
     if name not in SCENES:
         raise ConfigError(f"virtual device has no scene {name!r}, known are {', '.join(SCENES)}")
-    if SCENES[name] and not path:
+    if SCENES[name].path and not path:
         raise ConfigError(f"virtual device: scene {name!r} needs a path, as in {name}=PATH")
-    if path and not SCENES[name]:
+    if path and not SCENES[name].path:
         raise ConfigError(f"virtual device: scene {name!r} takes no path, found {path!r}")
     return f"{name}={path}" if path else name

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cameras import ROTATIONS_LAYOUT
 from ...errors import ConfigError
-
-#: Scene -> layout of the EEPROM that fits it: recorded pictures come without intrinsics.
-DEFAULT_EEPROM_VERSIONS = {"synthetic": 5, "pattern": 5, "images": -1, "video": -1}
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,19 @@ def _video(path: str, eeprom: Mapping[str, Any]) -> Source:
     return VideoReplay(path, eeprom)
 
 
-#: Scene -> its maker and what follows "=". Imports wait: OpenCV is loaded for what is shown only.
-_MAKERS: dict[str, tuple[Callable[[str, Mapping[str, Any]], Source], str]] = {
-    "synthetic": (_synthetic, ""),
-    "pattern": (_pattern, ""),
-    "images": (_images, "DIR"),
-    "video": (_video, "FILE"),
+class SceneKind(NamedTuple):
+    """A scene by name. Makers import late: OpenCV is loaded for what is shown only."""
+
+    make: Callable[[str, Mapping[str, Any]], Source]
+    path: str  # what follows "=", "" = nothing
+    eeprom: int  # layout that fits: recorded pictures come without intrinsics
+
+
+SCENES = {
+    "synthetic": SceneKind(_synthetic, "", ROTATIONS_LAYOUT),
+    "pattern": SceneKind(_pattern, "", ROTATIONS_LAYOUT),
+    "images": SceneKind(_images, "DIR", -1),
+    "video": SceneKind(_video, "FILE", -1),
 }
 
 
@@ -109,7 +114,7 @@ def make_source(text: str, eeprom: Mapping[str, Any]) -> Source:
     Raises  ConfigError if the name is unknown or its path is missing or cannot be read
     """
     name, _, path = text.partition("=")
-    if name not in _MAKERS or bool(path) != bool(_MAKERS[name][1]):
-        known = ", ".join(key + (f"={what}" if what else "") for key, (_, what) in _MAKERS.items())
+    if name not in SCENES or bool(path) != bool(SCENES[name].path):
+        known = ", ".join(key + (f"={row.path}" if row.path else "") for key, row in SCENES.items())
         raise ConfigError(f"scene is {text!r}, must be one of {known}")
-    return _MAKERS[name][0](path, eeprom)
+    return SCENES[name].make(path, eeprom)

@@ -15,7 +15,7 @@ from scene_views import view
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.virtual.scenes.replay import ImageReplay, VideoReplay
-from depthai_ros.virtual.scenes.source import DEFAULT_EEPROM_VERSIONS, make_source
+from depthai_ros.virtual.scenes.source import SCENES, make_source
 
 BLANK = eeprom_document(-1)
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]
@@ -242,7 +242,8 @@ def test_unreadable_video_is_refused(tmp_path: Path) -> None:
 
 
 def test_recorded_pictures_come_with_a_blank_eeprom() -> None:
-    assert DEFAULT_EEPROM_VERSIONS == {"synthetic": 5, "pattern": 5, "images": -1, "video": -1}
+    layouts = {name: scene.eeprom for name, scene in SCENES.items()}
+    assert layouts == {"synthetic": 5, "pattern": 5, "images": -1, "video": -1}
 
 
 @needs_samples
