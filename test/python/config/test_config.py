@@ -12,10 +12,11 @@ import yaml
 
 from depthai_ros import config
 from depthai_ros.config.documents import default_yaml, parameters_markdown
-from depthai_ros.config.limits import Range
+from depthai_ros.config.limits import Range, between
 from depthai_ros.config.options import GROUPS
 from depthai_ros.errors import ConfigError, ConfigTypeError
 from depthai_ros.streams import STREAMS
+from depthai_ros.wire_formats import MAX_TRACKLETS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -126,6 +127,11 @@ def test_every_default_is_allowed_and_every_number_has_limits():
         if isinstance(option.limits, Range):
             ends = (option.limits.low, option.limits.high)
             assert all(type(end) is type(option.default) for end in ends), option.key
+
+
+def test_as_many_tracklets_may_be_wanted_as_a_packet_holds():
+    option = config.BY_KEY["ot.max_tracklets"]
+    assert (option.default, option.limits) == (MAX_TRACKLETS, between(0, MAX_TRACKLETS))
 
 
 def test_option_keys_are_unique_and_belong_to_a_documented_group():

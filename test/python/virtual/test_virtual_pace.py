@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from depthai_ros import config
 from depthai_ros.device.device import OpenDevice
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual.settings import parse_settings
+from depthai_ros.virtual.frame_scheduler import PACKET_FAULTS
+from depthai_ros.virtual.settings import FAULTS, parse_settings
 
 LIMIT_S = 20.0
 #: Longer than the device's buffers hold.
@@ -53,3 +56,10 @@ def test_cameras_do_not_wait_and_the_receiver_is_waited_for() -> None:
 def test_wrong_pace_is_told() -> None:
     with pytest.raises(ConfigError, match="one of camera, receiver"):
         parse_settings("pattern?pace=slow")
+
+
+def test_faults_that_may_be_asked_for_are_those_that_there_are() -> None:
+    assert tuple(PACKET_FAULTS) == FAULTS
+    document = Path(__file__).resolve().parents[3] / "docs" / "virtual_device.md"
+    table = document.read_text(encoding="utf-8").partition("### Faults")[2].partition("\n#")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == FAULTS
