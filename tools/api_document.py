@@ -1,19 +1,14 @@
-"""Writes docs/api.md and docs/api_coverage.md, from the Gen1 module and the tests that use it."""
+"""Writes docs/api.md, from the Gen1 module."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from depthai_ros import depthai
 from depthai_ros.gen1.types import Enumeration
-
-ROOT = Path(__file__).resolve().parents[1]
-TESTS = ROOT / "test/python/gen1"
 
 _HEAD = """# The Gen1 API
 
@@ -41,8 +36,8 @@ The module is the union of what the releases from June 2020 to February 2021 off
 functions and `entries()` of the first ones, `Device` and typed tensors of the last ones. A blob
 configuration with `NN_config` gives results the present way, one with `tensors` only the older way.
 
-[differential.md](differential.md) has what both answer, call by call, measured with the official
-wheel 1.0.0.0. What is different, on purpose:
+What is different, on purpose, stands below; [differential.md](differential.md) has every call that
+the official wheel 1.0.0.0 answers in another way, and how that is measured.
 
 | | official | here |
 |---|---|---|
@@ -89,6 +84,14 @@ have seen what the first has drawn. Arrays outlive packets, and both outlive pip
 """
 
 
+_TESTS = """## Tests
+
+Each of these {} names has a test that is about it, or one that uses it, in `test/python/gen1`;
+`test_gen1_document.py` there fails for a name without one, and has the list of those that several
+classes share.
+"""
+
+
 def _table_rows(text: str) -> Iterator[str]:
     for line in text.strip().splitlines():
         yield f"| {line} |"
@@ -129,6 +132,17 @@ def _class(name: str, kind: type) -> Iterator[str]:
             yield f"**`{member}{_signature(value)}`**\n\n{_prose(value)}\n"
 
 
+def api_names() -> list[str]:
+    """Every public name: functions, classes, and what classes have."""
+    names = []
+    for name in depthai.__all__:
+        thing = getattr(depthai, name)
+        names.append(name)
+        if isinstance(thing, type) and not issubclass(thing, Enumeration):
+            names += [f"{name}.{member}" for member in members(thing)]
+    return [*names, "__version__", "__dev_version__"]
+
+
 def api_markdown() -> str:
     """docs/api.md."""
     public = {name: getattr(depthai, name) for name in depthai.__all__}
@@ -141,81 +155,4 @@ def api_markdown() -> str:
     for name, thing in public.items():
         if isinstance(thing, type):
             parts += _class(name, thing)
-    return "\n".join(parts)
-
-
-# -- which test shows what
-
-#: Names that several classes have -> the test that is about this one.
-BY_HAND = {
-    "Pipeline.get_available_data_packets": "test_class_cannot_be_constructed_by_programs",
-    "NNetPacket.getMetadata": "p05_detection",
-    "DataPacket.getMetadata": "p08_paired_recording",
-    "DataPacket.size": "p01_seed_minimal",
-    "Detections.size": "test_detection_from_the_documented_bytes",
-    "Detection.get_dict": "test_detection_from_the_documented_bytes",
-    "TensorInfo.get_dict": "test_layer_without_a_dimension_says_so",
-    "TensorInfo.name": "p06_raw",
-    "TensorInfo.index": "p06_raw",
-    "TensorInfo.DataType": "test_tensor_has_the_type_and_strides_that_the_device_reports",
-    "CNNPipeline": "p01_seed_minimal",
-    "NNetPacket": "test_sync_delivers_a_result_right_before_its_preview",
-    "TensorEntry": "test_class_cannot_be_constructed_by_programs",
-    "TensorEntryContainer": "test_class_cannot_be_constructed_by_programs",
-    "Detection": "test_detection_from_the_documented_bytes",
-    "Tracklet": "test_tracked_objects_read_the_documented_record",
-    "Pipeline": "test_class_cannot_be_constructed_by_programs",
-    "AutofocusMode": "test_enumeration_behaves_as_the_old_ones",
-    "CameraControl": "test_camera_command_has_its_documented_number",
-    "CameraControl.CamId": "test_enumeration_behaves_as_the_old_ones",
-    "CameraControl.Command": "test_camera_command_has_its_documented_number",
-    "TensorInfo.Dimension": "test_enumeration_behaves_as_the_old_ones",
-}
-
-
-def api_names() -> list[str]:
-    """Every public name: functions, classes, and what classes have."""
-    names = []
-    for name in depthai.__all__:
-        thing = getattr(depthai, name)
-        names.append(name)
-        if isinstance(thing, type) and not issubclass(thing, Enumeration):
-            names += [f"{name}.{member}" for member in members(thing)]
-    return [*names, "__version__", "__dev_version__"]
-
-
-def tests() -> dict[str, str]:
-    """Name of each test of the Gen1 module, or of a whole program -> its source."""
-    found = {path.stem: path.read_text("utf-8") for path in TESTS.glob("programs/p*.py")}
-    for path in sorted(TESTS.glob("test_gen1_*.py")):
-        text = path.read_text("utf-8")
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found[node.name] = ast.get_source_segment(text, node) or ""
-    return found
-
-
-def covering_test(name: str, sources: dict[str, str]) -> str:
-    """The test that is about a name, else the first one that uses it, "" if there is none."""
-    if name in BY_HAND:
-        return BY_HAND[name] if BY_HAND[name] in sources else ""
-    word = re.compile(rf"\.{name.rpartition('.')[2]}\b")
-    order = sorted(sources, key=lambda test: (test[0] == "p", test))
-    return next((test for test in order if word.search(sources[test])), "")
-
-
-def coverage_markdown() -> str:
-    """docs/api_coverage.md."""
-    sources = tests()
-    rows = (f"| `{name}` | {covering_test(name, sources)} |" for name in api_names())
-    lines = (
-        "# Which test uses which name of the Gen1 API",
-        "",
-        "Generated by `make docs`: the test that is about a name, or the first that uses it.",
-        "Names that begin with p are whole programs in `test/python/gen1/programs`.",
-        "",
-        "| name | test |",
-        "|---|---|",
-        *rows,
-    )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*parts, _TESTS.format(len(api_names()))])

@@ -1,4 +1,4 @@
-"""Makes the table of docs/differential.md from what both Gen1 modules answered and sent."""
+"""Makes the rows of measured.json from what both Gen1 modules answered and sent."""
 
 from __future__ import annotations
 
