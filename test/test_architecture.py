@@ -327,6 +327,28 @@ def test_generated_documents_are_up_to_date() -> None:
     assert checked.returncode == 0, f"run `make docs`:\n{checked.stdout}{checked.stderr}"
 
 
+def links_of(document: Path) -> list[str]:
+    """Where a document's relative links lead, as paths below the root."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    return [os.path.relpath(document.parent / target, ROOT) for target in local]
+
+
+def test_every_document_stands_once_in_the_index() -> None:
+    listed = links_of(ROOT / "docs/README.md")
+    assert len(listed) == len(set(listed))
+    documents = {str(path.relative_to(ROOT)) for path in written_files("docs/**/*")}
+    assert documents - {"docs/README.md"} <= set(listed)
+
+
+DOCUMENTS = written_files("README.md", "CONTRIBUTING.md", "docs/**/*.md", "bench/README.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_to_files_that_exist(document: Path) -> None:
+    assert [target for target in links_of(document) if not (ROOT / target).exists()] == []
+
+
 def test_version_is_the_same_everywhere() -> None:
     core = pytest.importorskip("depthai_ros._core")
     command = [sys.executable, "-W", "ignore", "setup.py", "--version"]
