@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-usb lint bench docs clean
+.PHONY: help run build test test-usb lint bench docs pictures clean
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -33,6 +33,9 @@ bench: build ## measure; a table, and JSON in bench/results (ARGS, COMPARE=earli
 
 docs: build ## write the generated documents anew
 	@. tools/env.sh && tools/docs
+
+pictures: build ## a picture of each topic, side by side in docs/pictures/topics.jpg (ARGS)
+	@. tools/env.sh && exec tools/foreground tools/pictures $(ARGS)
 
 clean: ## remove what was built; the Python environments stay (.venv*)
 	rm -rf build install log *.egg-info .build.lock
