@@ -1,7 +1,7 @@
 """The argument tables of the launch files.
 
-Knows nothing of `launch` itself, so that documents and tests need no ROS. An argument that is
-empty was not given: then the parameter files count, and after them the defaults.
+Does not import `launch`: the generated documents and the tests need no ROS. An empty argument is
+one that was not given. Priority: launch argument, then parameter files, then default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import ConfigError
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _BOOLEANS = ("true", "false")
-#: Our share directory, in paths.
+#: The share directory of this package, in paths.
 SHARE = "package://depthai_ros"
 
 
@@ -33,7 +33,7 @@ class Argument:
 
 
 def _sets(key: str, name: str = "", meaning: str = "") -> Argument:
-    """The argument that sets one option, in the option's own words."""
+    """The argument that sets one option; its meaning is that of the option unless given."""
     option = BY_KEY[key]
     unit = f" [{option.unit}]" if option.unit else ""
     default = plain(option.default) or "empty"
@@ -43,82 +43,83 @@ def _sets(key: str, name: str = "", meaning: str = "") -> Argument:
 
 
 _WHO = (
-    Argument("name", "name of the node, and first part of its frames", DEFAULT_NAME),
-    Argument("namespace", "namespace of the node, below the one this file is included in"),
+    Argument("name", "name of the node and first part of its frames", DEFAULT_NAME),
+    Argument("namespace", "namespace of the node, below that of the including file"),
 )
-#: Where the camera is: the frame it is mounted on, then the pose there.
+#: Where the camera is mounted: the parent frame, then the pose in it.
 MOUNT = (
     Argument("parent_frame", "frame that the camera is mounted on; empty = NAME_parent_frame"),
     *(
-        Argument(f"cam_pos_{axis}", f"where on it, {axis} [m]; empty = 0")
+        Argument(f"cam_pos_{axis}", f"position in parent_frame, {axis} [m]; empty = 0")
         for axis in ("x", "y", "z")
     ),
     *(
-        Argument(f"cam_{angle}", f"how it is turned there, {angle} [rad]; empty = 0")
+        Argument(f"cam_{angle}", f"orientation in parent_frame, {angle} [rad]; empty = 0")
         for angle in ("roll", "pitch", "yaw")
     ),
 )
-_SIM_TIME = Argument("use_sim_time", "take the time from /clock; empty = false", "", _BOOLEANS)
+_SIM_TIME = Argument("use_sim_time", "use the time of /clock; empty = false", "", _BOOLEANS)
 _TF_PREFIX = _sets("tf.prefix", "tf_prefix")
 _RVIZ = (
     Argument("use_rviz", "start rviz2", "false", _BOOLEANS),
-    Argument("rviz_config", "name of a file in config/rviz, or the path of one", "oak_d"),
+    Argument("rviz_config", "name of a file in config/rviz, or a path", "oak_d"),
 )
 _COMPOSITION = (
     Argument(
         "use_composition",
         "load the point cloud into the running container container_name instead of starting one "
-        "(the camera node itself is a process of its own)",
+        "(the camera node always runs in a separate process)",
         "false",
         _BOOLEANS,
     ),
-    Argument("container_name", "the container's name; empty = NAME_container"),
+    Argument("container_name", "name of the container; empty = NAME_container"),
 )
 _CLOUD_COLOR = Argument(
     "pointcloud.color",
-    "none; grey: of the right camera, needs stream rectified_right; rgb: needs color and a "
-    "calibrated rgb camera",
+    "colour of the points: none; grey: from the right camera, needs stream rectified_right; rgb: "
+    "needs stream color and a calibrated rgb camera",
     "none",
     ("none", "grey", "rgb"),
 )
 _OUTPUT = Argument(
     "output",
-    "where the output goes: screen, log, both, own_log or full",
+    "output of the programs: screen, log, both, own_log or full",
     "screen",
     ("screen", "log", "both", "own_log", "full"),
 )
 _MIDDLEWARE = Argument(
     "large_messages",
-    "Fast DDS settings for pictures: true = config/fastdds.xml, false = none of ours, or the path "
-    "of others; empty = true, unless the environment names some or /dev/shm is too small",
+    "Fast DDS profile and memory settings for images: true = config/fastdds.xml, false = none, or "
+    "the path of a profile; empty = true, unless the environment names a profile or /dev/shm is "
+    "too small",
 )
 
 _NODE_ARGUMENTS = (
     *_WHO,
     Argument(
         "params_file",
-        "parameter file, or several with commas between them, the last wins; a path or "
+        "parameter file, or several separated by commas, of which the last wins; each is a path or "
         "package://PACKAGE/PATH",
     ),
     Argument(
         "camera_model",
-        "board for the URDF and for a device whose EEPROM is blank: a name in config/boards, or "
-        "the path of such a file; empty = OAK-D, which counts less than params_file",
+        "board for the URDF and for a device with a blank EEPROM: a name in config/boards, or the "
+        "path of such a file; overrides params_file. Default: OAK-D, which params_file overrides",
     ),
     _sets("device.id", "device"),
     _sets("stream_list"),
     *MOUNT,
     Argument(
         "publish_urdf",
-        "with tf_source urdf: start robot_state_publisher for the camera's own URDF (true), or "
-        "leave that to the robot (false)",
+        "with tf_source urdf: true = start a robot_state_publisher for the URDF of the camera, "
+        "false = the URDF of the robot contains the camera",
         "true",
         _BOOLEANS,
     ),
     Argument(
         "tf_source",
-        "who publishes the camera frames: robot_state_publisher with the board's numbers (urdf), "
-        "the node with the device's calibration (calibration), or neither; empty = tf.source in "
+        "publisher of the camera frames: robot_state_publisher from the board file (urdf), the "
+        "node from the device's calibration (calibration), or neither (none); empty = tf.source in "
         "params_file, else urdf",
         "",
         ("urdf", "calibration", "none"),
@@ -128,7 +129,7 @@ _NODE_ARGUMENTS = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "start depth_image_proc in a container: topic points",
+        "start depth_image_proc in a container; it publishes the topic points",
         "false",
         _BOOLEANS,
     ),
@@ -136,20 +137,20 @@ _NODE_ARGUMENTS = (
     *_COMPOSITION,
     Argument(
         "autostart",
-        "configure and activate by itself; empty = true",
+        "the node configures and activates itself; empty = true",
         "",
         _BOOLEANS,
         option="autostart",
     ),
-    Argument("respawn", "start the node again when it has ended", "false", _BOOLEANS),
-    Argument("log_level", "debug, info, warn, error or fatal; empty = info"),
+    Argument("respawn", "restart the node when it exits", "false", _BOOLEANS),
+    Argument("log_level", "log level of the node: debug, info, warn, error or fatal; empty = info"),
     _SIM_TIME,
     _OUTPUT,
     _MIDDLEWARE,
 )
 _SHORT = {argument.option for argument in _NODE_ARGUMENTS}
 
-#: Of those, the ones that bear the name of their parameter.
+#: The arguments above that have the same name as their parameter.
 _LISTED = [argument for argument in _NODE_ARGUMENTS if argument.name == argument.option]
 
 #: camera.launch.py. Every parameter of the node is also an argument.
@@ -161,25 +162,30 @@ POINTCLOUD = (*_WHO, _CLOUD_COLOR, *_COMPOSITION, _SIM_TIME, _OUTPUT, _MIDDLEWAR
 RVIZ = (*_WHO, _TF_PREFIX, _RVIZ[1], _SIM_TIME, _OUTPUT, _MIDDLEWARE)
 RECORD = (
     *_WHO,
-    Argument("topics", "of the camera, with commas between them; empty = all of them"),
-    Argument("bag", "folder to write; empty = a new one, named after the time"),
+    Argument("topics", "topics of the camera to record, separated by commas; empty = all"),
+    Argument("bag", "folder to write; empty = a new folder, named after the current time"),
     _MIDDLEWARE,
 )
 REPLAY = (
-    Argument("bag", "recording to play"),
-    Argument("rate", "how fast, 1 = as it was", "1.0"),
-    Argument("loop", "start again at the end", "false", _BOOLEANS),
+    Argument("bag", "folder of the recording to play; required"),
+    Argument("rate", "playback speed; 1 = as recorded", "1.0"),
+    Argument("loop", "play again from the start at the end", "false", _BOOLEANS),
     *_WHO,
     _TF_PREFIX,
     *_RVIZ,
-    Argument("pointcloud.enable", "start depth_image_proc: topic points", "false", _BOOLEANS),
+    Argument(
+        "pointcloud.enable",
+        "start depth_image_proc; it publishes the topic points",
+        "false",
+        _BOOLEANS,
+    ),
     _CLOUD_COLOR,
 )
 _ONE_EACH = {"name", "namespace", "device", "tf_prefix", *(argument.name for argument in MOUNT)}
-#: multi_camera.launch.py: the arguments of one camera that may be given for all.
+#: multi_camera.launch.py: the arguments of camera.launch.py that may apply to all cameras.
 MULTI_CAMERA = (
-    Argument("cameras", "list of cameras", f"{SHARE}/config/multi_camera.yaml"),
-    Argument("use_rviz", "start rviz2, once for all", "false", _BOOLEANS),
+    Argument("cameras", "YAML file with the list of cameras", f"{SHARE}/config/multi_camera.yaml"),
+    Argument("use_rviz", "start one rviz2 for all cameras", "false", _BOOLEANS),
     Argument("rviz_config", _RVIZ[1].meaning, "multi_camera"),
     *(
         argument
@@ -198,17 +204,17 @@ ROBOT = (
     _SIM_TIME,
     _OUTPUT,
 )
-#: lifecycle.launch.py: a camera that this launch moves from state to state.
+#: lifecycle.launch.py: the launch file requests the transitions of the node.
 LIFECYCLE = (
     Argument(
         "goal",
-        "how far to take the node: inactive (configured, topics are there) or active (pictures)",
+        "state to bring the node to: inactive (configured, topics exist) or active (publishing)",
         "active",
         ("inactive", "active"),
     ),
     *(argument for argument in CAMERA if argument.name != "autostart"),
 )
-#: Launch file -> how many of its arguments it does not share with camera.launch.py, listed first.
+#: Launch file -> number of its own arguments; they are listed before those of camera.launch.py.
 _OWN_ARGUMENTS = {"multi_camera.launch.py": 3, "lifecycle.launch.py": 1}
 #: Launch file -> its arguments.
 LAUNCH_FILES = {
@@ -223,16 +229,16 @@ LAUNCH_FILES = {
 }
 
 
-# -- what was given
+# -- given arguments
 
 
 def is_true(text: str) -> bool:
-    """True if an argument says so; empty is false."""
+    """True if the text of an argument is true; empty is false."""
     return bool(TRUTHS.get(text.lower(), False))
 
 
 def unknown(given: Iterable[str], arguments: Sequence[Argument]) -> str:
-    """One sentence about the names that are no arguments; empty if there are none."""
+    """An error message about the names that are not arguments; empty if all are known."""
     known = [argument.name for argument in arguments]
     sentences = []
     for name in given:
@@ -250,9 +256,9 @@ def unknown(given: Iterable[str], arguments: Sequence[Argument]) -> str:
 
 
 def given_options(values: Mapping[str, str], arguments: Sequence[Argument]) -> dict[str, Value]:
-    """Parameters of the node that were given as arguments, in their types.
+    """Parameters of the node that were given as arguments, converted to their types.
 
-    Raises  ConfigError if a text is not of the parameter's type
+    Raises  ConfigError if a text cannot be converted
     """
     return {
         argument.option: read(BY_KEY[argument.option], values[argument.name], argument.name)
@@ -262,7 +268,7 @@ def given_options(values: Mapping[str, str], arguments: Sequence[Argument]) -> d
 
 
 def read(option: Option, text: str, name: str) -> Value:
-    """The text of an argument as the option's type; its limits are the node's affair.
+    """Convert the text of an argument to the type of the option; the node checks the limits.
 
     Raises  ConfigError
     """
@@ -280,7 +286,7 @@ def read(option: Option, text: str, name: str) -> Value:
 
 
 def number(values: Mapping[str, str], name: str) -> float:
-    """A number that has no parameter; empty is 0.
+    """The number of an argument that sets no parameter; empty is 0.
 
     Raises  ConfigError
     """
@@ -294,16 +300,16 @@ def number(values: Mapping[str, str], name: str) -> float:
 
 
 def documented(name: str) -> Sequence[Argument]:
-    """The arguments of a launch file that docs/launch.md has a table of.
+    """The arguments of a launch file that docs/launch.md lists in a table.
 
-    Parameters under their own names are left to docs/parameters.md.
+    docs/parameters.md lists those that have the name of a parameter.
     """
     own = [each for each in LAUNCH_FILES[name] if each.name != each.option or each in _LISTED]
     return own[: _OWN_ARGUMENTS.get(name)]
 
 
 def markdown(arguments: Sequence[Argument]) -> str:
-    """A table of arguments."""
+    """A Markdown table of arguments."""
     lines = ["| argument | default | meaning |", "|---|---|---|"]
     for argument in arguments:
         default = f"`{argument.default}`" if argument.default else ""
