@@ -1,4 +1,4 @@
-"""What launch files import: the names stay, because people copy our launch files."""
+"""Public names for launch files; they stay stable because users copy our launch files."""
 
 from .launch.actions import (
     bag,

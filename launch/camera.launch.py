@@ -1,7 +1,6 @@
 """Starts a camera:  ros2 launch depthai_ros camera.launch.py device:=virtual
 
-`--show-args` lists the arguments. One that is not given changes nothing: what the parameter file
-says, counts.
+`--show-args` lists the arguments. Priority: argument, then parameter file, then default.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from depthai_ros import launching
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """The node, its frames, and what was asked for beside it."""
+    """The node, its frames, and optionally a point cloud and rviz2."""
     asked = launching.camera(values, launching.namespace_of(context))
     return [launching.camera_node(asked, values), *launching.beside(asked, values)]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

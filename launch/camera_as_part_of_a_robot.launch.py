@@ -1,10 +1,10 @@
-"""An example to copy: a robot whose URDF holds the camera, and the camera in the robot's namespace.
+"""An example to copy: a robot whose URDF contains the camera, which runs in its namespace.
 
     ros2 launch depthai_ros camera_as_part_of_a_robot.launch.py namespace:=robot device:=virtual
 
-One robot_state_publisher publishes the whole robot, the camera's frames among them; therefore the
-camera is told tf_source urdf (it publishes no frames) and publish_urdf false (nor does anybody for
-it alone).
+One robot_state_publisher publishes all frames of the robot, including those of the camera. The
+camera is therefore started with tf_source urdf (the node publishes no frames) and publish_urdf
+false (no robot_state_publisher for the camera alone).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from depthai_ros import launching
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """The robot's description, and its camera."""
+    """The robot_state_publisher of the robot, its camera, and optionally rviz2."""
     board = launching.board_file(values["camera_model"] or "OAK-D")
     words = {"camera_name": values["name"], "camera_board": str(board)}
     robot = launching.robot_state_publisher(
         values["namespace"], "example_robot.urdf.xacro", words, values
     )
     shared = {name: text for name, text in values.items() if name != "use_rviz"}
-    # In a launch file of your own: IncludeLaunchDescription in a GroupAction(scoped=True).
+    # In your own launch file: IncludeLaunchDescription in a GroupAction(scoped=True).
     camera = launching.part(
         "camera.launch.py", {**shared, "tf_source": "urdf", "publish_urdf": "false"}
     )
@@ -36,5 +36,5 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

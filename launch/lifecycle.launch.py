@@ -1,7 +1,7 @@
-"""Starts a camera and takes it through its states:  ros2 launch depthai_ros lifecycle.launch.py
+"""Starts a camera and requests its transitions:  ros2 launch depthai_ros lifecycle.launch.py
 
-As camera.launch.py, but the node does nothing by itself: this launch configures and activates it,
-as a lifecycle manager would, each time that its process has started.
+Like camera.launch.py, but this launch file configures and activates the node, as a lifecycle
+manager would, each time the process starts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FAILURES = {"configuring": "unconfigured", "activating": "inactive"}
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """The node, the events that move it, and what was asked for beside it."""
+    """The node, its transitions, its frames, and optionally a point cloud and rviz2."""
     asked = launching.camera({**values, "autostart": "false"}, launching.namespace_of(context))
     node = launching.camera_node(asked, values, LifecycleNode)
     moves = [
@@ -46,7 +46,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
             goal_state=back,
             entities=[
                 LogInfo(
-                    msg=f"{asked.node} failed while {state}, it says why; to try again: "
+                    msg=f"{asked.node} failed while {state}, see its log; to try again: "
                     f"ros2 lifecycle set {asked.node} configure"
                 )
             ],
@@ -58,11 +58,11 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def move(node: LifecycleNode, transition: int) -> EmitEvent:
-    """Ask the node for a transition."""
+    """Request a transition of the node."""
     event = ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
     return EmitEvent(event=event)
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

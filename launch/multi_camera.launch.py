@@ -1,7 +1,7 @@
 """Starts several cameras:  ros2 launch depthai_ros multi_camera.launch.py cameras:=my_cameras.yaml
 
-config/multi_camera.yaml is an example of the list. What is given on the command line counts for
-every camera that the list does not say it of.
+config/multi_camera.yaml is an example of the list. Arguments on the command line apply to every
+camera; the list overrides them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FILE = "camera.launch.py"
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """camera.launch.py for each, and rviz2 once."""
+    """camera.launch.py for each camera, and optionally one rviz2."""
     defaults = {argument.name: argument.default for argument in launching.LAUNCH_FILES[_FILE]}
     given = launching.chosen(values, _FILE)
     common = {name: text for name, text in given.items() if text != defaults[name]}
@@ -32,5 +32,5 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

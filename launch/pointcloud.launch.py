@@ -1,7 +1,7 @@
-"""Makes a point cloud from the depth of a camera:  ros2 launch depthai_ros pointcloud.launch.py
+"""Computes a point cloud from depth:  ros2 launch depthai_ros pointcloud.launch.py
 
-Topic `points`, next to the camera's other topics, in the frame of the right camera (with
-pointcloud.color rgb in that of the rgb camera).
+The topic `points` is below the node's name, like the other topics of the camera. Its frame is that
+of the right camera, with pointcloud.color rgb that of the rgb camera.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from launch_ros.descriptions import ComposableNode
 
 from depthai_ros import launching
 
-#: pointcloud.color -> components of depth_image_proc: name, class, its topic -> the camera's.
+#: pointcloud.color -> components of depth_image_proc: name, class, its topic -> camera topic.
 #: Source: depth_image_proc/doc/components.rst
 COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
     "none": (
@@ -52,7 +52,7 @@ COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """The components, in a container of their own or in one that runs already."""
+    """The components, in a new container or in one that is already running."""
     launching.need("depth_image_proc", "a point cloud")
     namespace = "/".join(filter(None, (values["namespace"], values["name"])))
     sim_time = launching.sim_time(values)
@@ -89,5 +89,5 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

@@ -1,6 +1,6 @@
 """Records a camera to an mcap file:  ros2 launch depthai_ros record.launch.py bag:=my_recording
 
-A recorder subscribes, so that everything it records is also converted; `topics` keeps it small.
+The node converts every recorded topic; `topics` limits the CPU load and the size of the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
 
-#: Recorded beside the camera's own topics: a picture is of little use without its frames.
+#: Also recorded: images are of little use without their tf frames.
 _ALWAYS = ("/tf", "/tf_static", "/diagnostics")
 
 
@@ -33,5 +33,5 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

@@ -1,6 +1,7 @@
 """Plays a recording with its own clock:  ros2 launch depthai_ros replay.launch.py bag:=FOLDER
 
-Nodes that look at it need use_sim_time; rviz2 and the point cloud of this file have it.
+Nodes that subscribe to the recording need use_sim_time; the rviz2 and the point cloud that this
+file starts have it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from depthai_ros.errors import ConfigError
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """ros2 bag play, and what shows it."""
+    """`ros2 bag play`, and optionally a point cloud and rviz2."""
     if not values["bag"]:
-        raise ConfigError("argument bag: which recording? The folder that record.launch.py wrote")
+        raise ConfigError("argument bag is missing: the folder that record.launch.py wrote")
     rate = launching.number(values, "rate")
     if rate <= 0:
         raise ConfigError(f"argument rate: {values['rate']!r} must be above 0")
@@ -36,5 +37,5 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

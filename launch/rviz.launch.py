@@ -11,11 +11,11 @@ from depthai_ros import launching
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
-    """rviz2 with a configuration whose topics and frames are this camera's."""
+    """rviz2 with the topics and frames of this camera."""
     node = launching.node_of(context, values)
     return launching.rviz(node, values["tf_prefix"] or values["name"], values)
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """Entry point of `ros2 launch`."""
     return launching.described(__file__, start)

@@ -1,6 +1,6 @@
-"""What the launch files share: declared arguments, the environment of pictures, starting programs.
+"""Actions of the launch files: declared arguments, environment for images, started programs.
 
-The only module that imports `launch`; nothing but launch files imports it.
+Only this module imports `launch`, and only launch files import this module.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Start = Callable[[LaunchContext, Mapping[str, str]], list[Any]]
 def described(file: str, start: Start) -> LaunchDescription:
     """The description of one of our launch files.
 
-    `start` gets the arguments as texts, when the file runs, and returns what to start.
+    When the file runs, `start` gets the arguments as texts and returns the actions.
     """
     name, arguments = Path(file).name, LAUNCH_FILES[Path(file).name]
     declared = [
@@ -82,7 +82,7 @@ def described(file: str, start: Start) -> LaunchDescription:
 
 
 def _is_what_the_user_started(file: str, name: str) -> bool:
-    """True if `ros2 launch` was called with this very file; one that includes it has own words."""
+    """True if `ros2 launch` was called with this file; an including file has its own arguments."""
     for package, word in pairwise(sys.argv):
         if Path(word).name == name and (package == "depthai_ros" or Path(word).exists()):
             return package == "depthai_ros" or Path(word).samefile(file)
@@ -95,7 +95,7 @@ def namespace_of(context: LaunchContext) -> str:
 
 
 def node_of(context: LaunchContext, values: Mapping[str, str]) -> str:
-    """Full name of the camera node that name and namespace mean here."""
+    """Full name of the camera node with these arguments `name` and `namespace`."""
     return full_name(f"{namespace_of(context)}/{values['namespace']}", values["name"])
 
 
@@ -107,14 +107,14 @@ def sim_time(values: Mapping[str, str]) -> dict[str, bool]:
 
 @cache
 def _own_folder() -> Path:
-    """Where files for the programs are written; it goes when the launch ends."""
+    """Folder for files that the programs read; removed when the launch ends."""
     folder = tempfile.mkdtemp(prefix="depthai_ros-launch-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 def own_file(suffix: str, text: str) -> Path:
-    """A file that lives as long as the launch."""
+    """Write a file that is removed when the launch ends."""
     number, path = tempfile.mkstemp(suffix=suffix, dir=_own_folder())
     with os.fdopen(number, "w", encoding="utf-8") as file:
         file.write(text)
@@ -122,10 +122,10 @@ def own_file(suffix: str, text: str) -> Path:
 
 
 def parameter_files(values: Mapping[str, Value]) -> list[str]:
-    """A parameter file for one program; none if there is nothing to say.
+    """A parameter file for one program; none without values.
 
-    launch_ros would write one, too, but leaves it behind. It is written as JSON, in which a text
-    is always quoted: "1.3" and "1e5" stay texts for every reader of YAML.
+    launch_ros would write one too, but never removes it. The file is JSON, which quotes every
+    text: each YAML parser then reads "1.3" and "1e5" as text.
     """
     if not values:
         return []
@@ -138,9 +138,9 @@ def parameter_files(values: Mapping[str, Value]) -> list[str]:
 
 
 def need(package: str, purpose: str) -> None:
-    """See that a package is there.
+    """Check that a package is installed.
 
-    Raises  ConfigError that says what for, and how to do without
+    Raises  ConfigError with the purpose and how to install the package
     """
     try:
         get_package_prefix(package)
@@ -153,7 +153,7 @@ def need(package: str, purpose: str) -> None:
 
 
 def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
-    """Another of our launch files, with exactly these arguments and no others of ours."""
+    """Include another launch file of this package with these arguments; the others are defaults."""
     path = resolve_path(f"{SHARE}/launch/{name}")
     given = {argument.name: argument.default for argument in LAUNCH_FILES[name]} | dict(arguments)
     source = PythonLaunchDescriptionSource(str(path))
@@ -162,7 +162,7 @@ def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
 
 
 def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
-    """Those arguments that another launch file has, too."""
+    """The arguments that another launch file of this package also has."""
     names = {argument.name for argument in LAUNCH_FILES[file]}
     return {name: text for name, text in values.items() if name in names}
 
@@ -171,7 +171,7 @@ def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
 
 
 def picture_environment(large_messages: str) -> dict[str, str]:
-    """Environment variables for a process that publishes or subscribes to pictures.
+    """Environment variables for a process that publishes or subscribes to images.
 
     Raises  ConfigError
     """
@@ -193,7 +193,7 @@ def picture_environment(large_messages: str) -> dict[str, str]:
 
 
 def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node] = Node) -> Node:
-    """The camera node, as this kind of action. Later parameters win."""
+    """The camera node as an action of this type. Later parameter files override earlier ones."""
     level = values["log_level"]
     own = parameter_files({**asked.options, **sim_time(values)})
     return action(
@@ -212,7 +212,7 @@ def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node]
 
 
 def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
-    """Who says where the camera is: each frame has exactly one publisher."""
+    """The publisher of the camera frames: each frame has exactly one."""
     texts = [f"{value:g}" for value in asked.mount]
     if asked.tf_source == "urdf" and is_true(values["publish_urdf"]):
         words = {
@@ -225,7 +225,7 @@ def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
         namespace = "/".join(filter(None, (values["namespace"], values["name"])))
         return [robot_state_publisher(namespace, "camera.urdf.xacro", words, values)]
     if asked.tf_source == "calibration" and any(asked.mount):
-        need("tf2_ros", "a camera that is mounted somewhere (cam_pos_x, …)")
+        need("tf2_ros", "a camera with a pose (cam_pos_x, …)")
         named = zip(("x", "y", "z", "roll", "pitch", "yaw"), texts, strict=True)
         words_of_pose = [word for name, text in named for word in (f"--{name}", text)]
         ends = ["--frame-id", asked.parent_frame, "--child-frame-id", asked.prefix]
@@ -242,7 +242,7 @@ def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
 
 
 def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
-    """What belongs to a camera: its frames, and a point cloud and rviz2 if asked for."""
+    """The publisher of the camera frames, and optionally a point cloud and rviz2."""
     actions: list[Any] = camera_frames(asked, values)
     if is_true(values["pointcloud.enable"]):
         file = "pointcloud.launch.py"
@@ -260,7 +260,7 @@ def robot_state_publisher(
 
     Raises  ConfigError
     """
-    need("robot_state_publisher", "tf_source urdf (calibration does without)")
+    need("robot_state_publisher", "tf_source urdf (unlike calibration)")
     description = {"robot_description": urdf(xacro_file, words)}
     return Node(
         package="robot_state_publisher",
@@ -277,16 +277,16 @@ def urdf(xacro_file: str, words: Mapping[str, str]) -> str:
     Raises  ConfigError
     """
     try:
-        import xacro  # found where it is wanted only
+        import xacro  # an optional package
     except ImportError:
-        need("xacro", "tf_source urdf (calibration does without)")
+        need("xacro", "tf_source urdf (unlike calibration)")
         raise
     path = resolve_path(f"{SHARE}/urdf/{xacro_file}")
     return str(xacro.process_file(str(path), mappings=dict(words)).toxml())
 
 
 def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
-    """rviz2 with one of our configurations, made to fit this camera.
+    """rviz2 with one of our configurations, adapted to this camera.
 
     Raises  ConfigError
     """
@@ -296,7 +296,7 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
     path = own if own.is_file() else resolve_path(text)
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
-        raise ConfigError(f"argument rviz_config: {text!r} is not one of {names}, nor a file")
+        raise ConfigError(f"argument rviz_config: {text!r} is not one of {names} and not a file")
     if own.is_file() and text != "multi_camera":
         document = renamed_rviz(read_yaml(path), node, prefix)
         path = own_file(f"-{text}.rviz", yaml.safe_dump(document, sort_keys=False))

@@ -1,18 +1,18 @@
-"""The environment of a process that publishes or subscribes to pictures."""
+"""Environment variables for processes that publish or subscribe to images."""
 
 import os
 import re
 import shutil
 from pathlib import Path
 
-#: What Fast DDS reads its settings from; after Jazzy it warns of the older name.
+#: Variables that name the Fast DDS profile; after Jazzy, Fast DDS warns about the second name.
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _OLDER_DISTROS = ("humble", "iron", "jazzy")
 
-#: Environment -> value, for processes that are started. Large buffers stay with their process
-#: between pictures, else each picture faults its pages in; they lie in large pages where the kernel
-#: allows that, in one heap, else each thread keeps spare ones; and copies of pictures go past
-#: the cache, which they would only empty. See bench/delivery_cost.py
+#: Variable -> value, for started processes. The process keeps large buffers between images
+#: (otherwise each image faults its pages in), in large pages where the kernel allows it, and in one
+#: heap (otherwise each thread keeps spare buffers). Copies of images bypass the cache, which they
+#: would only evict. See bench/delivery_cost.py
 #: Source: https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
 MEMORY = {
     "GLIBC_TUNABLES": f"glibc.cpu.x86_non_temporal_threshold={1 << 18}:glibc.malloc.hugetlb=1",
@@ -39,5 +39,5 @@ def free_bytes() -> int:
 
 
 def profile_variable() -> str:
-    """The one of PROFILE_VARIABLES that this ROS distribution wants."""
+    """The one of PROFILE_VARIABLES that this ROS distribution uses."""
     return PROFILE_VARIABLES[os.environ.get("ROS_DISTRO") in _OLDER_DISTROS]

@@ -1,6 +1,6 @@
-"""What the launch files start, as it follows from arguments and parameter files.
+"""Computes from arguments and parameter files what the launch files start.
 
-Knows nothing of `launch` itself.
+Does not import `launch`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unk
 
 
 def parameters_in(path: Path, node: str) -> dict[str, Any]:
-    """What a parameter file says about the node with this full name, in flat keys.
+    """The parameters in a file that apply to the node with this full name, as flat keys.
 
-    Raises  ConfigError if it is no parameter file
+    Raises  ConfigError if it is not a parameter file
     """
     document = read_yaml(path)
     found: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> Any:
 def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
     if not isinstance(document, dict):
         raise ConfigError(
-            f"{path}: not a parameter file: it must hold '/**: ros__parameters: …', "
+            f"{path}: not a parameter file: it must contain '/**: ros__parameters: …', "
             f"see config/default.yaml"
         )
     for key, value in document.items():
@@ -61,7 +61,7 @@ def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Ma
 
 
 def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
-    """Wildcards as in ROS: * is one part of a name, ** any number of them."""
+    """Match wildcards as in ROS: * is one part of a name, ** any number of parts."""
     if not pattern:
         return not name
     if pattern[0] == "**":
@@ -78,9 +78,9 @@ def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def board_file(model: str) -> Path:
-    """The parameter file of a board: a name in config/boards, or a path.
+    """The parameter file of a board, given as a name in config/boards or a path.
 
-    Raises  ConfigError that names the boards
+    Raises  ConfigError, which lists the boards
     """
     if "/" in model or model.endswith(".yaml"):
         path = resolve_path(model)
@@ -91,7 +91,7 @@ def board_file(model: str) -> Path:
     boards = {path.stem.lower(): path for path in sorted(folder.glob("*.yaml"))}
     if model.lower() not in boards:
         names = ", ".join(name.upper() for name in boards)
-        raise ConfigError(f"argument camera_model: {model!r} is not one of {names}, nor a path")
+        raise ConfigError(f"argument camera_model: {model!r} is not one of {names} and not a path")
     return boards[model.lower()]
 
 
@@ -100,7 +100,7 @@ def board_file(model: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """What camera.launch.py starts, as it follows from the arguments and the parameter files."""
+    """What camera.launch.py starts, computed from the arguments and the parameter files."""
 
     node: str  # full name
     prefix: str  # first part of the frames
@@ -109,7 +109,7 @@ class CameraPlan:
     mount: tuple[float, ...]  # x, y, z, roll, pitch, yaw on parent_frame
     board: Path
     files: tuple[Path, ...]  # parameter files, the last wins
-    options: Mapping[str, Value]  # parameters that win over the files
+    options: Mapping[str, Value]  # parameters that override the files
 
 
 def full_name(namespace: str, name: str) -> str:
@@ -118,7 +118,7 @@ def full_name(namespace: str, name: str) -> str:
 
 
 def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
-    """What the arguments of camera.launch.py ask for, included in a namespace.
+    """The plan for arguments of camera.launch.py, included in `base_namespace`.
 
     Raises  ConfigError
     """
@@ -132,17 +132,17 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
     for path in files:
         in_files.update(parameters_in(path, node))
     options = given_options(values, CAMERA)
-    counts = {**in_files, **options}
-    tf_source = str(counts.get("tf.source", "urdf"))
+    effective = {**in_files, **options}
+    tf_source = str(effective.get("tf.source", "urdf"))
     options["tf.source"] = tf_source
-    prefix = str(counts.get("tf.prefix") or name)
+    prefix = str(effective.get("tf.prefix") or name)
     mount = tuple(number(values, argument.name) for argument in MOUNT[1:])
     parent = values.get("parent_frame") or str(in_files.get("tf.parent_frame", ""))
     mounted = bool(values.get("parent_frame")) or any(mount)
     _check_mount(tf_source, values, mounted)
     if not parent and (any(mount) or tf_source == "urdf"):
         parent = f"{prefix}_parent_frame"
-    # The node can fix its base frame to another one, but not at a distance from it.
+    # The node can attach its base frame to a parent frame, but only without a pose.
     options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
     return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options)
 
@@ -157,20 +157,20 @@ def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> No
         names = ", ".join(argument.name for argument in MOUNT)
         raise ConfigError(
             f"{names} have no effect: with tf_source none, or urdf and publish_urdf false, "
-            "somebody else publishes where the camera is"
+            "the camera pose is published elsewhere"
         )
 
 
 def cameras(path: Path, common: Mapping[str, str]) -> list[dict[str, str]]:
     """The arguments of each camera in the list of multi_camera.launch.py.
 
-    `common` are those given for all; what the list says of one camera wins.
-    Raises  ConfigError if something is wrong with the list, or two cameras collide
+    `common` are the arguments for all cameras; the row of a camera overrides them.
+    Raises  ConfigError if the list is malformed or two cameras collide
     """
     document = read_yaml(path)
     rows = document.get("cameras") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise ConfigError(f"{path}: it must hold 'cameras:' and below it a list, one '-' each")
+        raise ConfigError(f"{path}: it must contain 'cameras:' with a list, one '-' per camera")
     found = []
     for row in rows:
         if wrong := unknown(row, CAMERA):
@@ -204,14 +204,14 @@ def _check_collisions(path: Path, found: Sequence[Mapping[str, str]]) -> None:
         each.node for each, values in zip(asked, found, strict=True) if "device" not in values
     ]
     if without and len(found) > 1:
-        raise ConfigError(f"{path}: {without[0]} has no device: which one would it take?")
+        raise ConfigError(f"{path}: {without[0]} has no device; each of several cameras needs one")
 
 
 # -- rviz
 
 
 def renamed_rviz(document: Any, node: str, prefix: str) -> Any:
-    """An rviz configuration made for DEFAULT_NAME, for another node and other frames."""
+    """Rename the topics and frames of an rviz configuration that was made for DEFAULT_NAME."""
     if isinstance(document, dict):
         return {key: renamed_rviz(value, node, prefix) for key, value in document.items()}
     if isinstance(document, list):

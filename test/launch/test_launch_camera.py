@@ -110,7 +110,7 @@ def test_missing_program_is_told_with_the_way_out(start_launch: StartLaunch) -> 
     bare = str(ROOT / "nothing")
     launched = start_launch("camera.launch.py", *SMALL, "tf_source:=urdf", AMENT_PREFIX_PATH=bare)
     assert launched.wait() != 0
-    assert "tf_source urdf (calibration does without)" in launched.output
+    assert "tf_source urdf (unlike calibration)" in launched.output
     assert "robot_state_publisher, which is not installed" in launched.output
 
 

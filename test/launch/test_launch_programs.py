@@ -152,7 +152,7 @@ def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins
     stand_ins.install("ros2bag", "rosbag2_storage_mcap")
     launched = start_launch("replay.launch.py")
     assert launched.wait() != 0
-    assert "argument bag: which recording?" in launched.output
+    assert "argument bag is missing" in launched.output
 
 
 OURS = str(ROOT / "config" / "fastdds.xml")

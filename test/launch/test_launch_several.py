@@ -65,7 +65,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
         ("[{name: a, device: 'usb:1.3'}, {name: b, device: 'usb:1.3'}]", "the device usb:1.3"),
         ("[{name: a, device: virtual}, {name: b}]", "/b has no device"),
         ("[{nam: a}]", "nam is not an argument, the nearest is name"),
-        ("[]", "it must hold 'cameras:'"),
+        ("[]", "it must contain 'cameras:'"),
     ],
 )
 @pytest.mark.complaint(13)

@@ -120,9 +120,9 @@ def test_last_of_several_files_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"tf_source": "none", "cam_yaw": "1"}, "somebody else publishes"),
-        ({"tf_source": "none", "parent_frame": "mast"}, "somebody else publishes"),
-        ({"publish_urdf": "false", "cam_pos_x": "0.1"}, "somebody else publishes"),
+        ({"tf_source": "none", "cam_yaw": "1"}, "published elsewhere"),
+        ({"tf_source": "none", "parent_frame": "mast"}, "published elsewhere"),
+        ({"publish_urdf": "false", "cam_pos_x": "0.1"}, "published elsewhere"),
         ({"cam_pos_x": "left"}, "argument cam_pos_x: 'left' is not a number"),
         ({"camera_model": "./nowhere.yaml"}, "there is no file"),
     ],
