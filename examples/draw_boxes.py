@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws what the network found into the picture that it looked at, with cv_bridge.
+"""Draws the detections of a network into the image that they belong to, with cv_bridge.
 
     ros2 run depthai_ros draw_boxes.py --ros-args -r __ns:=/oak
 
-publishes /oak/rgb/preview/boxes for rviz2 or rqt_image_view. A picture and the detections in it
-bear the same stamp, so that a dictionary is all that matching takes.
+publishes /oak/rgb/preview/boxes for rviz2 or rqt_image_view. An image and its detections have the
+same stamp, so a dictionary is enough to match them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 GREEN = (0, 255, 0)
-#: Pictures and results that wait for each other: the network answers some frames later.
+#: Images and results that wait for their match: a result arrives several frames late.
 KEPT = 10
 
 
 class DrawBoxes(Node):  # type: ignore[misc]
-    """Subscribes to the pictures and the detections, publishes pictures with boxes."""
+    """Subscribes to the images and the detections, publishes images with boxes."""
 
     def __init__(self) -> None:
         super().__init__("draw_boxes")
@@ -45,20 +45,20 @@ class DrawBoxes(Node):  # type: ignore[misc]
             del self._waiting[min(self._waiting)]
 
     def _drawn(self, message: Image, found: Detection2DArray) -> Image:
-        picture = self._bridge.imgmsg_to_cv2(message, "bgr8").copy()
+        image = self._bridge.imgmsg_to_cv2(message, "bgr8").copy()
         for detection in found.detections:
-            draw(picture, detection)
-        return self._bridge.cv2_to_imgmsg(picture, "bgr8", header=message.header)
+            draw(image, detection)
+        return self._bridge.cv2_to_imgmsg(image, "bgr8", header=message.header)
 
 
-def draw(picture: Any, detection: Detection2D) -> None:
-    """One box and its name; boxes are in pixels of this picture."""
+def draw(image: Any, detection: Detection2D) -> None:
+    """Draw one box and its class; boxes are in pixels of this image."""
     box, best = detection.bbox, detection.results[0].hypothesis
     x, y = box.center.position.x - box.size_x / 2, box.center.position.y - box.size_y / 2
     corner, opposite = (round(x), round(y)), (round(x + box.size_x), round(y + box.size_y))
-    cv2.rectangle(picture, corner, opposite, GREEN, 2)
-    words = f"{best.class_id} {best.score:.0%}"
-    cv2.putText(picture, words, (corner[0] + 4, corner[1] + 16), 0, 0.5, GREEN, 1, cv2.LINE_AA)
+    cv2.rectangle(image, corner, opposite, GREEN, 2)
+    text = f"{best.class_id} {best.score:.0%}"
+    cv2.putText(image, text, (corner[0] + 4, corner[1] + 16), 0, 0.5, GREEN, 1, cv2.LINE_AA)
 
 
 def main() -> None:
