@@ -1,1 +1,1 @@
-"""What people start from a shell."""
+"""Commands that users start from a shell."""

@@ -1,6 +1,6 @@
-"""Looks for what keeps a USB board from working, and says what to do: `depthai-doctor`.
+"""Finds the reasons why a USB board does not work, and names the cures: `depthai-doctor`.
 
-Nothing is booted, reset or changed. Exit status 1 if something has to be done first.
+Boots, resets and changes nothing. Exit status 1 if a problem prevents a board from working.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ..device.connect import read_firmware
 from ..device.usb_sysfs import BOOTED, ROM, VENDOR, UsbBoard, UsbTree
 from ..errors import ConfigError
 
-#: A board has at most this much in flight, both ways together. Source: src/usb_transport.cpp
+#: Largest amount of data in flight per board, both directions. Source: src/usb_transport.cpp
 BOARD_MB = 8
 #: Mbit/s of a USB 3 link; anything slower cannot carry all streams.
 USB3_MBIT = 5000
 HIGH_SPEED_MBIT = 480
 _MARKS = {"ok": "ok  ", "hint": "hint", "bad": "BAD "}
 _CONTAINER = (
-    "give the container the whole bus, a booted board is a new device: docker run "
+    "give the container the whole bus, because a booted board is a new device: docker run "
     "-v /dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw'"
 )
 _FIRMWARE = (
@@ -37,16 +37,16 @@ _FIRMWARE = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. What is not "ok" says what was expected and what to do."""
+    """Result of one check. If `level` is not "ok", it has what was expected and what to do."""
 
-    level: str  # "ok", "hint" (it works, but), "bad"
+    level: str  # "ok", "hint" (works with a restriction), "bad" (does not work)
     about: str
     found: str
     expected: str = ""
     cure: str = ""
 
     def lines(self) -> Iterator[str]:
-        """As it is printed."""
+        """The lines to print."""
         yield f"{_MARKS[self.level]}  {self.about}: {self.found}"
         if self.expected:
             yield f"      expected: {self.expected}"
@@ -56,7 +56,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What the checks look at."""
+    """The input of the checks."""
 
     tree: UsbTree
     boards: list[UsbBoard]
@@ -69,17 +69,21 @@ def _check_bus(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "bad",
             "USB",
-            "/sys/bus/usb/devices is not there",
-            "a kernel with USB, and /sys visible",
-            "load usbcore and the host controller's module (xhci_hcd); a virtual machine needs a "
-            "USB controller of its own",
+            "/sys/bus/usb/devices does not exist",
+            "a kernel with USB support, and /sys mounted",
+            "load usbcore and the host controller's module (xhci_hcd); give a virtual machine a "
+            "USB controller",
         )
     elif not tree.has_nodes():
         cure = _CONTAINER if tree.is_container() else "mount /dev (devtmpfs), or start udev"
-        yield Finding("bad", "USB", "/dev/bus/usb is not there", "one file per device", cure)
+        yield Finding("bad", "USB", "/dev/bus/usb does not exist", "one file per device", cure)
     elif tree.is_container():
         yield Finding(
-            "hint", "container", "this is one", "it sees boards that come later", _CONTAINER
+            "hint",
+            "container",
+            "this is a container",
+            "boards that connect later are visible in it",
+            _CONTAINER,
         )
 
 
@@ -88,23 +92,23 @@ def _check_boards(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "bad",
             "boards",
-            f"nothing of vendor {VENDOR} is plugged in",
-            f"{VENDOR}:{ROM} (waits for firmware) or {VENDOR}:{BOOTED} (runs)",
-            "check power and cable (one that carries data), try another port without a hub; in a "
-            "virtual machine pass both products through",
+            f"no device of vendor {VENDOR} is connected",
+            f"{VENDOR}:{ROM} (waits for firmware) or {VENDOR}:{BOOTED} (booted)",
+            "check power and cable (with data lines), try another port without a hub; in a virtual "
+            "machine pass both products through",
         )
     for board in patient.boards:
         if board.is_rom:
             state = "waits for firmware"
         elif board.is_booted:
-            state = f"runs firmware, MX id {board.mx_id or 'not told'}"
+            state = f"runs firmware, MX id {board.mx_id or 'unknown'}"
         else:
             yield Finding(
                 "hint",
                 "boards",
-                f"{board}: not a product that this driver knows",
+                f"{board}: this driver does not know the product",
                 f"{VENDOR}:{ROM} or {VENDOR}:{BOOTED}",
-                "unplug it and plug it in again; Gen1 boards have no boot loader of their own",
+                "unplug it and plug it in again; Gen1 boards have no boot loader",
             )
             continue
         yield Finding("ok", "boards", f"{board}, {board.speed_mbit:g} Mbit/s, {state}")
@@ -119,7 +123,7 @@ def _owner(status: os.stat_result) -> str:
 
 
 def _refusal(node: Path) -> tuple[str, str]:
-    """Why the node cannot be opened, and what helps; ("", "") if it can."""
+    """Why the device file cannot be opened, and the cure; ("", "") if it can."""
     try:
         os.close(os.open(node, os.O_RDWR | os.O_CLOEXEC))
     except PermissionError as cause:
@@ -128,7 +132,7 @@ def _refusal(node: Path) -> tuple[str, str]:
         try:
             owner = _owner(node.stat())
         except OSError:
-            owner = "cannot be read"
+            owner = "has an unknown owner"
         return (
             f"{node} {owner}, this is user {os.geteuid()}",
             "sudo depthai-udev, then plug the board in again",
@@ -148,12 +152,12 @@ def _check_permission(patient: Patient) -> Iterator[Finding]:
             yield Finding("ok", "permission", f"{board.node} can be opened")
     if rules:
         yield Finding("ok", "udev rule", ", ".join(map(str, rules)))
-    elif not patient.tree.is_container():  # there, the host's rules count
+    elif not patient.tree.is_container():  # the host's rules apply there
         yield Finding(
             "hint",
             "udev rule",
-            f"no rule names vendor {VENDOR}",
-            "80-depthai.rules, so that every user may open boards",
+            f"no rule for vendor {VENDOR}",
+            "80-depthai.rules, which lets every user open boards",
             "sudo depthai-udev",
         )
 
@@ -165,16 +169,16 @@ def _check_users(patient: Patient) -> Iterator[Finding]:
                 "hint",
                 "in use",
                 f"{board}: {', '.join(users)}",
-                "nobody, if you want to start a node for this board",
-                "end that program first, or take another board (device.id:=usb:BUS:PORT)",
+                "no program, if you want to start a node for this board",
+                "end that program first, or select another board (device.id:=usb:BUS:PORT)",
             )
         elif board.is_booted:
             yield Finding(
                 "hint",
                 "in use",
-                f"{board} runs firmware, and no program that can be seen from here has it open",
+                f"{board} runs firmware, but no visible program has it open",
                 "a board that waits for firmware",
-                "nothing: the node resets such a board first; if that fails, plug it in again",
+                "nothing: the node resets such a board first; if that fails, reconnect its cable",
             )
 
 
@@ -188,9 +192,9 @@ def _check_speed(patient: Patient) -> Iterator[Finding]:
                 "speed",
                 f"{board}: {board.speed_mbit:g} Mbit/s, on {where}",
                 f"{USB3_MBIT} Mbit/s",
-                "a USB 3 cable (blue, with nine contacts; at most 2 m) directly into a USB 3 port; "
-                "with firmware for USB 2 it is as it must be, and usb.on_insufficient says whether "
-                "the streams fit",
+                "use a USB 3 cable (blue, nine contacts, at most 2 m) directly in a USB 3 port; "
+                "with firmware for USB 2 this speed is correct, and usb.on_insufficient decides "
+                "what happens if the streams need more",
             )
         elif board.is_rom and board.speed_mbit < HIGH_SPEED_MBIT:
             yield Finding(
@@ -198,13 +202,13 @@ def _check_speed(patient: Patient) -> Iterator[Finding]:
                 "speed",
                 f"{board}: {board.speed_mbit:g} Mbit/s",
                 f"{HIGH_SPEED_MBIT} Mbit/s before the boot",
-                "another cable: this one or its plug is damaged",
+                "use another cable: this one or its plug is damaged",
             )
         elif board.is_rom and has_usb3 is False:
             yield Finding(
                 "hint",
                 "speed",
-                f"{board}: its port has no USB 3 half",
+                f"{board}: its port has no USB 3",
                 "a USB 3 port, for all streams at full rate",
                 "plug it into another port",
             )
@@ -216,17 +220,17 @@ def _check_power(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "hint",
                 "power",
-                f"{board}: the port was switched off {count} times for too much current",
+                f"{board}: over-current switched the port off {count} times",
                 "never",
-                "give the board its own 5 V supply, or use a hub with one",
+                "connect a 5 V supply to the board, or use a powered hub",
             )
         if hubs := patient.tree.unpowered_hubs(board):
             yield Finding(
                 "hint",
                 "power",
-                f"{board}: behind hub {', '.join(hubs)} without a supply of its own",
+                f"{board}: behind hub {', '.join(hubs)} without a power supply",
                 "up to 900 mA for each board",
-                "a powered hub, or a port of the computer",
+                "use a powered hub, or a port of the computer",
             )
 
 
@@ -241,8 +245,8 @@ def _check_memory(patient: Patient) -> Iterator[Finding]:
             "kernel memory",
             f"usbfs_memory_mb is {limit_mb}",
             f"at least {needed_mb}, {BOARD_MB} for each board (0 = no limit)",
-            "echo 64 | sudo tee /sys/module/usbcore/parameters/usbfs_memory_mb; for good: "
-            "usbcore.usbfs_memory_mb=64 on the kernel's command line",
+            "echo 64 | sudo tee /sys/module/usbcore/parameters/usbfs_memory_mb; permanently: "
+            "usbcore.usbfs_memory_mb=64 on the kernel command line",
         )
     else:
         yield Finding("ok", "kernel memory", f"usbfs_memory_mb is {limit_mb}")
@@ -254,8 +258,8 @@ def _check_firmware(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "hint",
             "firmware",
-            "none was named (--firmware PATH looks at one)",
-            "a file for device.firmware: a board has no firmware of its own",
+            "not checked (--firmware PATH checks an image)",
+            "a file for device.firmware: a board stores no firmware",
             _FIRMWARE,
         )
         return
@@ -278,7 +282,7 @@ def _check_firmware(patient: Patient) -> Iterator[Finding]:
         yield Finding("ok", "firmware", f"{patient.firmware}, {len(image)} bytes")
 
 
-#: In the order in which one would look.
+#: In the order of the output: the bus first, the firmware last.
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _check_bus,
     _check_boards,
@@ -292,7 +296,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
 
 
 def examine(tree: UsbTree, firmware_path: str = "") -> list[Finding]:
-    """Everything that was looked at, in order."""
+    """The findings of all checks, in order."""
     patient = Patient(tree, tree.boards(), firmware_path)
     return [finding for check in CHECKS for finding in check(patient)]
 
@@ -301,16 +305,16 @@ def main(words: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="depthai-doctor",
-        description="Looks for what keeps a USB board from working, and says what to do.",
-        epilog="Exit status: 0 = nothing stands in the way, 1 = something marked BAD does.",
+        description="Find the reasons why a USB board does not work, and name the cures.",
+        epilog="Exit status: 0 = no problem found, 1 = problems marked BAD.",
     )
-    parser.add_argument("--firmware", default="", metavar="PATH", help="look at this image, too")
+    parser.add_argument("--firmware", default="", metavar="PATH", help="also check this image")
     parser.add_argument(
         "--root",
         type=Path,
         default=Path("/"),
         metavar="FOLDER",
-        help="with /sys, /dev, /proc in it",
+        help="folder that contains /sys, /dev and /proc",
     )
     parser.add_argument("--version", action="version", version=__version__)
     arguments = parser.parse_args(words)
@@ -318,7 +322,7 @@ def main(words: list[str] | None = None) -> int:
     for finding in findings:
         print(*finding.lines(), sep="\n")
     count = sum(finding.level == "bad" for finding in findings)
-    print(f"{count} to be mended first" if count else "nothing stands in the way")
+    print(f"problems to fix: {count}" if count else "no problem found")
     return 1 if count else 0
 
 

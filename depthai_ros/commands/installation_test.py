@@ -1,4 +1,4 @@
-"""Shows what a camera sees and what the 20-class detector finds in it, to test an installation."""
+"""Tests an installation: shows the preview image with detections of the 20-class detector."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..config.paths import resolve_path
 _MODELS = "package://depthai_ros/config/models/"
 _WINDOW = "depthai-test"
 _SCALE = 2
-#: The first packets of a device may take as long as this.
+#: Time limit for the first packet of a device.
 _START_S = 15.0
 _ESCAPE, _Q = 27, ord("q")
 _INK = (255, 255, 255)
@@ -34,20 +34,20 @@ _NO_WINDOWS = (
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="depthai-test",
-        description="Show the camera's picture with what a detection network finds in it; "
-        "q or Esc ends. Without --device and DEPTHAI_DEVICE the virtual device is shown.",
+        description="Show the preview image with the detections of a network; q or Esc ends. "
+        "Without --device and DEPTHAI_DEVICE it shows the virtual device.",
     )
     parser.add_argument("--device", metavar="SELECTOR", help="usb, virtual, unix:/path, …")
     parser.add_argument("--blob", default="", help="compiled MobileNet-SSD (for a real device)")
     parser.add_argument("--config", default=_MODELS + "mobilenet_ssd.json", help="its description")
     parser.add_argument("--headless", action="store_true", help="open no window")
-    parser.add_argument("--save", metavar="FILE.png", help="write the last picture there")
-    parser.add_argument("--duration", type=float, metavar="S", help="end by itself; headless: 3")
+    parser.add_argument("--save", metavar="FILE.png", help="write the last image")
+    parser.add_argument("--duration", type=float, metavar="S", help="seconds to run; headless: 3")
     return parser.parse_args(words)
 
 
 class AnnotatedPreview:
-    """The picture with everything that is known about it."""
+    """The preview image with detections and frame rate drawn into it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
@@ -59,13 +59,13 @@ class AnnotatedPreview:
 
     @property
     def fps(self) -> float:
-        """Pictures per second, of late."""
+        """Frames per second over the last frames."""
         if len(self._arrivals) < 2:
             return 0.0
         return (len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0])
 
     def take(self, pipeline: depthai.CNNPipeline) -> bool:
-        """Draw what has arrived; False if there was no new picture."""
+        """Draw the frames and results that arrived; False if there was no new frame."""
         results, packets = pipeline.get_available_nnet_and_data_packets()
         for result in results:
             self.objects = list(result.getDetectedObjects())
@@ -82,40 +82,40 @@ class AnnotatedPreview:
         return self._labels[number] if number < len(self._labels) else str(number)
 
     def _draw(self, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        picture: Any = np.ascontiguousarray(planes.transpose(1, 2, 0))
-        height, width = (size * _SCALE for size in picture.shape[:2])
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        image: Any = np.ascontiguousarray(planes.transpose(1, 2, 0))
+        height, width = (size * _SCALE for size in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         for found in self.objects:
             corners = [
                 (round(x * width), round(y * height))
                 for x, y in ((found.x_min, found.y_min), (found.x_max, found.y_max))
             ]
             color = _color(found.label)
-            cv2.rectangle(picture, corners[0], corners[1], color, 2)
-            words = f"{self._label(found)} {found.confidence:.0%}"
+            cv2.rectangle(image, corners[0], corners[1], color, 2)
+            text = f"{self._label(found)} {found.confidence:.0%}"
             if found.depth_z > 0:
-                words += f" {found.depth_z:.2f} m"
-            _write(picture, words, corners[0], color)
-        _write(picture, f"{self.fps:.1f} fps", (0, height), (60, 60, 60))
-        return np.asarray(picture, np.uint8)
+                text += f" {found.depth_z:.2f} m"
+            _write(image, text, corners[0], color)
+        _write(image, f"{self.fps:.1f} fps", (0, height), (60, 60, 60))
+        return np.asarray(image, np.uint8)
 
 
 def _color(label: int) -> tuple[int, int, int]:
-    """A strong colour of its own for each class."""
+    """A different saturated colour for each class."""
     hue = np.array([[[label * 37 % 180, 200, 170]]], np.uint8)
     blue, green, red = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
     return blue, green, red
 
 
-def _write(picture: Any, words: str, corner: tuple[int, int], color: tuple[int, ...]) -> None:
-    """Text on a ground of its own, above `corner` or below it where there is no room."""
+def _write(image: Any, text: str, corner: tuple[int, int], color: tuple[int, ...]) -> None:
+    """Draw text on a filled background above `corner`, or below it if there is no room."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.5
-    (width, height), below = cv2.getTextSize(words, font, scale, 1)
-    x = max(0, min(corner[0], picture.shape[1] - width - 4))
+    (width, height), below = cv2.getTextSize(text, font, scale, 1)
+    x = max(0, min(corner[0], image.shape[1] - width - 4))
     bottom = corner[1] if corner[1] >= height + below + 4 else corner[1] + height + below + 4
     top_left, bottom_right = (x, bottom - height - below - 4), (x + width + 4, bottom)
-    cv2.rectangle(picture, top_left, bottom_right, color, cv2.FILLED)
-    cv2.putText(picture, words, (x + 2, bottom - below), font, scale, _INK, 1, cv2.LINE_AA)
+    cv2.rectangle(image, top_left, bottom_right, color, cv2.FILLED)
+    cv2.putText(image, text, (x + 2, bottom - below), font, scale, _INK, 1, cv2.LINE_AA)
 
 
 def _labels(path: str) -> list[str]:
@@ -132,7 +132,7 @@ def _show(
     keep_on: Callable[[AnnotatedPreview, bool], bool],
     pipeline: depthai.CNNPipeline,
 ) -> None:
-    """Take pictures until the time is over or the user has seen enough."""
+    """Show frames until the time is over or the user ends the program."""
     start_s = time.monotonic()
     while True:
         is_new = view.take(pipeline)
@@ -158,7 +158,7 @@ def _no_window(_view: AnnotatedPreview, is_new: bool) -> bool:
 
 
 def _has_screen() -> bool:
-    """False where opening a window would end the process, as some builds of OpenCV do."""
+    """False without a display: some builds of OpenCV then abort when they open a window."""
     return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
@@ -171,7 +171,7 @@ def _selector(arguments: argparse.Namespace) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Entry point; 0 if pictures have come, 1 if not, 2 for arguments that do not fit."""
+    """Entry point; returns 0 if frames arrived, 1 if not, 2 for unsuitable arguments."""
     arguments = _arguments(words)
     os.environ["DEPTHAI_DEVICE"] = selector = _selector(arguments)
     if selector.startswith("usb") and not arguments.blob:
@@ -203,9 +203,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _report(view: AnnotatedPreview, selector: str, save: str | None) -> int:
     found = ", ".join(sorted(view.seen)) or "nothing"
-    print(f"{selector}: {view.frames} pictures, {view.fps:.1f} fps, found: {found}")
+    print(f"{selector}: {view.frames} frames, {view.fps:.1f} fps, found: {found}")
     if view.picture is None:
-        print("depthai-test: no picture has come", file=sys.stderr)
+        print("depthai-test: no frame arrived", file=sys.stderr)
         return 1
     if save:
         if not Path(save).parent.is_dir() or not cv2.imwrite(save, view.picture):

@@ -1,11 +1,11 @@
-"""Watches every topic of a node from a process of its own.
+"""Watches every topic of a node from a separate process.
 
     python -m depthai_ros.monitor --node /oak [--duration S] [--summary FILE] [--wait S]
 
-Messages are taken serialised and only their stamps are read, so that watching costs as little as
-ROS allows. Measuring starts once every topic has delivered; what a topic did after that is shown
-live, written to the summary file and judged in one line at the end. Rates to expect come from
-~/device/status; topics that speak once or on request have none.
+The monitor takes messages serialised and reads only their stamps, to keep its CPU load low. The
+measurement starts when every topic has delivered a message. Results are shown live, written to the
+summary file and summarised in one line at the end. Expected rates come from ~/device/status; topics
+that publish once or on request have none.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .monitor_report import Screen, TopicRow, table, verdict
 
-#: Stamp of a message that begins with a std_msgs/Header, behind the 4 bytes of encapsulation.
+#: Stamp of a message that begins with a std_msgs/Header, after the 4-byte encapsulation header.
 #: Source: OMG DDSI-RTPS 2.3, section 10.5
 _STAMP = struct.Struct("<4xiI")
 _NS_PER_S = 1_000_000_000
-#: Deep enough for a subscriber that is held up for a third of a second at 30 Hz.
+#: Enough for a subscriber that is blocked for a third of a second at 30 Hz.
 _QUEUE_DEPTH = 10
-#: Measuring begins when for this long no topic was added and none delivered for the first time.
+#: The measurement begins when no topic was added or delivered its first message for this long.
 _SETTLE_S = 1.0
-#: What no rate is known of, such as /diagnostics, speaks at least this often.
+#: Lowest expected rate of topics without a known rate, such as /diagnostics.
 _SLOWEST_HZ = 0.5
 _FIRST_TABLE_S = 1.0
 _STATUS_TOPIC = "device/status"
-#: What every node announces and none has to use.
+#: Topics that every node announces, but need not publish.
 _INFRASTRUCTURE = ("/rosout", "/parameter_events")
 _TRANSITION_TOPIC = "transition_event"
 
 
 def streams_of_topics(*, latched: bool) -> dict[str, tuple[str, ...]]:
-    """Topic below the node -> streams that feed it; latched ones have no rate."""
+    """Topic below the node's name -> streams that feed it; latched topics have no rate."""
     feeding: dict[str, tuple[str, ...]] = {}
     for stream in STREAMS.values():
         for topic in stream.topics:
@@ -72,11 +72,11 @@ _REQUESTED_TOPICS = {
 
 
 class WatchError(Exception):
-    """There is nothing to measure, or not all of it; says what is missing."""
+    """Topics or messages are missing; the text names them."""
 
 
 class Watched:
-    """One topic: its subscription, and what arrived since it was last asked."""
+    """One topic: its subscription, and the messages since the last `collect`."""
 
     def __init__(self, name: str, type_name: str, *, retained: bool, required: bool) -> None:
         self.name = name
@@ -84,14 +84,14 @@ class Watched:
         self.message_type = message_class(type_name)
         self.retained = retained
         self.required = required
-        self.newest = b""  # last message, where it has to be read
+        self.newest = b""  # last message, if its content is read
         self.delivered = False
         self._stamped = begins_with_header(self.message_type) and not retained
         self._arrivals: list[Arrival] = []
         self.stats = ArrivalStats(stamped=self._stamped)
 
     def callback(self) -> Callable[[bytes], None]:
-        """What the executor calls with each serialised message: three numbers are kept."""
+        """The subscription callback for serialised messages; it keeps three numbers of each."""
         append, unpack, clock = self._arrivals.append, _STAMP.unpack_from, time.time_ns
         stamped, keeps = self._stamped, self.message_type is DeviceStatus
 
@@ -105,17 +105,17 @@ class Watched:
         return arrived
 
     def collect(self) -> None:
-        """Let the meter have what arrived."""
+        """Add the messages that arrived to the statistics."""
         self.delivered = self.delivered or bool(self._arrivals)
         self.stats.add(self._arrivals)
         self._arrivals.clear()
 
     def restart(self) -> None:
-        """Forget what was counted."""
+        """Reset the statistics."""
         self.stats = ArrivalStats(expected_fps=self.stats.expected_fps, stamped=self._stamped)
 
     def figures(self, duration_s: float) -> ArrivalSummary:
-        """What was measured; of a retained message that came once, that it is there."""
+        """The results; a retained message that arrived before the restart counts as one message."""
         figures = self.stats.figures(duration_s)
         if figures.count or not (self.retained and self.delivered):
             return figures
@@ -125,7 +125,7 @@ class Watched:
 
 
 def message_class(type_name: str) -> Any:
-    """The class of `package/msg/Name`. Raises WatchError where it is not installed."""
+    """The class of `package/msg/Name`. Raises WatchError if it is not installed."""
     package, _, name = type_name.split("/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
@@ -151,7 +151,7 @@ class Watch:
         self._lost = self._lost_before = 0
 
     def discover(self) -> None:
-        """Subscribe to what the node has announced since."""
+        """Subscribe to the topics that the node has announced since the last call."""
         try:
             announced = self._ros.get_publisher_names_and_types_by_node(
                 self._name, self._namespace or "/"
@@ -166,7 +166,7 @@ class Watch:
     def _subscribe(self, name: str, type_name: str) -> None:
         endpoints = self._ros.get_publishers_info_by_topic(name)
         if not endpoints:
-            return  # gone again, or not yet known in full
+            return  # disappeared again, or discovery is not complete
         qos = endpoints[0].qos_profile
         retained = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
         profile = QoSProfile(
@@ -178,11 +178,11 @@ class Watch:
         self.topics[name] = topic
 
     def _below(self, name: str) -> str:
-        """A topic's name as the stream table has it."""
+        """A topic's name as in the stream table."""
         return name.removeprefix(f"{self.target}/")
 
     def update(self) -> None:
-        """Count what arrived; read the node's last status."""
+        """Update the statistics and read the node's last status."""
         for topic in self.topics.values():
             topic.collect()
         status = self.topics.get(f"{self.target}/{_STATUS_TOPIC}")
@@ -200,31 +200,31 @@ class Watch:
             topic.stats.expected_fps = fastest or None
 
     def restart(self) -> None:
-        """Count from now on."""
+        """Start the measurement: reset all statistics."""
         self.update()
         self._lost_before = self._lost
         for topic in self.topics.values():
             topic.restart()
 
     def lost(self) -> int:
-        """Frames since the restart that the node itself says it never got."""
+        """Frames since the restart that the node reports as not received."""
         return max(0, self._lost - self._lost_before)
 
     def silent(self) -> list[Watched]:
-        """Topics that have to deliver and have not yet."""
+        """Required topics that have not delivered a message yet."""
         return [topic for topic in self.topics.values() if topic.required and not topic.delivered]
 
     def ready(self) -> bool:
-        """Every topic has delivered, and the node says that its streams run."""
-        says_so = f"{self.target}/{_STATUS_TOPIC}" not in self.topics or self.streaming
-        return bool(self.topics) and says_so and not self.silent()
+        """Every required topic has delivered, and the node reports the state streaming."""
+        streams = f"{self.target}/{_STATUS_TOPIC}" not in self.topics or self.streaming
+        return bool(self.topics) and streams and not self.silent()
 
     def progress(self) -> tuple[int, int]:
-        """How many topics are known, and how many of them are silent."""
+        """Number of known topics, and how many of them are silent."""
         return len(self.topics), len(self.silent())
 
     def missing(self) -> str:
-        """Why `ready()` is false, for a message."""
+        """An error text: why `ready()` is false."""
         if not self.topics:
             others = sorted(
                 f"{namespace.rstrip('/')}/{name}"
@@ -232,10 +232,10 @@ class Watch:
                 if name != self._ros.get_name()
             )
             seen = ", ".join(others) or "none"
-            return f"no topics of a node {self.target} were announced; nodes that were seen: {seen}"
+            return f"node {self.target} announced no topics; visible nodes: {seen}"
         silent = [f"{topic.name} ({topic.type_name})" for topic in self.silent()]
         if not silent:
-            return f"{self.target} has not reported that its streams run"
+            return f"{self.target} did not report the state streaming"
         return (
             f"{len(silent)} of {len(self.topics)} topics of {self.target} delivered nothing: "
             + ", ".join(silent)
@@ -243,7 +243,7 @@ class Watch:
 
 
 def _known_reliability(qos: QoSProfile) -> ReliabilityPolicy:
-    """A publisher's reliability; what is not known counts as reliable, as drivers are."""
+    """A publisher's reliability; reliable if unknown, as drivers usually are."""
     best_effort = qos.reliability == ReliabilityPolicy.BEST_EFFORT
     return ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
 
@@ -261,13 +261,13 @@ class Measurement:
         self._screen = Screen()
 
     def end(self, *_: object) -> None:
-        """Stop measuring at the next opportunity; fit for a signal handler."""
+        """End the measurement soon; may be called by a signal handler."""
         self._ending = True
 
     def wait_for_topics(self, wait_s: float) -> bool:
-        """True once every topic has delivered, False if told to end before.
+        """True when every topic has delivered, False if `end` was called before.
 
-        Raises  WatchError when the time is over
+        Raises  WatchError after `wait_s`
         """
         print(f"waiting for every topic of {self._watch.target} to deliver", flush=True)
         deadline = time.monotonic() + wait_s
@@ -289,7 +289,7 @@ class Measurement:
         return False
 
     def measure(self, duration_s: float | None) -> float:
-        """Count and draw for some time, or until told to end; says how long it was, s."""
+        """Measure and draw for this time or until `end`; returns the duration in seconds."""
         self._watch.restart()
         start = time.monotonic()
         draw = start + _FIRST_TABLE_S
@@ -307,7 +307,7 @@ class Measurement:
         return time.monotonic() - start
 
     def rows(self, duration_s: float) -> list[TopicRow]:
-        """Each topic with what was measured of it, by name."""
+        """The results of all topics, sorted by name."""
         topics = sorted(self._watch.topics.values(), key=lambda topic: topic.name)
         return [
             TopicRow(topic.name, topic.type_name, topic.required, topic.figures(duration_s))
@@ -315,7 +315,7 @@ class Measurement:
         ]
 
     def report(self, duration_s: float, summary: Path | None) -> int:
-        """Print and write what was measured; the exit status."""
+        """Print and write the results; returns the exit status."""
         rows = self.rows(duration_s)
         if summary is not None:
             topics = {row.name: row.figures.summary(row.type_name) for row in rows}
@@ -325,12 +325,12 @@ class Measurement:
         print(verdict(rows, duration_s, self._watch.lost()), flush=True)
         gone = [row.name for row in rows if went_silent(row, duration_s)]
         if gone:
-            print(f"error: went silent while measured: {', '.join(gone)}", file=sys.stderr)
+            print(f"error: no messages during the measurement: {', '.join(gone)}", file=sys.stderr)
         return 1 if gone else 0
 
 
 def went_silent(row: TopicRow, duration_s: float) -> bool:
-    """True if a topic should have delivered in this time, and did not."""
+    """True if a topic should have delivered in this time but did not."""
     due = duration_s * (row.figures.expected_fps or _SLOWEST_HZ)
     return row.required and not row.figures.count and due >= 2.0
 
@@ -342,16 +342,16 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--node", default=f"/{DEFAULT_NAME}", help="full name of the node (default %(default)s)"
     )
-    parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="write what was seen as JSON")
+    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
-        "--wait", type=float, default=30.0, metavar="S", help="for all topics to deliver (30)"
+        "--wait", type=float, default=30.0, metavar="S", help="time limit for first messages (30)"
     )
     return parser.parse_args(arguments)
 
 
 def _make_executor() -> Executor:
-    """One that does not look through all topics for every message, where rclpy has it."""
+    """The events executor if rclpy has it: it does not poll all topics for every message."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:  # up to Jazzy
@@ -372,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, session.end)
     try:
         if not session.wait_for_topics(chosen.wait):
-            print("ended before every topic had delivered: nothing was measured")
+            print("ended before every topic had delivered a message: nothing was measured")
             return 0
         duration_s = session.measure(chosen.duration)
         return session.report(duration_s, chosen.summary)

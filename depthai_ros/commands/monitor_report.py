@@ -1,4 +1,4 @@
-"""Shows people what was measured of topics: a live table, and one sentence at the end."""
+"""Prints the results of the monitor: a live table, and one line at the end."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from ..messages.arrival_stats import ArrivalSummary
 
 _TERMINAL_PERIOD_S, _PLAIN_PERIOD_S = 1.0, 5.0
-#: Less than this share of the expected rate is named in the verdict.
+#: The verdict names topics below this share of their expected rate.
 ENOUGH = 0.95
-#: So many topics are named in the verdict, the worst first.
+#: Number of topics that the verdict names, the worst first.
 _NAMED = 3
 _COLUMNS = f"{'fps':>7} {'expected':>8} {'MB/s':>7} {'drops':>6} {'latency ms':>11} {'p99':>7}"
 
 
 class TopicRow(NamedTuple):
-    """One topic. `required`: it has to deliver without being asked."""
+    """Results of one topic. `required`: it publishes without a request."""
 
     name: str
     type_name: str
@@ -27,7 +27,7 @@ class TopicRow(NamedTuple):
 
 
 def table(rows: Sequence[TopicRow]) -> list[str]:
-    """The live table, a line for each topic below one of titles."""
+    """The live table: a line of titles, then one line for each topic."""
     names = max((len(row.name) for row in rows), default=0)
     types = max((len(_short(row.type_name)) for row in rows), default=0)
     lines = [f"{'topic':{names}}  {'type':{types}} {_COLUMNS}"]
@@ -51,9 +51,9 @@ def _cell(value: float | None, width: int, digits: int) -> str:
 
 
 def verdict(rows: Sequence[TopicRow], duration_s: float, lost: int) -> str:
-    """One sentence: did every topic keep its rate, and was anything lost?
+    """One line: whether every topic kept its rate, and what was lost.
 
-    `lost` are the frames that the node itself missed and therefore could not publish.
+    `lost` is the number of frames that the node did not receive.
     """
     rated = [row for row in rows if row.figures.expected_fps]
     slow = sorted((row for row in rated if _share(row) < ENOUGH), key=_share)
@@ -80,33 +80,33 @@ def _drops(row: TopicRow) -> int:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """The first names, and the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
 class Screen:
-    """Where the live table goes: the top of a terminal, or line after line."""
+    """Output of the live table: the top lines of a terminal, or plain lines."""
 
     def __init__(self) -> None:
         self.period_s = _TERMINAL_PERIOD_S if sys.stdout.isatty() else _PLAIN_PERIOD_S
         self._reserved = 0
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show the table as it is now."""
+        """Show the current table."""
         columns, rows = shutil.get_terminal_size()
         if not sys.stdout.isatty() or len(lines) + 4 > rows:
             print("\n".join(lines), end="\n\n", flush=True)
             return
         start = ""
-        if self._reserved != len(lines):  # what other processes print scrolls below the table
+        if self._reserved != len(lines):  # output of other processes scrolls below the table
             self._reserved = len(lines)
             start = f"\x1b[2J\x1b[{len(lines) + 2};{rows}r\x1b[{len(lines) + 2};1H"
         shown = "".join(f"{line[:columns]}\x1b[K\r\n" for line in lines)
         print(f"{start}\x1b7\x1b[H{shown}\x1b8", end="", flush=True)
 
     def release(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         if self._reserved:
             rows = shutil.get_terminal_size().lines
             print(f"\x1b[r\x1b[{rows};1H", flush=True)

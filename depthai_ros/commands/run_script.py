@@ -1,4 +1,4 @@
-"""Runs a Gen1 program that says `import depthai` with the module of this package in that place."""
+"""Runs a Gen1 program so that its `import depthai` loads the module of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import depthai
 
-#: Holds a module of the name `depthai`, for the processes that a program starts.
+#: Folder with a module named `depthai`, for processes that the program starts.
 _NAME_FOLDER = Path(__file__).resolve().parents[1] / "gen1/name"
 _EPILOG = """
 SELECTOR is virtual, virtual:SCENE, unix:/path, tcp:host:port or usb; it is also read from the
@@ -26,14 +26,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--device", metavar="SELECTOR", help="which device the program gets")
+    parser.add_argument("--device", metavar="SELECTOR", help="device for the program")
     parser.add_argument("program", help="path of the program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return parser.parse_args(words)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the program in this process; its exit status is the process's."""
+    """Run the program in this process; returns 0, or 2 if there is no such program."""
     arguments = _arguments(words)
     program = Path(arguments.program)
     if not program.exists():

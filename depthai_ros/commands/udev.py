@@ -1,4 +1,4 @@
-"""Installs the rule that lets every user open a board: `sudo depthai-udev`."""
+"""Installs the udev rule that lets every user open a board: `sudo depthai-udev`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import DepthaiError
 
 RULE = "package://depthai_ros/config/80-depthai.rules"
 FOLDER = Path("/etc/udev/rules.d")
-#: So that it counts at once, for what is plugged in, too.
+#: Activate the rule at once, also for boards that are already connected.
 RELOAD = (
     ("udevadm", "control", "--reload"),
     ("udevadm", "trigger", "--subsystem-match=usb", f"--attr-match=idVendor={VENDOR}"),
@@ -22,14 +22,14 @@ RELOAD = (
 
 
 def install(folder: Path) -> Path:
-    """Copy the rule; returns where it is now. Raises OSError, ConfigError."""
+    """Copy the rule; returns its new path. Raises OSError, ConfigError."""
     source = resolve_path(RULE)
     folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copyfile(source, folder / source.name))
 
 
 def _reload() -> list[str]:
-    """Let udev read it; the commands that did not work."""
+    """Make udev read the rule; returns the commands that failed."""
     return [
         " ".join(command)
         for command in RELOAD
@@ -50,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
             print("depthai-udev: run it with sudo", file=sys.stderr)
         return 1
     for command in _reload() if folder == FOLDER else ():
-        print(f"not done: {command}; plug the board in again, or restart", file=sys.stderr)
+        print(f"failed: {command}; plug the board in again, or reboot", file=sys.stderr)
     return 0
 
 

@@ -72,7 +72,7 @@ def test_healthy_machine_has_nothing_in_the_way(
     assert doctor.main(["--root", str(machine.root), "--firmware", str(image)]) == 0
     told = capsys.readouterr().out
     assert "03e7:2485 at 1:1.3, 480 Mbit/s, waits for firmware" in told
-    assert told.endswith("nothing stands in the way\n")
+    assert told.endswith("no problem found\n")
 
 
 def no_rule(machine: Machine) -> None:
@@ -126,20 +126,20 @@ def held(machine: Machine) -> None:
 
 #: What is wrong with a machine, what it is about, how bad it is, words of the finding.
 CASES: list[tuple[Callable[[Machine], None], str, str, tuple[str, ...]]] = [
-    (lambda machine: None, "boards", "bad", ("nothing of vendor 03e7", "cable")),
-    (without_sysfs, "USB", "bad", ("/sys/bus/usb/devices is not there",)),
-    (without_nodes, "USB", "bad", ("/dev/bus/usb is not there", "--device-cgroup-rule")),
-    (in_container, "container", "hint", ("this is one", "docker run")),
+    (lambda machine: None, "boards", "bad", ("no device of vendor 03e7", "cable")),
+    (without_sysfs, "USB", "bad", ("/sys/bus/usb/devices does not exist",)),
+    (without_nodes, "USB", "bad", ("/dev/bus/usb does not exist", "--device-cgroup-rule")),
+    (in_container, "container", "hint", ("this is a container", "docker run")),
     (no_rule, "udev rule", "hint", ("sudo depthai-udev",)),
     (vanished_node, "permission", "bad", ("001/004", "plug the board in again")),
     (held, "in use", "hint", ("process 4242 (camera_node)", "end that program")),
     (plug("2-1.3", BOOTED), "in use", "hint", ("runs firmware", "resets such a board")),
-    (plug("1-1", {**ROM, "idProduct": "2150"}), "boards", "hint", ("03e7:2150", "not a product")),
+    (plug("1-1", {**ROM, "idProduct": "2150"}), "boards", "hint", ("03e7:2150", "product")),
     (plug("1-1", {**BOOTED, "speed": "480"}), "speed", "hint", ("480 Mbit/s", "USB 3 cable")),
     (plug("1-1", {**ROM, "speed": "12"}), "speed", "bad", ("12 Mbit/s", "another cable")),
-    (old_port, "speed", "hint", ("no USB 3 half", "another port")),
-    (old_port, "power", "hint", ("switched off 2 times", "5 V supply")),
-    (poor_hub, "power", "hint", ("hub 1-1 without a supply", "powered hub")),
+    (old_port, "speed", "hint", ("no USB 3", "another port")),
+    (old_port, "power", "hint", ("switched the port off 2 times", "5 V supply")),
+    (poor_hub, "power", "hint", ("hub 1-1 without a power supply", "powered hub")),
     (two_boards_little_memory, "kernel memory", "bad", ("is 8", "at least 16", "sudo tee")),
 ]
 
