@@ -1,42 +1,42 @@
-# Chores by name; `make help` lists them. The work is in tools/.
+# Targets for developers; `make help` lists them. The scripts are in tools/.
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-usb lint bench docs pictures clean
 
-help: ## list the chores
+help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo
-	@echo "  DISTRO=jazzy takes another ROS 2 than Kilted; a sourced ROS 2 is used as it is."
+	@echo "  Uses a sourced ROS 2, otherwise installs Kilted in .venv; DISTRO=jazzy selects another."
 
-run: build ## the camera node on the virtual device, and what arrives on every topic (ARGS, DURATION, SUMMARY)
+run: build ## run the camera node on the virtual device with the monitor (ARGS, DURATION, SUMMARY)
 	@. tools/env.sh && exec tools/foreground tools/run \
 	  $(if $(DURATION),--duration $(DURATION)) $(if $(SUMMARY),--summary $(SUMMARY)) -- $(ARGS)
 
-build: ## everything that running needs; quick when nothing changed
+build: ## build everything that is needed to run; quick if nothing changed
 	@tools/build
 
-test: ## every test (ARGS go to pytest)
+test: ## run all tests (ARGS: arguments of pytest)
 	@tools/test $(ARGS)
 
-test-usb: ## the USB tests once more in a QEMU guest: real kernel, xHCI, the driver in it (ARGS go to pytest)
+test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: arguments of pytest)
 	@tools/test_usb $(ARGS)
 
-lint: ## the checks that read the code
+lint: ## run the static checks
 	@tools/lint
 
-bench: build ## measure; a table, and JSON in bench/results (ARGS, COMPARE=earlier.json, PROFILE=1)
+bench: build ## run the benchmarks, write bench/results (ARGS, COMPARE=earlier.json, PROFILE=1)
 	@. tools/env.sh && \
 	  cmake --build "$$DEPTHAI_ROS_BUILD/depthai_ros" --target benchmarks --parallel > /dev/null && \
 	  { [ -z "$(PROFILE)" ] || python -m pip install -q -r tools/requirements-profile.txt || true; } && \
 	  exec tools/foreground bench/run $(if $(COMPARE),--compare $(COMPARE)) $(if $(PROFILE),--profile) $(ARGS)
 
-docs: build ## write the generated documents anew
+docs: build ## write the generated documents
 	@. tools/env.sh && tools/docs
 
-pictures: build ## a picture of each topic, side by side in docs/pictures/topics.jpg (ARGS)
+pictures: build ## write docs/pictures/topics.jpg with an image of each topic (ARGS)
 	@. tools/env.sh && exec tools/foreground tools/pictures $(ARGS)
 
-clean: ## remove what was built; the Python environments stay (.venv*)
+clean: ## remove the build results; keeps the Python environments (.venv*)
 	rm -rf build install log *.egg-info .build.lock
 	find . -path './.venv*' -prune -o -name __pycache__ -print0 -o -name '.*_cache' -print0 | xargs -0 -r rm -rf

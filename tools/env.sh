@@ -1,11 +1,11 @@
 # The environment of this checkout, for bash:   . tools/env.sh
 #
-# A sourced ROS 2 (ROS_DISTRO set, rclpy importable) is used; without one, ROS 2 comes from the
-# checkout's own venv. DISTRO=jazzy asks for another distribution; each has folders of its own.
-# Sets PATH, PYTHONPATH, LD_LIBRARY_PATH, AMENT_PREFIX_PATH, CMAKE_PREFIX_PATH and DEPTHAI_ROS_{ROOT,
-# KEY,SYSTEM,VENV,BUILD,INSTALL}. May be sourced again, also with another DISTRO or from another checkout.
+# Uses a sourced ROS 2 (ROS_DISTRO set, rclpy importable); without one, the ROS 2 in the checkout's
+# venv. DISTRO=jazzy selects another distribution; each distribution has separate folders.
+# Sets PATH, PYTHONPATH, LD_LIBRARY_PATH, AMENT_PREFIX_PATH, CMAKE_PREFIX_PATH and
+# DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}. Can be sourced again with another DISTRO, or in another checkout.
 
-# without PATH_LIST FOLDER…: the list without empty entries and without those below the folders
+# without PATH_LIST FOLDER…: the list without empty entries and without entries below the folders
 _depthai_ros_without() {
   local list=$1 kept= entry folder
   shift
@@ -51,15 +51,15 @@ _depthai_ros_environment() {
   if [ -z "$DEPTHAI_ROS_SYSTEM" ]; then
     export ROS_DISTRO=$DEPTHAI_ROS_KEY ROS_VERSION=2 ROS_PYTHON_VERSION=3 DEPTHAI_ROS_OWN_DISTRO=1
     folders+=:$DEPTHAI_ROS_VENV
-    # What the wheels' start-up hook would set before it re-executes Python; done here, it need not.
+    # The wheels' start-up hook sets this and re-executes Python; setting it here avoids that.
     libraries+=$(printf ':%s' "$DEPTHAI_ROS_VENV"/lib "$DEPTHAI_ROS_VENV"/lib/python3*/site-packages/ros_*.libs)
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
   fi
   export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export AMENT_PREFIX_PATH=$folders${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}
   export CMAKE_PREFIX_PATH=$folders${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
-  # The checkout comes first: edited Python is used at once; generated messages and the extension
-  # are found in the install folder, which the package adds to its own path.
+  # The checkout comes first, so edited Python is used at once. The package adds the install folder,
+  # which has the generated messages and the extension, to its path.
   list=$(printf ':%s' "$DEPTHAI_ROS_INSTALL"/lib/python3*/site-packages)
   export PYTHONPATH=$root$list${PYTHONPATH:+:$PYTHONPATH}
 }
