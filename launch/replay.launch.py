@@ -26,11 +26,11 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     if launching.is_true(values["loop"]):
         words.append("--loop")
     actions = [launching.bag("play", words, launching.picture_environment(""))]
-    for wanted, file in (
+    for argument, file in (
         ("pointcloud.enable", "pointcloud.launch.py"),
         ("use_rviz", "rviz.launch.py"),
     ):
-        if launching.is_true(values[wanted]):
+        if launching.is_true(values[argument]):
             shared = {**launching.chosen(values, file), "use_sim_time": "true"}
             actions.append(launching.part(file, shared))
     return actions

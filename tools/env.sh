@@ -3,7 +3,8 @@
 # Uses a sourced ROS 2 (ROS_DISTRO set, rclpy importable); without one, the ROS 2 in the checkout's
 # venv. DISTRO=jazzy selects another distribution; each distribution has separate folders.
 # Sets PATH, PYTHONPATH, LD_LIBRARY_PATH, AMENT_PREFIX_PATH, CMAKE_PREFIX_PATH and
-# DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}. Can be sourced again with another DISTRO, or in another checkout.
+# DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}. Can be sourced again
+# with another DISTRO, or in another checkout.
 
 # without PATH_LIST FOLDER…: the list without empty entries and without entries below the folders
 _depthai_ros_without() {

@@ -281,8 +281,8 @@ def read(option: Option, text: str, name: str) -> Value:
         return type(default)(text)
     except (KeyError, ValueError):
         kinds = {bool: "true or false", int: "an integer", float: "a number"}
-        wanted = kinds[type(default)]
-        raise ConfigError(f"argument {name}: {text!r} is not {wanted}") from None
+        expected = kinds[type(default)]
+        raise ConfigError(f"argument {name}: {text!r} is not {expected}") from None
 
 
 def number(values: Mapping[str, str], name: str) -> float:

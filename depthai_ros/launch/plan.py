@@ -150,10 +150,10 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
 def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:
     if tf_source not in ("urdf", "calibration", "none"):
         raise ConfigError(f"tf.source: {tf_source!r} is not one of urdf, calibration, none")
-    nobody = tf_source == "none" or (
+    is_unpublished = tf_source == "none" or (
         tf_source == "urdf" and not is_true(values.get("publish_urdf", "true"))
     )
-    if nobody and mounted:
+    if is_unpublished and mounted:
         names = ", ".join(argument.name for argument in MOUNT)
         raise ConfigError(
             f"{names} have no effect: with tf_source none, or urdf and publish_urdf false, "
