@@ -115,7 +115,7 @@ class Watched:
         self.stats = ArrivalStats(expected_fps=self.stats.expected_fps, stamped=self._stamped)
 
     def figures(self, duration_s: float) -> ArrivalSummary:
-        """The results; a retained message that arrived before the restart counts as one message."""
+        """The results; a retained message that arrived before the restart is included as one."""
         figures = self.stats.figures(duration_s)
         if figures.count or not (self.retained and self.delivered):
             return figures

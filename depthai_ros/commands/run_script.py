@@ -33,7 +33,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the program in this process; returns 0, or 2 if there is no such program."""
+    """Run the program in this process, which ends with its exit status; 2 = no such program."""
     arguments = _arguments(words)
     program = Path(arguments.program)
     if not program.exists():
