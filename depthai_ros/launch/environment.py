@@ -23,18 +23,18 @@ MEMORY = {
 }
 
 SHARED_MEMORY = Path("/dev/shm")
-#: Processes that reserve a segment of it: camera, subscriber, and one to spare.
+#: Processes that reserve a segment of it: camera, subscriber, and one spare.
 SEGMENTS = 3
 
 
 def segment_bytes(profile: str) -> int:
-    """Size of the segment that Fast DDS settings ask for, 0 if they name none."""
+    """Segment size in a Fast DDS profile; 0 if the profile sets none."""
     found = re.search(r"<segment_size>(\d+)</segment_size>", profile)
     return int(found[1]) if found else 0
 
 
 def free_bytes() -> int:
-    """Shared memory that is free."""
+    """Free shared memory, bytes."""
     return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
 
 
