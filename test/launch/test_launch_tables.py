@@ -222,7 +222,7 @@ def test_settings_for_subscribers_of_ones_own_are_those_of_the_launch_files() ->
     settings = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text))
     assert {name: settings.get(name) for name in MEMORY} == MEMORY
     segment_mib = segment_bytes((ROOT / "config" / "fastdds.xml").read_text()) >> 20
-    assert f"`config/fastdds.xml` ({segment_mib} MiB for each," in text
+    assert f"`config/fastdds.xml` ({segment_mib} MiB per process," in text
 
 
 def test_camera_has_its_default_name_in_the_urdf() -> None:
