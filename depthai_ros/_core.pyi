@@ -1,7 +1,7 @@
-"""Typed face of the C++ core: named streams of bytes over XLink.
+"""Types and contracts of the C++ core: named streams of bytes over XLink.
 
-Errors are those of `depthai_ros.errors`. Every call that may wait releases the GIL, is bounded by
-its `timeout_s` (None = no limit) and ends at once when the link goes down.
+The core raises the errors of `depthai_ros.errors`. Every call that may wait releases the GIL, is
+bounded by its `timeout_s` (None = no limit) and ends at once when the link goes down.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _BytesLike: TypeAlias = bytes | bytearray | memoryview | NDArray[Any] | Buffer
 
 class Transport:
-    """One end of a byte pipe. `close()` wakes whoever is reading from it."""
+    """One end of a byte pipe. `close()` wakes a thread that reads from it."""
 
     @property
     def description(self) -> str: ...
@@ -24,13 +24,14 @@ class Transport:
     def connect(*, address: str, timeout_s: float = 10.0) -> Transport:
         """Connect to `unix:/path` or `tcp:host:port`.
 
-        Raises DeviceNotFoundError at once if nobody listens there, ValueError for another form.
+        Raises DeviceNotFoundError at once if no process listens there, ValueError for an address of
+        another form.
         """
     @staticmethod
     def from_fd(*, fd: int) -> Transport:
         """Take ownership of a connected stream socket.
 
-        Raises LinkError if it is none; it remains the caller's then.
+        Raises LinkError if `fd` is not a stream socket; the caller keeps the ownership then.
         """
     def close(self) -> None: ...
 
@@ -39,7 +40,7 @@ class UsbTransport(Transport):
 
     @property
     def mx_id(self) -> str:
-        """Its serial number, "" if it has none."""
+        """The device's serial number, "" if it has none."""
     @property
     def speed(self) -> str:
         """LOW, FULL, HIGH, SUPER, SUPER_PLUS or UNKNOWN."""
@@ -48,7 +49,7 @@ class UsbTransport(Transport):
         """BUS:PORT, e.g. 2:1.3"""
     @property
     def was_running(self) -> bool:
-        """True if firmware that an ended program left running was reset first."""
+        """True if the board still ran the firmware of an ended program and was reset first."""
 
 def open_usb(
     *,
@@ -61,37 +62,37 @@ def open_usb(
 ) -> UsbTransport:
     """Find, boot and open a device.
 
-    `selector` is "" (any), a port path (1.3), BUS:PORT or an MX id; `timeout_s` is for its
-    return after the boot, and for finding it unless there is a `find_s`. `who_has` is asked before
-    a board at BUS:PORT is booted or reset; it is left alone if somebody has it, "" = nobody.
-    `should_stop` is asked now and then.
+    `selector` is "" (any), a port path (1.3), BUS:PORT or an MX id. `timeout_s` limits the wait for
+    the device's return after the boot, and the search for it unless `find_s` is given.
+    `who_has(BUS:PORT)` is called before a board is booted or reset: it returns the name of the
+    owner, "" = none; an owned board is left alone. `should_stop` is called at intervals.
     Raises  DeviceNotFoundError, BootError, each with its `reason`; ValueError for a bad selector;
-            LinkError if it should stop
+            LinkError after `should_stop` has returned True
     """
 
 class UsbBoard:
-    """A device of our vendor on the bus, as one scan saw it."""
+    """A device of vendor 03e7 on the bus, at the time of one scan."""
 
     @property
     def product(self) -> int:
-        """0x2485 waits for firmware, 0xf63b runs it."""
+        """0x2485: waits for firmware; 0xf63b: runs firmware."""
     @property
     def bus(self) -> int: ...
     @property
     def address(self) -> int:
-        """Another one each time it appears."""
+        """USB address; changes each time the device appears."""
     @property
     def port(self) -> str:
-        """Path from the root hub: 1.3"""
+        """Path from the root hub, e.g. 1.3"""
     @property
     def speed(self) -> str:
         """LOW, FULL, HIGH, SUPER, SUPER_PLUS or UNKNOWN."""
     @property
     def location(self) -> str:
-        """BUS:PORT"""
+        """BUS:PORT, e.g. 2:1.3"""
     @property
     def node(self) -> str:
-        """/dev/bus/usb/001/004"""
+        """Device file, e.g. /dev/bus/usb/001/004"""
     @property
     def is_booted(self) -> bool: ...
 
@@ -104,31 +105,31 @@ class Listener:
     def __init__(self, *, address: str) -> None: ...
     @property
     def address(self) -> str:
-        """As bound, with the real port."""
+        """The bound address, with the port that the kernel chose."""
     def accept(self, *, timeout_s: float | None = None) -> Transport | None:
-        """The next connection, or None when the time is over or the listener was closed."""
+        """The next connection; None after the timeout or when the listener is closed."""
     def close(self) -> None: ...
 
 class Buffer:
-    """Memory from the pool, with room before and behind it for a serialised message's ends.
+    """Memory from the pool, with room before and after it for the ends of a serialised message.
 
     Supports the buffer protocol: 1-D, writable uint8. A view keeps the memory alive.
     """
 
     HEADROOM: int  # bytes free before the payload
-    TAILROOM: int  # bytes free behind it
+    TAILROOM: int  # bytes free after it
     def __init__(self, *, size: int) -> None: ...
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Packet:
-    """What one stream delivered at once. Its buffer holds the whole payload, trailer included."""
+    """One packet of a stream. Its buffer holds the whole payload, trailer included."""
 
     @property
     def stream(self) -> str: ...
     @property
     def received_ns(self) -> int:
-        """CLOCK_MONOTONIC when the last byte was here."""
+        """CLOCK_MONOTONIC at the arrival of the last byte."""
     @property
     def buffer(self) -> Buffer: ...
     def __len__(self) -> int: ...
@@ -136,15 +137,15 @@ class Packet:
 class PacketQueue:
     """Bounded queue between a link's reader and one consumer.
 
-    When `capacity_per_stream` packets of a stream wait, the oldest of that stream drops for the
-    new one; when `capacity` wait in all, the oldest of all drops. Drops are counted by stream.
+    If `capacity_per_stream` packets of a stream wait, a new one replaces the oldest of that stream;
+    if `capacity` packets wait in total, it replaces the oldest of all. Drops are counted by stream.
     """
 
     def __init__(self, *, capacity: int = 1024, capacity_per_stream: int = 30) -> None: ...
     def wait(self, *, timeout_s: float | None = None) -> bool:
-        """True when packets wait, False when time is over or the queue was closed.
+        """True when packets wait; False after the timeout or when the queue was closed.
 
-        When the link failed and nothing is left to take, its error is raised.
+        Raises the link's error when the link has failed and the queue is empty.
         """
     def take(self) -> list[Packet]:
         """All waiting packets, in order of arrival. Never waits."""
@@ -152,13 +153,13 @@ class PacketQueue:
         """An eventfd for select: readable while packets wait, and once the queue has ended."""
     def dropped(self) -> dict[str, int]: ...
     def close(self) -> None:
-        """Wake the consumer. What waits can still be taken, nothing is added any more."""
+        """Wake the consumer. Waiting packets can still be taken; new ones are refused."""
 
 class LinkEvent:
-    """Something the other end did.
+    """An action of the other end, or the end of the link.
 
-    kind    "ping", "opened" (it can now receive/send on `stream`), "closed" (it closed `stream`),
-            "reset" (already answered), "down" (the link ended; `detail` says why)
+    kind    "ping"; "opened": the other end opened its direction of `stream`; "closed": it closed
+            that; "reset" (already answered); "down": the link ended, `detail` says why
     """
 
     @property
@@ -167,18 +168,19 @@ class LinkEvent:
     def stream(self) -> str: ...
     @property
     def size(self) -> int:
-        """The window it asked for ("opened")."""
+        """The window that the other end requested ("opened")."""
     @property
     def detail(self) -> str: ...
 
 class Link:
     """One XLink connection, as host or as device.
 
-    Two threads of its own read and write; neither ever takes the GIL. Requests of the other end
-    are answered by the link. Received packets are released (credit given back) as they are queued,
-    unless `auto_release` is False: then `release()` must be called for each. A link whose other end
-    takes no byte of a half-sent message for 10 s is down. Waits of the main thread see Ctrl-C in
-    `read`, `write` (for credit) and `next_event`, as in `PacketQueue.wait` and `Listener.accept`.
+    The link has a reader and a writer thread; neither ever takes the GIL. The link answers the
+    requests of the other end. It releases received packets (returns their credit) when it queues
+    them, unless `auto_release` is False: then `release()` must be called for each. The link goes
+    down if the other end takes no byte of a half-sent message for 10 s. In the main thread Ctrl-C
+    interrupts `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and
+    `Listener.accept`.
     """
 
     def __init__(
@@ -200,11 +202,11 @@ class Link:
     ) -> int:
         """Open our direction of a stream and return its id.
 
-        Packets of the stream go to `queue`, or wait for `read()` (at most 64) if there is none.
+        Packets of the stream go to `queue`; without a queue at most 64 wait for `read()`.
         Streams are opened one at a time. Raises LinkError if refused, LinkTimeoutError.
         """
     def close_stream(self, *, name: str, timeout_s: float | None = 10.0) -> None:
-        """Close our direction once all that we wrote was released."""
+        """Close our direction after the other end has released all packets that we wrote."""
     def write(
         self,
         *,
@@ -215,32 +217,32 @@ class Link:
     ) -> bool:
         """Send one packet made of `parts`, without joining them.
 
-        Waits for credit, at most `timeout_s`: with 0 it never waits. False (and nothing sent) if
-        there was none; LinkError if the packet is larger than the window. With `wait_response`
-        also waits until the other end has acknowledged (again at most `timeout_s`, with 0: 10 s);
-        else until the bytes are on their way.
+        Waits at most `timeout_s` for credit (0: does not wait). Without credit it sends nothing and
+        returns False. Raises LinkError if the packet is larger than the window. With
+        `wait_response` it also waits until the other end has acknowledged, again at most
+        `timeout_s` (0: 10 s); otherwise it returns when the bytes are sent.
         """
     def read(self, *, name: str, timeout_s: float | None = 10.0) -> Packet:
         """The oldest packet of a stream without a queue. Raises LinkTimeoutError, LinkError.
 
-        The stream need not be opened by this end: what the other end opened and wrote is there.
+        This end need not have opened the stream: the other end's packets wait here in any case.
         """
     def release(self, *, packet: Packet) -> None:
-        """Give the credit of a packet back (only with `auto_release=False`).
+        """Return the credit of a packet (only with `auto_release=False`).
 
-        It leaves in the order of arrival, whatever the order of the calls.
+        Releases are sent in the order of arrival of the packets, not in the order of the calls.
         """
     def reset(self, *, timeout_s: float | None = 2.0) -> None:
-        """Ask the device to reboot; returns when it answered or hung up. The link is down then."""
+        """Reboot the device; returns when it answered or hung up. The link is down then."""
     def next_event(self, *, timeout_s: float | None = None) -> LinkEvent | None:
-        """What the other end did next, or None when time is over. The last event is "down".
+        """The next event, or None after the timeout. The last event is "down".
 
-        Nobody has to read events: of more than 1024 the oldest are forgotten (and counted).
+        Reading events is optional: beyond 1024 the oldest are dropped and counted.
         """
     def has_stream(self, *, name: str) -> bool:
-        """True while the other end can receive what we write to `name`."""
+        """True while our direction of `name` is open, so that the other end can receive."""
     def close(self) -> None:
-        """Send what is owed (at most 0.2 s), stop both threads and close the transport.
+        """Send queued messages (at most 0.2 s), stop both threads and close the transport.
 
         May be called twice, from any thread.
         """
@@ -248,13 +250,13 @@ class Link:
     def is_up(self) -> bool: ...
     @property
     def failure(self) -> str:
-        """Why the link went down, "" while it is up or after a plain close()."""
+        """The reason why the link went down; "" while it is up or after close()."""
     def counters(self) -> dict[str, int]:
         """bytes_in, bytes_out, packets_in, packets_out, requests_in, requests_out, responses_in,
-        refusals_in, ids_adopted (both ends created a stream at once), events_dropped."""
+        refusals_in, ids_adopted (both ends created a stream at the same time), events_dropped."""
     def stream_counters(self) -> dict[str, dict[str, int]]:
-        """By stream: packets_in, bytes_in, packets_out, bytes_out, refused_writes, tx_bytes,
-        tx_packets (sent, not yet released), dropped."""
+        """By stream: packets_in, bytes_in, packets_out, bytes_out, refused_writes, dropped, and of
+        sent, unreleased packets tx_bytes, tx_packets."""
 
 # Kernels: one pass each, GIL released, arrays must be C-contiguous. ValueError on a bad shape.
 
@@ -263,7 +265,7 @@ def map_table(
 ) -> None:
     """destination[i] = table[source[i]], for 1-D or flattened arrays.
 
-    `mirrored`, here and below: each row of a (..., H, W) source is read from its end; not in place.
+    `mirrored`, here and below: read each row of a (..., H, W) source backwards; not in place.
 
     Types   uint8 -> uint16 | float32, uint16 -> uint8 | float32; the table has 256 or 65536
             entries of the destination's type.
@@ -275,17 +277,17 @@ def interleave(*, source: _BytesLike, destination: _BytesLike, mirrored: bool = 
 def zero_above(
     *, source: _BytesLike, limit: int, destination: _BytesLike, mirrored: bool = False
 ) -> None:
-    """uint16 elements above the limit become 0. In place if source is destination."""
+    """Set uint16 elements above the limit to 0. In place if source is destination."""
 
 def metres(
     *, source: _BytesLike, limit: int, destination: _BytesLike, mirrored: bool = False
 ) -> None:
-    """uint16 millimetres -> float32 metres; NaN for 0 and for what is above the limit (mm)."""
+    """uint16 millimetres -> float32 metres; NaN for 0 and for values above the limit (mm)."""
 
 def bgr_from_i420(*, source: _BytesLike, destination: _BytesLike) -> None:
     """(H * 3 / 2, W) uint8 I420 -> (H, W, 3) uint8 BGR, H and W even.
 
-    OpenCV's bytes, but that less than one in a hundred is one level away.
+    The result equals OpenCV's, except that fewer than one byte in a hundred differs by one level.
     """
 
 def mirror(*, source: _BytesLike, destination: _BytesLike) -> None:
@@ -296,7 +298,7 @@ def colorize(
 ) -> None:
     """(H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8."""
 
-# Publishing without a copy of ours.
+# Publishing without a copy in this package.
 
 def has_rcl() -> bool:
     """True if the extension was built with rcl's headers and librcl is loaded in this process."""
@@ -306,15 +308,16 @@ def publish_serialized(
 ) -> None:
     """Publish `prefix + buffer[:size] + suffix` as one serialised message, in place.
 
-    `publisher` is rclpy's `publisher.handle.pointer`. The prefix is written into the headroom, the
-    suffix over what follows the first `size` bytes, which is put back afterwards. One publisher at
-    a time has the buffer. Raises RuntimeError with rcl's words, ValueError if the ends do not fit.
+    `publisher` is rclpy's `publisher.handle.pointer`. The prefix goes into the headroom, the suffix
+    over the bytes after the first `size`, which are restored afterwards. A lock of the buffer
+    serialises concurrent calls. Raises RuntimeError with the error text of rcl, ValueError if
+    prefix or suffix do not fit.
     """
 
 def serialized(*, buffer: Buffer, size: int, prefix: bytes, suffix: bytes = b"") -> bytes:
-    """The same message as bytes (one copy), for `publisher.publish(bytes)`."""
+    """The message as bytes (one copy), for `publisher.publish(bytes)`."""
 
 def keep_large_buffers() -> None:
-    """Tell malloc to keep large blocks (mallopt), so that frames do not fault pages in anew."""
+    """Make malloc keep large blocks (mallopt), so that frames cause no new page faults."""
 
 __version__: str
