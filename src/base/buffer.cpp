@@ -13,12 +13,12 @@ namespace {
 constexpr std::size_t kMaxFreeBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxFreeBlocks = 256;
 constexpr std::size_t kSmallestBlock = 1024;
-/// From here on blocks are mapped by themselves: only so do they really go back to the system,
-/// also where malloc was told to keep what it has.
+/// Blocks of at least this size get a mapping of their own. Only then does freeing one return its
+/// memory to the system, also after keep_large_buffers().
 constexpr std::size_t kSmallestMapped = std::size_t{256} << 10;
 
 /// Round up to one of eight sizes per power of two, so that packets of nearly the same size (an
-/// encoded stream) find each other's blocks; at most an eighth is wasted.
+/// encoded stream) reuse each other's blocks; at most an eighth is wasted.
 std::size_t block_size(std::size_t size) {
   if (size <= kSmallestBlock) return kSmallestBlock;
   std::size_t power = kSmallestBlock;
@@ -34,7 +34,7 @@ BufferPool::Block allocate(std::size_t size) {
   } else {
     memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) memory = nullptr;
-    // Fewer, larger pages: a look-up of a small one is a good part of what copying it costs.
+    // Larger pages: looking up a small page costs a large part of the time for copying it.
     if (memory != nullptr) ::madvise(memory, size, MADV_HUGEPAGE);
   }
   if (memory == nullptr) throw std::bad_alloc();
@@ -59,8 +59,8 @@ BufferPool::~BufferPool() { release(); }
 
 BufferPool& BufferPool::shared() {
   static BufferPool* const pool = [] {
-    // A child of fork() has a copy of the lock, held for ever if a reader held it at that moment:
-    // so nobody but the forking thread may hold it then.
+    // A child of fork() inherits a copy of the lock. If another thread held it at that moment, it
+    // would stay locked for ever in the child. So the forking thread takes it around the fork.
     ::pthread_atfork([] { shared().mutex_.lock(); }, [] { shared().mutex_.unlock(); },
                      [] { shared().mutex_.unlock(); });
     return new BufferPool(kMaxFreeBytes, kMaxFreeBlocks);
@@ -74,7 +74,7 @@ BufferPool::Block BufferPool::take(std::size_t size) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++statistics_.taken;
-    // Newest first: its pages are the likeliest to be in a cache.
+    // Newest first: its pages are the most likely to be in a cache.
     for (auto found = free_.rbegin(); found != free_.rend(); ++found) {
       if (found->block.size != wanted) continue;
       const Block block = found->block;

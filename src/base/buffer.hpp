@@ -1,4 +1,4 @@
-/// Memory for payloads, recycled.
+/// Pooled memory for payloads.
 #pragma once
 
 #include <chrono>
@@ -10,9 +10,9 @@
 
 namespace depthai {
 
-/// Keeps blocks of memory that were used once, so that a frame neither allocates nor faults pages
-/// in anew. Bounded: what was returned longest ago goes back to the system first, and so does what
-/// nobody has asked for since `max_idle`: after a burst the pool shrinks to what the streams use.
+/// Keeps freed blocks for reuse, so that a frame causes neither an allocation nor new page faults.
+/// Beyond the limits the block that was returned longest ago goes back to the system first. Blocks
+/// unused for `max_idle` go back, too: after a burst the pool shrinks to what the streams use.
 /// Thread-safe.
 class BufferPool {
  public:
@@ -38,12 +38,12 @@ class BufferPool {
   /// At least `size` bytes, contents undefined. Throws std::bad_alloc.
   Block take(std::size_t size);
   void give_back(Block block) noexcept;
-  /// Give all free blocks to the system: the streams have ended.
+  /// Return all free blocks to the system; called when the streams have ended.
   void release() noexcept;
   Statistics statistics() const;
 
-  /// The one of this process. Lives for ever: buffers may outlive everything else. Works in a
-  /// child of fork(), too.
+  /// The pool of this process. Never destroyed, because buffers may outlive all other objects.
+  /// Works in a child of fork(), too.
   static BufferPool& shared();
 
  private:
@@ -60,7 +60,7 @@ class BufferPool {
   Statistics statistics_;
 };
 
-/// Memory for one payload, with room before and behind it for the ends of a serialised message.
+/// Memory for one payload, with room before and after it for the ends of a serialised message.
 class Buffer {
  public:
   static constexpr std::size_t kHeadroom = 256;
@@ -72,11 +72,11 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
 
-  /// Aligned to 64 bytes; kHeadroom bytes before and kTailroom bytes behind it are ours, too.
+  /// Aligned to 64 bytes; kHeadroom bytes before and kTailroom bytes after it may be used, too.
   std::uint8_t* data() { return block_.memory + kHeadroom; }
   std::size_t size() const { return size_; }
 
-  /// Held by whoever writes into the ends.
+  /// Lock it to write into headroom or tailroom.
   std::mutex& ends() { return ends_; }
 
  private:

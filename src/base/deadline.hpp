@@ -1,4 +1,4 @@
-/// A point in time up to which somebody is ready to wait.
+/// The point in time at which a wait ends.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ class Deadline {
     if (timeout) end_ = std::chrono::steady_clock::now() + *timeout;
   }
 
-  /// Wait until `ready()` holds. False if time ran out first. `lock` is held in `ready`.
+  /// Wait until `ready()` is true. False after the timeout. `ready` is called with `lock` held.
   template <typename Ready>
   bool wait(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
             Ready ready) const {

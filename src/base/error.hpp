@@ -1,4 +1,4 @@
-/// The exceptions the core can throw.
+/// The exceptions that the core throws.
 #pragma once
 
 #include <exception>
@@ -14,13 +14,13 @@ enum class Role { host, device };
 constexpr const char* role_name(Role role) { return role == Role::host ? "host" : "device"; }
 constexpr Role other_end(Role role) { return role == Role::host ? Role::device : Role::host; }
 
-/// Anything the core reports on purpose. Each class has its twin in `depthai_ros.errors`.
+/// Base of all errors of the core. Each class has a counterpart in `depthai_ros.errors`.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// An error with a word for programs: which of the known cases it is, "" if none.
+/// An error with a machine-readable reason: the name of a known case, "" if it is none.
 class ReasonedError : public Error {
  public:
   explicit ReasonedError(const std::string& message, std::string reason = "")
@@ -31,13 +31,13 @@ class ReasonedError : public Error {
   std::string reason_;
 };
 
-/// Nothing answers at that address, or it may not be opened.
+/// No device at that address, or no permission to open it.
 class DeviceNotFoundError : public ReasonedError {
  public:
   using ReasonedError::ReasonedError;
 };
 
-/// The firmware was not accepted, or the device did not come back after it.
+/// The device did not accept the firmware, or did not come back after the boot.
 class BootError : public ReasonedError {
  public:
   using ReasonedError::ReasonedError;
@@ -49,30 +49,30 @@ class LinkError : public Error {
   using Error::Error;
 };
 
-/// The device is not there any more: unplugged, or it rebooted.
+/// The device has left the bus: it was unplugged, or it rebooted.
 class DeviceLostError : public LinkError {
  public:
   using LinkError::LinkError;
 };
 
-/// The other end did not answer within the time given; the link is still up.
+/// The other end did not answer in time; the link is still up.
 class LinkTimeoutError : public LinkError {
  public:
   using LinkError::LinkError;
 };
 
-/// Bytes that break XLink.
+/// Received bytes violate XLink.
 class ProtocolError : public Error {
  public:
   ProtocolError(Role culprit, const std::string& message) : Error(message), culprit_(culprit) {}
-  /// The end whose bytes were wrong.
+  /// The end that sent the bytes.
   Role culprit() const { return culprit_; }
 
  private:
   Role culprit_;
 };
 
-/// Why a link ended, kept as a value: every waiting thread gets an exception of its own.
+/// Why a link ended; a value, so that every waiting thread can throw an exception of its own.
 struct Failure {
   enum class Kind { closed, link, lost, protocol };
 
@@ -80,7 +80,7 @@ struct Failure {
   std::string message;       ///< "" if closed on purpose
   Role culprit = Role::device;
 
-  /// What a broken transport threw.
+  /// From the exception of a broken transport.
   static Failure of(const std::exception& error, Role culprit) {
     const bool lost = dynamic_cast<const DeviceLostError*>(&error) != nullptr;
     return {lost ? Kind::lost : Kind::link, error.what(), culprit};

@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <string>
 
-// A loop that this marks is compiled twice, the second time for processors with AVX2, and the one
-// that fits is chosen when the library is loaded. Elsewhere what the compiler may take for granted
-// (SSE2 alone cannot shuffle bytes; NEON can) has to do. The choice runs before a sanitizer does.
+// Compiles the marked function twice, once for processors with AVX2; the dynamic loader chooses.
+// Elsewhere the baseline instructions of the target are used (SSE2 alone cannot shuffle bytes; NEON
+// can). Not with sanitizers: the loader's choice runs before their initialisation.
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
 #define DEPTHAI_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
@@ -32,7 +32,7 @@ bool overlap(const Array& a, const Array& b) {
   return a.data < b.data + b.bytes && b.data < a.data + a.bytes;
 }
 
-/// How a loop walks over its source: unmirrored pixels may as well be one row.
+/// Rows and columns of the loop over the source; without mirroring all pixels are one row.
 struct Rows {
   std::size_t count, columns;
   bool mirrored;
@@ -43,7 +43,7 @@ Rows rows_of(std::size_t pixels, const Shape& shape, bool mirrored) {
   return {columns > 0 ? pixels / columns : 0, columns, mirrored};
 }
 
-/// `pixel(there, here)` with the index of each pixel.
+/// Calls `pixel(there, here)` with the index of each pixel in destination and source.
 template <typename Action>
 inline __attribute__((always_inline)) void for_each(const Rows& rows, Action pixel) {
   for (std::size_t row = 0, start = 0; row < rows.count; ++row, start += rows.columns) {
@@ -56,8 +56,8 @@ inline __attribute__((always_inline)) void for_each(const Rows& rows, Action pix
   }
 }
 
-/// `eight(there, values)` with the values of eight pixels at a time, the first in the lowest byte,
-/// and `pixel(there, here)` with those that are left. One load instead of eight.
+/// Calls `eight(there, values)` with the values of eight pixels, the first in the lowest byte, and
+/// `pixel(there, here)` for the remaining pixels. One load instead of eight.
 template <typename Eight, typename Action>
 inline __attribute__((always_inline)) void for_each_eight(const std::uint8_t* from,
                                                           const Rows& rows, Eight eight,
@@ -118,16 +118,16 @@ DEPTHAI_FOR_EACH_CPU void mirror_rows(const std::uint8_t* __restrict from,
 
 // ---- interleave, zero_above ------------------------------------------------------------------
 
-// Compilers interleave three of something by far more shuffles than it takes: here, two for each
-// sixteen bytes that are written.
+// For three planes compilers generate far more shuffles than necessary; two are enough for each
+// sixteen bytes of output.
 #if defined(__GNUC__) && !defined(__clang__)
 #define DEPTHAI_SHUFFLES 1
 typedef std::uint8_t Sixteen __attribute__((vector_size(16)));
 typedef std::uint16_t Words __attribute__((vector_size(16)));
 typedef std::int16_t SignedWords __attribute__((vector_size(16)));
 constexpr Sixteen kReversed = {15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
-/// Which bytes of the first (0 to 15) and second (16 to 31) plane go into each sixteen, and then
-/// which of the third (16 to 31) go between them.
+/// For each sixteen bytes of output: the bytes of the first (0 to 15) and second (16 to 31) plane
+/// in them, then the bytes of the third plane (16 to 31) between these.
 constexpr Sixteen kFirstTwo[] = {
     {0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 4, 20, 0, 5},
     {21, 0, 6, 22, 0, 7, 23, 0, 8, 24, 0, 9, 25, 0, 10, 26},
@@ -208,7 +208,7 @@ DEPTHAI_FOR_EACH_CPU void divide_by_thousand(float limit, const std::uint16_t* _
                                              float* __restrict to, const Rows& rows) {
   for_each(rows, [=](std::size_t there, std::size_t here) {
     const int mm = from[here];
-    const float m = static_cast<float>(mm) / 1000.0F;  // also where it is not wanted: no branch
+    const float m = static_cast<float>(mm) / 1000.0F;  // also for NaN pixels: avoids a branch
     const float measured = mm > 0 ? m : kNotMeasured;
     to[there] = m <= limit ? measured : kNotMeasured;
   });
@@ -216,21 +216,21 @@ DEPTHAI_FOR_EACH_CPU void divide_by_thousand(float limit, const std::uint16_t* _
 
 // ---- bgr_from_i420 ---------------------------------------------------------------------------
 
-// BT.601 with 16..235, in 1/32 of a level, so that sums fit 16 bits. Source: OpenCV's cvtColor,
-// whose bytes these are but for a rounding here and there.
+// BT.601 with 16..235, in 1/32 of a level, so that sums fit 16 bits. Source: OpenCV's cvtColor; the
+// results differ only by rounding.
 constexpr int kFractionBits = 5;
 constexpr int per_256(double factor) {
   return static_cast<int>(256 * 32 * factor + (factor < 0 ? -0.5 : 0.5));
 }
 constexpr int kUToB = per_256(2.018), kUToG = per_256(-0.391), kVToG = per_256(-0.813),
               kVToR = per_256(1.596), kBright = per_256(1.164);
-/// Half a level, and what the products lose on average.
+/// Half a level, plus the average rounding loss of the products.
 constexpr int kRounding = (1 << (kFractionBits - 1)) + 1;
-/// So many pixels of a row at a time: what is between two steps stays next to the processor.
+/// Pixels of a row that are processed together: intermediate values stay in the nearest cache.
 constexpr std::size_t kStretch = 256;
 
 struct Stretch {
-  std::array<std::int16_t, kStretch> blue, green, red;  // what colour adds to brightness
+  std::array<std::int16_t, kStretch> blue, green, red;  // the chroma part of each channel
 };
 
 inline __attribute__((always_inline)) std::int16_t times(std::int16_t level, int factor) {
@@ -253,7 +253,7 @@ DEPTHAI_FOR_EACH_CPU void chroma_row(const std::uint8_t* __restrict u,
   }
 }
 
-/// One row of a stretch.
+/// One row of output for a stretch.
 DEPTHAI_FOR_EACH_CPU void bgr_row(const std::uint8_t* __restrict y, const Stretch& stretch,
                                   std::size_t count, std::uint8_t* __restrict to) {
   constexpr int kWhole = kBright >> 8, kPart = kBright & 255;
@@ -305,7 +305,7 @@ void map_table(const Array& source, const Array& table, const Array& destination
           "map_table: source and destination must have the same number of elements");
   require(!overlap(source, destination) && !overlap(table, destination),
           "map_table: source, table and destination must not overlap");
-  require(!mirrored || source.shape.size() >= 2, "map_table: what is mirrored must be (…, H, W)");
+  require(!mirrored || source.shape.size() >= 2, "map_table: a mirrored source must be (…, H, W)");
   found->run(source, table, destination, rows_of(source.count(), source.shape, mirrored));
 }
 
@@ -326,7 +326,7 @@ void zero_above(const Array& source, const Array& destination, std::uint16_t lim
   const bool in_place = !mirrored && source.data == destination.data;
   require(in_place || !overlap(source, destination),
           "zero_above: source and destination must be the same or not overlap");
-  require(!mirrored || source.shape.size() >= 2, "zero_above: what is mirrored must be (…, H, W)");
+  require(!mirrored || source.shape.size() >= 2, "zero_above: a mirrored source must be (…, H, W)");
   zero_above_row(limit, reinterpret_cast<const std::uint16_t*>(source.data),
                  reinterpret_cast<std::uint16_t*>(destination.data),
                  rows_of(source.count(), source.shape, mirrored));
@@ -336,7 +336,7 @@ void metres(const Array& source, const Array& destination, std::uint16_t limit, 
   require(source.type == 'H' && destination.type == 'f' && source.count() == destination.count(),
           "metres: must be uint16 -> float32, both with the same number of elements");
   require(!overlap(source, destination), "metres: source and destination must not overlap");
-  require(!mirrored || source.shape.size() >= 2, "metres: what is mirrored must be (…, H, W)");
+  require(!mirrored || source.shape.size() >= 2, "metres: a mirrored source must be (…, H, W)");
   divide_by_thousand(
       static_cast<float>(limit) / 1000.0F, reinterpret_cast<const std::uint16_t*>(source.data),
       reinterpret_cast<float*>(destination.data), rows_of(source.count(), source.shape, mirrored));
@@ -374,7 +374,7 @@ void mirror(const Array& source, const Array& destination) {
   mirror_rows(source.data, destination.data, shape[0], shape[1]);
 }
 
-// Eight pixels are three stores of eight bytes.
+// Eight pixels are written with three stores of eight bytes.
 void colorize(const Array& source, const Array& table, const Array& destination, bool mirrored) {
   const Shape& shape = source.shape;
   require(source.type == 'B' && table.type == 'B' && destination.type == 'B' && shape.size() == 2 &&

@@ -12,8 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kDrainLimit = 200ms;       // for what is owed when a link is closed
-constexpr std::size_t kMaxEvents = 1024;  // nobody has to read events
+constexpr auto kDrainLimit = 200ms;       // close(): for sending queued messages
+constexpr std::size_t kMaxEvents = 1024;  // reading events is optional
 constexpr std::uint32_t kLargestPacket = std::numeric_limits<std::int32_t>::max();
 
 std::string quoted(const std::string& name) { return "stream '" + name + "'"; }
@@ -80,7 +80,7 @@ void Link::ping(Timeout timeout) {
 std::uint32_t Link::open_stream(const std::string& name, std::uint32_t window,
                                 std::shared_ptr<PacketQueue> queue, Timeout timeout) {
   if (name.empty() || name.size() > xlink::kMaxNameLength || name.find('\0') != std::string::npos) {
-    throw std::invalid_argument("a stream name has 1 to 63 characters, '" + name + "' does not");
+    throw std::invalid_argument("a stream name must have 1 to 63 characters: '" + name + "'");
   }
   if (window == 0 || window > kLargestPacket) {
     throw std::invalid_argument("the window of " + quoted(name) + " must have 1 to " +
@@ -95,7 +95,7 @@ std::uint32_t Link::open_stream(const std::string& name, std::uint32_t window,
   check_up();
   Stream* const stream = table_.record(name);
   if (stream == nullptr) throw LinkError(what + ": too many stream names on one link");
-  // Before the request leaves: packets may be here before its answer has woken this thread.
+  // Before the request is sent: packets may arrive before this thread runs again.
   attach(*stream, std::move(queue));
   const auto request =
       xlink::make_request(xlink::kCreateRequest, next_id(), xlink::kInvalidStreamId,
@@ -119,7 +119,7 @@ void Link::close_stream(const std::string& name, Timeout timeout) {
   const Deadline deadline(timeout);
   Lock lock(mutex_);
   Stream& stream = open_record(name, "close");
-  // Until it is answered: what was written behind the request would be for a stream that is gone.
+  // Until the answer: a packet written after the request would be for a stream that is closed.
   struct Closing {
     Stream& stream;
     ~Closing() { stream.is_closing = false; }
@@ -164,8 +164,8 @@ bool Link::write(const std::string& name, const Part* parts, std::size_t count,
   ++totals_.packets_out;
   ++totals_.requests_out;
   SendQueue::Transfer transfer;
-  send_queue_.enqueue(request, parts, count,
-                      transfer);  // under the lock: sent in the order of credit
+  // Under the lock, so that packets are sent in the order in which they took their credit.
+  send_queue_.enqueue(request, parts, count, transfer);
   lock.unlock();
   const bool sent = send_queue_.complete(transfer);
   lock.lock();
@@ -200,7 +200,7 @@ std::optional<Packet> Link::read(const std::string& name, Timeout timeout) {
 void Link::release(const Packet& packet) {
   const Lock lock(mutex_);
   check_up();
-  if (options_.auto_release) throw LinkError("release: this link releases packets by itself");
+  if (options_.auto_release) throw LinkError("release: this link was made with auto_release");
   Stream* const stream = packet.stream ? table_.find(*packet.stream) : nullptr;
   if (stream == nullptr) throw LinkError("release: the packet does not belong to this link");
   release_packet(*stream, packet.serial);
@@ -215,7 +215,7 @@ void Link::reset(Timeout timeout) {
     const Waiting waiting(*this, request);
     ++totals_.requests_out;
     send_queue_.enqueue({request});
-    send_queue_.close_input();  // nothing may follow a reset
+    send_queue_.close_input();  // a reset must be the last message
     reset_sent_ = true;
     deadline.wait(changed_, lock,
                   [&] { return waiting.pending().answered || state_ != State::up; });
@@ -250,7 +250,7 @@ void Link::close() {
     if (state_ == State::up) state_ = State::closing;
   }
   changed_.notify_all();
-  send_queue_.drain(kDrainLimit);  // an answer that is queued (to a reset, say) should still arrive
+  send_queue_.drain(kDrainLimit);  // deliver queued answers, for example to a reset
   end({});
   const std::lock_guard<std::mutex> lock(join_mutex_);
   send_queue_.join();
@@ -324,7 +324,7 @@ void Link::attach(Stream& stream, std::shared_ptr<PacketQueue> queue) {
       release_packet(stream, drop->serial);
     }
   }
-  old->close();  // wakes who reads it
+  old->close();  // wakes a reader
 }
 
 void Link::ask(Lock& lock, const xlink::Header& request, const Deadline& deadline,
@@ -351,7 +351,7 @@ void Link::release_packet(Stream& stream, std::uint64_t serial) {
     return packet.serial == serial && !packet.released;
   });
   if (found == packets.end()) {
-    throw LinkError("release: this packet of " + quoted(*stream.name) + " was released before");
+    throw LinkError("release: this packet of " + quoted(*stream.name) + " was already released");
   }
   found->released = true;
   while (!packets.empty() && packets.front().released) {

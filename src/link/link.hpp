@@ -26,34 +26,33 @@
 namespace depthai {
 
 struct LinkOptions {
-  bool auto_release = true;  ///< give credit back as packets are queued
+  bool auto_release = true;  ///< return the credit of a packet when it is queued
   std::uint32_t max_payload_bytes = 128u << 20;
-  /// A message that is half sent cannot be taken back: if the other end takes no byte of it for
-  /// this long, the link ends.
+  /// The link ends if the other end takes no byte of a half-sent message for this long: such a
+  /// message cannot be withdrawn.
   std::chrono::milliseconds transfer_limit = std::chrono::seconds(10);
 };
 
-/// Something the other end did.
+/// An action of the other end, or the end of the link.
 struct LinkEvent {
   enum class Kind { ping, opened, closed, reset, down };
   Kind kind;
   std::string stream;      ///< opened, closed
-  std::uint32_t size = 0;  ///< opened: the window it asked for
+  std::uint32_t size = 0;  ///< opened: the requested window
   std::string detail;      ///< down: why
 };
 
 struct WriteOptions {
   Timeout credit;             ///< how long to wait for credit
   bool wait_response = true;  ///< wait until the other end has acknowledged
-  Timeout response;           ///< how long to wait for that
-  bool count_refusal = true;  ///< count it if there was no credit; false: the caller tries again
+  Timeout response;           ///< how long to wait for the acknowledgement
+  bool count_refusal = true;  ///< count a write without credit; false: the caller retries
 };
 
-/// Two threads of its own read and write (a packet is sent by its caller if nobody else sends).
-/// Requests of the other end are answered by the reader; the stream table is only changed in the
-/// order of arrival. All members are thread-safe. Calls that wait throw LinkTimeoutError, and the
-/// link's own failure (LinkError, ProtocolError) as soon as it is down; LinkError("… closed") after
-/// `close()`.
+/// A link has a reader and a writer thread. A caller sends its packet itself if no other thread is
+/// sending. The reader answers the requests of the other end, so the stream table changes in the
+/// order of arrival. All members are thread-safe. Calls that wait throw LinkTimeoutError; once the
+/// link is down, its failure (LinkError, ProtocolError), or LinkError("… closed") after `close()`.
 class Link {
  public:
   /// Throws LinkError if another link has the transport.
@@ -69,37 +68,38 @@ class Link {
   std::uint32_t open_stream(const std::string& name, std::uint32_t window,
                             std::shared_ptr<PacketQueue> queue, Timeout timeout);
 
-  /// Close our direction once all that we wrote was released. Throws LinkError if refused.
+  /// Wait until all packets that we wrote are released, then close our direction. Throws LinkError
+  /// if refused.
   void close_stream(const std::string& name, Timeout timeout);
 
-  /// Send one packet without joining or copying its parts; they are not needed any more when it
-  /// returns. False (and nothing sent) if there was no credit in time.
+  /// Send one packet without joining or copying its parts; they must live until it returns. False
+  /// (and nothing is sent) without credit in time.
   /// Throws LinkError if the packet is larger than the window.
   bool write(const std::string& name, const Part* parts, std::size_t count,
              const WriteOptions& options);
 
-  /// The oldest packet of a stream without a queue; nullopt when time is over.
+  /// The oldest packet of a stream without a queue; nullopt after the timeout.
   std::optional<Packet> read(const std::string& name, Timeout timeout);
 
-  /// Give the credit of a packet back (only without auto_release). It leaves in the order of
-  /// arrival, whatever the order of the calls. Throws LinkError if the packet is not ours.
+  /// Return the credit of a packet (only without auto_release). Releases are sent in the order of
+  /// arrival of the packets, not of the calls. Throws LinkError for a packet of another link.
   void release(const Packet& packet);
 
-  /// Ask the device to reboot. Returns when it answered or hung up; the link is closed then.
+  /// Reboot the device. Returns when it answered or hung up; the link is closed then.
   void reset(Timeout timeout);
 
-  /// What the other end did next; nullopt when time is over, and after the last one, "down".
+  /// The next event; nullopt after the timeout, and after the last event, "down".
   std::optional<LinkEvent> next_event(Timeout timeout);
 
-  /// True while the other end can receive what we write to the stream.
+  /// True while our direction of the stream is open.
   bool has_stream(const std::string& name) const;
 
-  /// Send what is owed (bounded), close the transport and stop both threads.
+  /// Send queued messages (bounded), close the transport and stop both threads.
   /// From any thread, may be repeated.
   void close();
 
   bool is_up() const;
-  bool is_down() const;  ///< ended; neither while `close()` still sends what is owed
+  bool is_down() const;  ///< ended; `close()` is in neither state while it sends queued messages
   /// Why the link went down; "" while it is up or after a plain `close()`.
   std::string failure() const;
   std::map<std::string, std::uint64_t> counters() const;
@@ -110,13 +110,13 @@ class Link {
   using Lock = std::unique_lock<std::mutex>;
   using Handler = void (Link::*)(const xlink::Header&);
 
-  /// A request whose caller waits.
+  /// A request whose caller waits for the answer.
   struct Pending {
     std::uint32_t response_type;
     bool answered = false;
-    std::string refusal;  // why the answer is a no
+    std::string refusal;  // the reason, if the other end refused
   };
-  /// Keeps a Pending in the table as long as its caller waits. Made and destroyed under the lock.
+  /// Keeps a Pending in the table while its caller waits. Made and destroyed with the lock held.
   class Waiting;
   struct Totals {
     std::uint64_t bytes_in = 0;

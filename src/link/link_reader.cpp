@@ -1,4 +1,4 @@
-// The reading half of a link: what its reader thread does.
+// The reading half of a link: the code of its reader thread.
 
 #include <ctime>
 #include <exception>
@@ -76,7 +76,7 @@ void Link::on_write(const xlink::Header& header) {
     stream.rx_bytes += header.size;
     stream.rx_packets.push_back({serial, header.size, false});
   }
-  // Queued first: the answer says that it is.
+  // Queued before the answer, which confirms that.
   const auto drop = stream.queue->push({stream.name, received_ns, std::move(incoming_), serial});
   auto response = xlink::make_response(header);
   response.stream_id = stream.id;
@@ -100,8 +100,8 @@ void Link::on_release(const xlink::Header& header) {
 }
 
 void Link::on_create(const xlink::Header& header) {
-  // A window that could never be filled is refused by a device, as firmware does when it has no
-  // such memory. A host takes it: what counts there is each packet's size.
+  // A device refuses a window larger than the largest payload, as firmware does when it lacks the
+  // memory. A host accepts it: there the limit applies to each packet.
   const bool too_big = role_ == Role::device && header.size > options_.max_payload_bytes;
   const Stream* const stream =
       too_big ? nullptr : table_.accept_creation(xlink::name_of(header), header.size);
@@ -129,7 +129,8 @@ void Link::on_ping(const xlink::Header& header) {
   push_event({LinkEvent::Kind::ping, "", 0, ""});
 }
 
-// Nothing else that a device asks a host after this is ever answered: on USB not even by a hang-up.
+// After a reset the host answers no request of the device any more, and on USB it does not hang up:
+// calls that wait must end here.
 void Link::on_reset(const xlink::Header& header) {
   send_queue_.enqueue({xlink::make_response(header)});
   if (role_ == Role::device && state_ == State::up) {
@@ -154,7 +155,7 @@ std::string Link::creation_refusal(Stream& stream, const xlink::Header& header) 
     return "refused, error";
   }
   if (xlink::name_of(header) != *stream.name) {
-    return "the answer is about '" + std::string(xlink::name_of(header)) + "'";
+    return "the answer names stream '" + std::string(xlink::name_of(header)) + "'";
   }
   if (header.size == 0) return "the other end granted a window of 0 bytes";
   try {
@@ -170,7 +171,7 @@ void Link::on_close_answer(const xlink::Header& header) {
   if (found == closing_.end()) return;
   Stream& stream = *found->second;
   closing_.erase(found);
-  table_.close_answered(stream);  // acknowledged or not
+  table_.close_answered(stream);  // also if it was refused
   on_answer(header);
 }
 

@@ -15,7 +15,7 @@ namespace depthai {
 PacketQueue::PacketQueue(std::size_t capacity, std::size_t capacity_per_stream)
     : capacity_(capacity), capacity_per_stream_(capacity_per_stream) {
   if (capacity == 0 || capacity_per_stream == 0) {
-    throw std::invalid_argument("a packet queue needs room for at least one packet");
+    throw std::invalid_argument("a packet queue must have room for at least one packet");
   }
 }
 

@@ -17,16 +17,16 @@
 
 namespace depthai {
 
-/// What one stream delivered at once.
+/// One packet of a stream.
 struct Packet {
   std::shared_ptr<const std::string> stream;
-  std::int64_t received_ns = 0;    ///< CLOCK_MONOTONIC when the last byte was here
+  std::int64_t received_ns = 0;    ///< CLOCK_MONOTONIC at the arrival of the last byte
   std::shared_ptr<Buffer> buffer;  ///< the whole payload, trailer included
-  std::uint64_t serial = 0;        ///< counts the packets of this stream on this link
+  std::uint64_t serial = 0;        ///< number of the packet in its stream on this link
 };
 
-/// When `capacity_per_stream` packets of a stream wait, the oldest of that stream drops for the
-/// new one; when `capacity` wait in all, the oldest of all drops. Drops are counted by stream.
+/// If `capacity_per_stream` packets of a stream wait, a new one replaces the oldest of that stream;
+/// if `capacity` packets wait in total, it replaces the oldest of all. Drops are counted by stream.
 /// Thread-safe; one consumer.
 class PacketQueue {
  public:
@@ -35,33 +35,33 @@ class PacketQueue {
   PacketQueue& operator=(const PacketQueue&) = delete;
   ~PacketQueue();
 
-  /// Never waits. Returns the packet that was dropped for it, if any (itself if closed).
+  /// Never waits. Returns the packet that was dropped, if any (the new one if the queue is closed).
   std::optional<Packet> push(Packet packet);
 
-  /// True when packets wait, false when time is over or the queue was closed.
-  /// Throws the failure's exception when the link failed and nothing is left to take.
+  /// True when packets wait, false after the timeout or when the queue was closed.
+  /// Throws the failure's exception when the link has failed and the queue is empty.
   bool wait(Timeout timeout);
 
   /// All waiting packets, in order of arrival. Never waits.
   std::vector<Packet> take();
 
-  /// Wait for the oldest packet and take it; nullopt when time is over or the queue has ended.
+  /// Wait for the oldest packet and take it; nullopt after the timeout or when the queue has ended.
   std::optional<Packet> pop(Timeout timeout);
 
-  /// An eventfd that is readable while packets wait, and once the queue has ended. It remains the
-  /// queue's own.
+  /// An eventfd that is readable while packets wait, and once the queue has ended. The queue owns
+  /// it.
   int fileno();
 
   std::map<std::string, std::uint64_t> dropped() const;
   std::uint64_t dropped(const std::string& stream) const;
 
-  /// True once closed or failed: nothing will be added any more.
+  /// True once closed or failed: new packets are refused.
   bool has_ended() const;
 
-  /// Wakes the consumer. Packets that wait can still be taken, new ones are refused. Repeatable.
+  /// Wake the consumer. Waiting packets can still be taken, new ones are refused. Repeatable.
   void close();
 
-  /// As `close()`, and `wait()` throws once nothing is left. A closed queue stays just closed.
+  /// As `close()`, and `wait()` throws once the queue is empty. No effect on a closed queue.
   void fail(const Failure& failure);
 
  private:
@@ -81,8 +81,8 @@ class PacketQueue {
   std::map<std::string, StreamCount> counts_;  // by stream
   bool ended_ = false;
   std::optional<Failure> failure_;
-  int event_fd_ = -1;       // made when somebody asks for it
-  bool signalled_ = false;  // what event_fd_ says
+  int event_fd_ = -1;       // made by the first fileno()
+  bool signalled_ = false;  // event_fd_ is readable
 };
 
 }  // namespace depthai

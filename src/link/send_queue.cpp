@@ -10,8 +10,8 @@
 namespace depthai {
 namespace {
 
-// 32 streams with 64 packets each, one answer and one release for every packet, is what an honest
-// other end can make us owe it. More piles up only if it sends and never reads.
+// A correct peer can cause at most an answer and a release for each of 64 packets on 32 streams to
+// be queued. More are queued only if it sends and never reads.
 constexpr std::size_t kMaxQueued = 8192;
 constexpr std::size_t kMaxBatch = 32;
 
@@ -27,19 +27,19 @@ void SendQueue::enqueue(std::initializer_list<xlink::Header> headers) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (input_closed_ || aborted_) return;
     if (queue_.size() >= kMaxQueued) {
-      throw LinkError(transport_->describe() + ": the other end does not read, " +
-                      std::to_string(queue_.size()) + " messages wait for it");
+      throw LinkError(transport_->describe() + ": the other end does not read; " +
+                      std::to_string(queue_.size()) + " messages are queued");
     }
     for (const xlink::Header& header : headers) queue_.push_back({header});
-    if (busy_) return;  // whoever sends now sees to the rest
+    if (busy_) return;  // the thread that is sending handles the rest
     send_what_need_not_wait();
     if (queue_.empty()) return;
   }
   work_.notify_one();
 }
 
-/// From the front of the queue. Lock held, nobody sends. What fails here is told by the thread, to
-/// which it then falls.
+/// From the front of the queue. The caller holds `mutex_` and no thread is sending. On an error the
+/// messages stay queued; the writer thread retries and reports.
 void SendQueue::send_what_need_not_wait() {
   std::array<Part, kMaxBatch> parts;
   std::size_t count = 0;
@@ -124,8 +124,8 @@ void SendQueue::run() {
   while (next_batch(batch)) send(batch);
 }
 
-// Small messages that wait together leave together, in one system call; a payload ends the batch,
-// so that its owner does not wait for the next one's.
+// Queued messages without payload leave in one system call. A payload ends the batch, so that its
+// owner does not wait for the next one.
 bool SendQueue::next_batch(Batch& batch) {
   std::unique_lock<std::mutex> lock(mutex_);
   work_.wait(lock, [this] { return aborted_ || (!busy_ && !queue_.empty()); });
@@ -140,7 +140,7 @@ bool SendQueue::next_batch(Batch& batch) {
   return true;
 }
 
-/// Only one at a time: for whoever has set `busy_`.
+/// Only for the thread that has set `busy_`.
 void SendQueue::send(const Batch& batch) {
   std::vector<Part> parts;
   std::uint64_t bytes = 0;

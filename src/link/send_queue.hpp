@@ -1,4 +1,4 @@
-/// What a link sends, so that its reader never waits for room on the wire.
+/// The outgoing messages of a link; the reader never waits for room on the wire.
 #pragma once
 
 #include <condition_variable>
@@ -19,9 +19,9 @@
 
 namespace depthai {
 
-/// Whoever posts a payload sends it himself if nothing else is being sent. Messages without one
-/// leave at once where that needs no waiting; all others are sent by a thread, which is woken only
-/// for them. One message after the other, in the order of the posts.
+/// The caller that enqueues a payload sends it itself if no other thread is sending. Messages
+/// without payload are sent at once if that needs no waiting. The writer thread sends all others
+/// and is woken only for them. Messages are sent one by one, in the order of the `enqueue` calls.
 class SendQueue {
  public:
   struct Transfer;
@@ -30,19 +30,19 @@ class SendQueue {
     const Part* parts = nullptr;
     std::size_t part_count = 0;
     Transfer* transfer = nullptr;  // null: there is no payload
-    std::size_t sent = 0;          // bytes of the header that have left already
+    std::size_t sent = 0;          // bytes of the header that were sent
 
     Part rest_of_header() const {
       return {xlink::wire_bytes(header) + sent, xlink::kHeaderBytes - sent};
     }
   };
-  /// One message whose payload belongs to a caller, who sees to its end.
+  /// One message whose payload belongs to a caller, who must call `complete`.
   struct Transfer {
     enum class State { queued, owned, sent, aborted };
     State state = State::queued;
     Message message;  // while owned: the caller sends it
   };
-  /// Called when sending fails, in the thread that sent.
+  /// Called when sending fails, in the sending thread.
   using OnFailure = std::function<void(const Failure&)>;
 
   SendQueue(std::shared_ptr<Transport> transport, OnFailure on_failure);
@@ -53,25 +53,25 @@ class SendQueue {
 
   void start();
 
-  /// Send messages without payload, or queue what would have to wait. Never waits. Throws
-  /// LinkError if the other end has let thousands of them pile up.
+  /// Send messages without payload, or queue those that would have to wait. Never waits. Throws
+  /// LinkError if thousands of them are queued because the other end does not read.
   void enqueue(std::initializer_list<xlink::Header> headers);
 
-  /// Queue a message with payload. Never waits; the parts and the transfer must live until
-  /// `complete(transfer)` has returned, and that must be called.
+  /// Queue a message with payload. Never waits. The caller must call `complete(transfer)`; parts
+  /// and transfer must live until that has returned.
   void enqueue(const xlink::Header& header, const Part* parts, std::size_t count,
                Transfer& transfer);
 
-  /// Send it, or wait until it was sent. False if that will never happen.
+  /// Send it, or wait until it was sent. False if the queue was aborted before.
   bool complete(Transfer& transfer);
 
-  /// Let nothing be sent after what is queued now.
+  /// Ignore all later messages; those in the queue are still sent.
   void close_input();
 
-  /// Wait until nothing is left to send. False when time is over first.
+  /// Wait until the queue is empty. False after the timeout.
   bool drain(Timeout timeout);
 
-  /// Send nothing more. The transport must be closed, too, to interrupt what is being sent.
+  /// Stop sending. To interrupt a message that is being sent, close the transport, too.
   void abort();
 
   void join();
@@ -91,10 +91,10 @@ class SendQueue {
   std::thread thread_;
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;      // something to send, or the end
-  std::condition_variable progress_;  // something was sent, or the end
+  std::condition_variable work_;      // messages to send, or aborted
+  std::condition_variable progress_;  // messages were sent, or aborted
   std::deque<Message> queue_;
-  bool busy_ = false;  // somebody sends
+  bool busy_ = false;  // a thread is sending
   bool input_closed_ = false;
   bool aborted_ = false;
   std::uint64_t bytes_sent_ = 0;

@@ -5,7 +5,7 @@
 namespace depthai {
 namespace {
 
-// Every name ever used keeps a record. A session uses about twenty.
+// A record is kept for every name ever used. A session uses about twenty.
 constexpr std::size_t kMaxNames = 1024;
 
 std::string quoted(const Stream& stream) { return "stream '" + *stream.name + "'"; }
@@ -43,8 +43,8 @@ Stream* StreamTable::accept_creation(std::string_view name, std::uint32_t window
   if (stream == nullptr) return nullptr;
   if (!stream->exists) {
     if (existing_.size() >= xlink::kMaxStreams) return nullptr;
-    // A device keeps one id per name for the whole session; a host counts as the firmware does,
-    // so that both agree without a word.
+    // A device keeps one id per name for the whole session. A host numbers streams as the firmware
+    // does, so that both ends choose the same id.
     if (role_ == Role::host || stream->id == xlink::kInvalidStreamId) stream->id = choose_id();
     stream->exists = true;
     existing_.push_back(stream);
@@ -60,27 +60,27 @@ Stream& StreamTable::creation_accepted(std::string_view name, std::uint32_t id,
   Stream* const stream = record(name);
   if (stream == nullptr) throw LinkError("too many stream names on one link");
   if (id > xlink::kLargestStreamId) {
-    throw LinkError("open " + quoted(*stream) + ": the other end gave it the invalid id " +
+    throw LinkError("open " + quoted(*stream) + ": the other end answered with the invalid id " +
                     std::to_string(id));
   }
   if (!stream->exists) {
     if (existing_.size() >= xlink::kMaxStreams) {
-      throw LinkError("open " + quoted(*stream) + ": no more than " +
-                      std::to_string(xlink::kMaxStreams) + " streams are possible");
+      throw LinkError("open " + quoted(*stream) + ": a link has at most " +
+                      std::to_string(xlink::kMaxStreams) + " streams");
     }
     check_unshared(id, *stream);
     stream->id = id;
     stream->exists = true;
     existing_.push_back(stream);
   } else if (stream->id != id && role_ == Role::host) {
-    // Both ends created the name at the same time. The device only ever uses its own number.
+    // Both ends created the name at the same time. The device uses only its own id.
     check_unshared(id, *stream);
     stream->id = id;
     ++ids_adopted_;
   }
   if (stream->tx_window != 0 && window > stream->tx_window) {
     throw LinkError("open " + quoted(*stream) + " with " + std::to_string(window) +
-                    " bytes: it is open with " + std::to_string(stream->tx_window));
+                    " bytes: it is already open with " + std::to_string(stream->tx_window));
   }
   if (stream->tx_window == 0) stream->tx_window = window;
   return *stream;
@@ -107,14 +107,16 @@ void StreamTable::note_sent(Stream& stream, std::uint32_t size) {
 
 void StreamTable::note_released(Stream& stream, std::uint32_t size) {
   const bool matches = !stream.tx_sizes.empty() && stream.tx_sizes.front() == size;
-  // The official implementation sends a release of 0 bytes when its reader held nothing.
+  // The official implementation sends a release of 0 bytes when its reader held no packet.
   if (!matches && size == 0) return;
   if (!matches) {
     const Role culprit = other_end(role_);
     throw ProtocolError(
         culprit, std::string("the ") + role_name(culprit) + " released " + std::to_string(size) +
-                     " bytes of " + quoted(stream) + ", its oldest packet has " +
-                     (stream.tx_sizes.empty() ? "gone" : std::to_string(stream.tx_sizes.front())));
+                     " bytes of " + quoted(stream) +
+                     (stream.tx_sizes.empty() ? ", which has no unreleased packet"
+                                              : ", whose oldest packet has " +
+                                                    std::to_string(stream.tx_sizes.front())));
   }
   stream.tx_bytes -= size;
   stream.tx_sizes.pop_front();
@@ -125,8 +127,7 @@ void StreamTable::check_incoming(const Stream* stream, const xlink::Header& head
   const std::string start = std::string("the ") + role_name(culprit) + " sent " +
                             std::to_string(header.size) + " bytes on stream ";
   if (stream == nullptr) {
-    throw ProtocolError(culprit,
-                        start + std::to_string(header.stream_id) + ", which nobody opened");
+    throw ProtocolError(culprit, start + std::to_string(header.stream_id) + ", which is not open");
   }
   if (stream->rx_window == 0) {
     throw ProtocolError(culprit, start + "'" + *stream->name + "', which it has not opened");
@@ -144,7 +145,7 @@ void StreamTable::check_incoming(const Stream* stream, const xlink::Header& head
 }
 
 std::uint32_t StreamTable::choose_id() {
-  // The cursor stays on the number it found: a closed stream's number is used again at once.
+  // The cursor stays on the id it found: the id of a closed stream is used again at once.
   while (id_is_taken(cursor_)) cursor_ = cursor_ + 1 < xlink::kLargestStreamId ? cursor_ + 1 : 0;
   return cursor_;
 }

@@ -23,11 +23,11 @@ struct StreamCounters {
   std::uint64_t bytes_in = 0;
   std::uint64_t packets_out = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t refused_writes = 0;  // for want of credit
+  std::uint64_t refused_writes = 0;  // no credit in time
 };
 
-/// One name of this link. The record outlives the stream: its counters and unread packets do not
-/// vanish when both ends have closed it.
+/// One stream name of this link. The record outlives the stream: counters and unread packets stay
+/// when both ends have closed it.
 struct Stream {
   struct Received {
     std::uint64_t serial;
@@ -37,15 +37,15 @@ struct Stream {
 
   std::shared_ptr<const std::string> name;
   std::uint32_t id = xlink::kInvalidStreamId;
-  bool exists = false;  // in the table of both ends, found by id
+  bool exists = false;  // at least one direction is open; only then found by id
 
-  // What we send. A window of 0: we have not opened it.
+  // Our direction. Window 0: we have not opened it.
   std::uint32_t tx_window = 0;
   std::uint64_t tx_bytes = 0;
   std::deque<std::uint32_t> tx_sizes;  // sent and not yet released, oldest first
-  bool is_closing = false;             // a close waits for releases, then for its answer
+  bool is_closing = false;             // close_stream() waits for releases, then for the answer
 
-  // What we receive. A window of 0: the other end has not opened it.
+  // The other end's direction. Window 0: it has not opened it.
   std::uint32_t rx_window = 0;
   std::uint64_t rx_bytes = 0;
   std::deque<Received> rx_packets;  // not yet released, oldest first
@@ -64,37 +64,36 @@ class StreamTable {
  public:
   explicit StreamTable(Role role) : role_(role) {}
 
-  /// The record of a name, null if it was never heard of. Whether the stream *exists* is its
-  /// affair.
+  /// The record of a name, or null; the stream need not exist.
   Stream* find(std::string_view name);
   const Stream* find(std::string_view name) const;
   /// The existing stream with this id, or null.
   Stream* find(std::uint32_t id);
-  /// The record of a name, made if needed. Null if there are too many names.
+  /// The record of a name, created if needed. Null if there are too many names.
   Stream* record(std::string_view name);
 
-  /// The other end wants to write: gives it the window and an id. Null = refused.
+  /// The other end opens its direction: grants the window and assigns an id. Null = refused.
   Stream* accept_creation(std::string_view name, std::uint32_t window);
 
-  /// The other end has accepted our creation: we may write.
-  /// Throws ProtocolError if two names share the id, LinkError if the window cannot be had.
+  /// The other end has accepted our creation: our direction is open now.
+  /// Throws ProtocolError if two names share the id, LinkError if the window cannot be granted.
   Stream& creation_accepted(std::string_view name, std::uint32_t id, std::uint32_t window);
 
-  /// The other end closes its direction. False = refused: packets of it are not released yet.
+  /// The other end closes its direction. False = refused: it has unreleased packets.
   bool accept_close(Stream& stream);
   /// The other end has answered our close.
   void close_answered(Stream& stream);
 
-  /// Note a packet that is about to be sent; there must be credit.
+  /// Take the credit for a packet that is about to be sent; there must be enough.
   void note_sent(Stream& stream, std::uint32_t size);
-  /// Take back the credit of the oldest packet. Throws ProtocolError if there is none of this size.
+  /// Return the credit of the oldest packet. Throws ProtocolError if its size differs.
   void note_released(Stream& stream, std::uint32_t size);
 
   /// Check that the other end may send this packet. Throws ProtocolError.
   void check_incoming(const Stream* stream, const xlink::Header& header) const;
 
   const std::map<std::string, Stream, std::less<>>& all() const { return streams_; }
-  /// How often the other end's id was taken over for a stream that had another one here.
+  /// How often a stream took over the other end's id in place of its own.
   std::uint64_t ids_adopted() const { return ids_adopted_; }
 
  private:

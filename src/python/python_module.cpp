@@ -1,4 +1,4 @@
-// The Python face of the core: depthai_ros/_core.pyi says what it promises.
+// The Python bindings of the core; depthai_ros/_core.pyi documents them.
 
 #include <cxxabi.h>
 #include <malloc.h>
@@ -32,11 +32,11 @@ using Seconds = std::optional<double>;
 
 // ---- the GIL ---------------------------------------------------------------------------------
 
-/// Gives the GIL up for its lifetime.
+/// Releases the GIL for its lifetime.
 ///
-/// Python ends a daemon thread that asks for the GIL while the interpreter shuts down by unwinding
-/// its stack, and pybind11's own guard makes that an abort() of the process. Such a thread sleeps
-/// here until the process is gone (as Python itself does it from 3.14 on).
+/// If a daemon thread requests the GIL while the interpreter shuts down, Python ends the thread by
+/// unwinding its stack, and pybind11's own guard turns that into an abort() of the process. Here
+/// such a thread sleeps until the process ends (Python itself does so from 3.14 on).
 class NoGil {
  public:
   NoGil() : state_(PyEval_SaveThread()) {}
@@ -57,7 +57,7 @@ using WithoutGil = py::call_guard<NoGil>;
 
 // ---- errors ----------------------------------------------------------------------------------
 
-/// The classes of depthai_ros.errors. Never given up: threads may still throw at exit.
+/// The classes of depthai_ros.errors. Never released: threads may throw until the process ends.
 struct ErrorClasses {
   PyObject *device_not_found, *boot, *link, *lost, *link_timeout, *protocol;
 };
@@ -104,8 +104,8 @@ Timeout to_timeout(Seconds seconds) {
       std::chrono::duration<double>(*seconds));
 }
 
-/// Wait in slices without the GIL, so that Ctrl-C is seen (signals are handled by the main thread
-/// only: all others wait in one go). `attempt(timeout, is_last)` returns true when it is done.
+/// Wait in slices without the GIL, so that Ctrl-C is handled. Only the main thread handles signals:
+/// all others wait in one slice. `attempt(timeout, is_last)` returns true when it is done.
 template <typename Attempt>
 bool wait_interruptibly(Seconds seconds, Attempt attempt) {
   constexpr std::chrono::nanoseconds kSlice = std::chrono::milliseconds(100);
@@ -125,7 +125,7 @@ bool wait_interruptibly(Seconds seconds, Attempt attempt) {
 
 // ---- bytes -----------------------------------------------------------------------------------
 
-/// A contiguous view of somebody's bytes. Made and destroyed with the GIL.
+/// A contiguous view of a Python object's bytes. Make and destroy it with the GIL.
 class View {
  public:
   View(const py::handle& source, int flags) {
@@ -139,7 +139,7 @@ class View {
   std::size_t size() const { return static_cast<std::size_t>(view_.len); }
   Part part() const { return {data(), size()}; }
   Array array() const {
-    // One letter in native order is a type we may know; anything longer is none.
+    // Only a single letter in native order can be a known type.
     const char* format = view_.format ? view_.format : "B";
     if (*format == '@' || *format == '=' || *format == '<') ++format;
     const char type = *format != '\0' && format[1] == '\0' ? *format : '?';
@@ -157,7 +157,7 @@ class View {
 constexpr int kRead = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
 constexpr int kWrite = kRead | PyBUF_WRITABLE;
 
-/// Run a kernel on arrays of Python, without the GIL.
+/// Run a kernel on Python arrays, without the GIL.
 template <typename Kernel, typename... Sources>
 void run_kernel(Kernel kernel, const py::buffer& destination, const Sources&... sources) {
   const View to(destination, kWrite);
@@ -168,8 +168,8 @@ void run_kernel(Kernel kernel, const py::buffer& destination, const Sources&... 
 
 // ---- links -----------------------------------------------------------------------------------
 
-/// Joining a link's threads may take a moment: never with the GIL. In a child of fork() there are
-/// no such threads, and whoever held a lock then holds it for ever: the copy is left alone.
+/// Joining a link's threads takes time, so it happens without the GIL. A child of fork() has no
+/// such threads, and locks that they held stay locked: there the copy is not deleted.
 struct DeleteLink {
   pid_t owner = ::getpid();
 
@@ -211,7 +211,7 @@ bool write_packet(Link& link, const std::string& name, const py::sequence& parts
   WriteOptions options;
   options.wait_response = wait_response;
   options.response = to_timeout(timeout_s);
-  // "Do not wait for credit" does not mean "do not wait for the answer to what was sent".
+  // A timeout of 0 applies to the credit only, not to the response.
   if (options.response && options.response->count() == 0) options.response = kResponseLimit;
   return wait_interruptibly(timeout_s, [&](Timeout slice, bool is_last) {
     options.credit = slice;
@@ -264,9 +264,9 @@ auto with_parts(Buffer& buffer, std::size_t size, const py::bytes& prefix, const
       SerializedParts{buffer, size, before.data(), before.size(), behind.data(), behind.size()});
 }
 
-/// Large blocks are kept and used again instead of being given back to the kernel: a frame-sized
-/// block that is mapped anew costs a page fault per 4 KiB. There is one heap: every thread would
-/// keep blocks of its own.
+/// Make malloc keep large blocks instead of returning them to the kernel: a newly mapped block of
+/// the size of a frame costs a page fault per 4 KiB. All threads share one heap, since otherwise
+/// each would keep blocks of its own.
 void keep_large_buffers() {
   constexpr int kLargest = 1 << 30, kLargestOfOldGlibc = 32 << 20, kSpare = 64 << 20;
   if (::mallopt(M_MMAP_THRESHOLD, kLargest) == 0) ::mallopt(M_MMAP_THRESHOLD, kLargestOfOldGlibc);

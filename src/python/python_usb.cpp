@@ -1,4 +1,4 @@
-// The USB part of the core's Python face.
+// The USB part of the Python bindings.
 
 #include "python/python_usb.hpp"
 
@@ -20,14 +20,13 @@ using namespace py::literals;
 namespace depthai {
 namespace {
 
-/// Sleeps without the GIL; Ctrl-C is seen (signals are the main thread's affair), and who opens
-/// may have lost interest.
+/// Sleep without the GIL, then handle Ctrl-C (main thread only) and ask `should_stop`.
 void pause_for(std::chrono::milliseconds time, const py::object& should_stop) {
   std::this_thread::sleep_for(time);
   const py::gil_scoped_acquire gil;
   if (::getpid() == ::gettid() && PyErr_CheckSignals() != 0) throw py::error_already_set();
   if (!should_stop.is_none() && should_stop().cast<bool>()) {
-    throw LinkError("usb: the search was ended");
+    throw LinkError("usb: the search was stopped by the caller");
   }
 }
 

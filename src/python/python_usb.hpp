@@ -1,11 +1,11 @@
-/// The USB part of the core's Python face.
+/// The USB part of the Python bindings.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 namespace depthai {
 
-/// Add UsbTransport and open_usb() to the module. Its errors are translated by the module.
+/// Add UsbBoard, UsbTransport, scan_usb() and open_usb() to the module, which translates errors.
 void bind_usb(pybind11::module_& m);
 
 }  // namespace depthai

@@ -15,13 +15,13 @@
 namespace depthai {
 namespace {
 
-/// A function of a library that somebody else has loaded; null if nobody has.
+/// A function of a library that the process has loaded; null if it has not.
 template <typename Function>
 Function* loaded_function(const char* library, const char* name) {
   void* const loaded = ::dlopen(library, RTLD_NOW | RTLD_NOLOAD);
   if (loaded == nullptr) return nullptr;
   void* const symbol = ::dlsym(loaded, name);
-  ::dlclose(loaded);  // only undoes our own count
+  ::dlclose(loaded);  // undoes the reference of dlopen; the library stays loaded
   return reinterpret_cast<Function*>(symbol);
 }
 
@@ -55,7 +55,7 @@ std::string serialized(const SerializedParts& parts) {
 
 namespace {
 
-/// What we need of rcl. Found once: a process that has loaded it keeps it.
+/// The functions of rcl that are used. Looked up once: rcl is never unloaded.
 struct Rcl {
   decltype(rcl_publish_serialized_message)* publish;
   decltype(rcutils_get_error_string)* error_string;
@@ -72,7 +72,7 @@ Rcl find_rcl() {
           loaded_function<decltype(rcutils_reset_error)>("librcutils.so", "rcutils_reset_error")};
 }
 
-/// An allocator that can neither give nor take: the message lies in a buffer of ours.
+/// An allocator that does nothing: the message lies in a Buffer of the core.
 rcutils_allocator_t no_allocator() {
   rcutils_allocator_t allocator{};
   allocator.allocate = [](std::size_t, void*) -> void* { return nullptr; };

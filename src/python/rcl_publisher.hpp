@@ -1,5 +1,5 @@
-/// Publishing a serialised message through rcl, in place. Nothing of ROS is linked: librcl is
-/// looked up in the process that has loaded it.
+/// Publishes a serialised message through rcl, in place. Links no ROS library: it looks up librcl
+/// in the process, which must have loaded it.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace depthai {
 
 /// One serialised message: a prefix, the first `size` bytes of a buffer, a suffix. The prefix has
-/// at most Buffer::kHeadroom bytes; the suffix ends at most Buffer::kTailroom bytes behind the
+/// at most Buffer::kHeadroom bytes; the suffix ends at most Buffer::kTailroom bytes after the
 /// buffer's end.
 struct SerializedParts {
   Buffer& buffer;
@@ -31,9 +31,9 @@ std::string serialized(const SerializedParts& parts);
 /// True if this was built with rcl's headers and librcl is loaded in this process.
 bool has_rcl();
 
-/// Write the ends around the payload and publish all of it. `publisher` is an rcl_publisher_t*.
-/// Bytes behind `size` that the suffix covers are back in place afterwards.
-/// Throws std::runtime_error with rcl's words, or if there is no rcl.
+/// Write prefix and suffix around the payload and publish. `publisher` is an rcl_publisher_t*.
+/// The bytes after `size` that the suffix covers are restored afterwards.
+/// Throws std::runtime_error with the error text of rcl, or if rcl is not loaded.
 void publish_serialized(std::uintptr_t publisher, const SerializedParts& parts);
 
 }  // namespace depthai

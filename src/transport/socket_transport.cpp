@@ -26,8 +26,8 @@
 namespace depthai {
 namespace {
 
-// A frame should fit, so that the sender is not woken for every few pages of it. The kernel caps
-// the value (net.core.wmem_max); what it grants is good enough.
+// Large enough for a frame, so that the sender is not woken for every few pages of it. The kernel
+// caps the value (net.core.wmem_max); a smaller buffer works, too.
 constexpr int kSocketBufferBytes = 4 << 20;
 constexpr std::size_t kLargestRead = std::size_t{1} << 30;
 
@@ -103,7 +103,7 @@ Address parse_address(const std::string& text) {
   throw std::invalid_argument("address '" + text + "' must be unix:/path or tcp:host:port");
 }
 
-/// The port that the kernel chose, put in place of the one in `text`.
+/// `text` with its port replaced by the one that the kernel chose.
 std::string with_real_port(const std::string& text, int fd) {
   sockaddr_storage bound{};
   socklen_t size = sizeof(bound);
@@ -119,11 +119,11 @@ void tune_socket(int fd) {
   for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
     ::setsockopt(fd, SOL_SOCKET, option, &size, sizeof(size));
   }
-  const int on = 1;  // fails on unix sockets, which have no such delay
+  const int on = 1;  // fails on unix sockets, which need no TCP_NODELAY
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-/// True if a connect() that was begun without waiting has come to a good end in time.
+/// True if a non-blocking connect() has succeeded in time.
 bool connected_in_time(int fd, Timeout timeout, int* code) {
   pollfd ready{fd, POLLOUT, 0};
   const Deadline deadline(timeout);
@@ -140,7 +140,7 @@ bool connected_in_time(int fd, Timeout timeout, int* code) {
   return *code == 0;
 }
 
-/// Remove a unix socket that a dead process left behind, and nothing else.
+/// Remove a unix socket that a dead process left behind. Other files stay.
 void remove_stale_socket(const Address& address) {
   struct stat status{};
   if (::lstat(address.path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
@@ -152,7 +152,7 @@ void remove_stale_socket(const Address& address) {
 
 constexpr std::size_t kMaxVectors = 64;
 
-/// The first parts of some, as the kernel takes them.
+/// The first kMaxVectors parts, as an array for sendmsg().
 class Vectors {
  public:
   Vectors(const Part* parts, std::size_t count) : end_(std::min(count, kMaxVectors)) {
@@ -238,8 +238,8 @@ void SocketTransport::limit_write(std::chrono::milliseconds limit) {
   ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
 }
 
-// Only shut down: the number stays ours until nobody can use it any more (destructor), so that a
-// reader on its way into recv() cannot meet a stranger's socket.
+// Shut down only. The destructor closes the descriptor, when no thread can use it any more:
+// otherwise a reader that is about to call recv() could read from an unrelated new descriptor.
 void SocketTransport::close() noexcept { ::shutdown(fd_, SHUT_RDWR); }
 
 std::pair<std::shared_ptr<Transport>, std::shared_ptr<Transport>> make_socket_pair() {
@@ -259,7 +259,7 @@ std::shared_ptr<Transport> connect_socket(const std::string& address, Timeout ti
   if (::connect(fd.get(), target.get(), target.size) != 0) code = errno;
   if (code == EINPROGRESS) connected_in_time(fd.get(), timeout, &code);
   if (code != 0) {
-    throw DeviceNotFoundError(address + ": nobody answers there (" + error_text(code) + ")");
+    throw DeviceNotFoundError(address + ": cannot connect (" + error_text(code) + ")");
   }
   const int flags = ::fcntl(fd.get(), F_GETFL);
   ::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK);
@@ -302,7 +302,7 @@ std::shared_ptr<Transport> SocketListener::accept(Timeout timeout) {
     if (count == 0 || ready[1].revents != 0) return nullptr;
     const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) return std::make_shared<SocketTransport>(fd, address_);
-    // Somebody else took it, or the caller hung up again: wait for the next one.
+    // Another thread accepted it, or the caller hung up again: wait for the next one.
     if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
       throw LinkError("accept at " + address_ + ": " + error_text(errno));
     }
@@ -310,7 +310,7 @@ std::shared_ptr<Transport> SocketListener::accept(Timeout timeout) {
 }
 
 void SocketListener::close() noexcept {
-  if (closed_.exchange(true)) return;  // the path may be another listener's by now
+  if (closed_.exchange(true)) return;  // another listener may own the path by now
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof(one));
   ::shutdown(fd_, SHUT_RDWR);

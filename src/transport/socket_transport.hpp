@@ -13,8 +13,8 @@ namespace depthai {
 
 class SocketTransport final : public Transport {
  public:
-  /// Take ownership of a connected stream socket. Throws LinkError if it is none; the descriptor
-  /// then remains the caller's.
+  /// Take ownership of a connected stream socket. Throws LinkError if `fd` is not one; the caller
+  /// keeps the ownership then.
   SocketTransport(int fd, std::string description);
   ~SocketTransport() override;
 
@@ -34,7 +34,7 @@ class SocketTransport final : public Transport {
 std::pair<std::shared_ptr<Transport>, std::shared_ptr<Transport>> make_socket_pair();
 
 /// Connect to `unix:/path` or `tcp:host:port`.
-/// Throws DeviceNotFoundError if nobody listens there, std::invalid_argument for a malformed
+/// Throws DeviceNotFoundError if no process listens there, std::invalid_argument for a malformed
 /// address.
 std::shared_ptr<Transport> connect_socket(const std::string& address, Timeout timeout);
 
@@ -47,14 +47,15 @@ class SocketListener {
   SocketListener& operator=(const SocketListener&) = delete;
   ~SocketListener();
 
-  /// The next connection; null when time is over or the listener was closed.
+  /// The next connection; null after the timeout or when the listener is closed.
   std::shared_ptr<Transport> accept(Timeout timeout);
 
-  /// Wake whoever accepts, now and later. From any thread, may be repeated. Removes a unix path.
+  /// End all present and later calls of `accept()`. From any thread, may be repeated. Removes the
+  /// path of a unix socket.
   void close() noexcept;
   bool is_closed() const { return closed_; }
 
-  /// As bound, with the real port.
+  /// The bound address, with the port that the kernel chose.
   const std::string& address() const { return address_; }
 
  private:

@@ -9,14 +9,14 @@
 
 namespace depthai {
 
-/// Bytes to send. Their owner keeps them until the write has returned.
+/// Bytes to send. They must live until the write has returned.
 struct Part {
   const std::uint8_t* data;
   std::size_t size;
 };
 
-/// One end of the pipe. One thread reads and one thread writes at the same time; `close()` may
-/// come from any third.
+/// One end of the pipe. At most one thread reads and one thread writes; any thread may call
+/// `close()`.
 class Transport {
  public:
   Transport() = default;
@@ -24,29 +24,29 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;
 
-  /// Fill `size` bytes at `data`; waits as long as it takes.
+  /// Fill `size` bytes at `data`; waits without limit.
   /// Throws LinkError if the pipe breaks, ends or is closed first.
   virtual void read_exactly(std::uint8_t* data, std::size_t size) = 0;
 
-  /// Send all parts in order. Each part travels as a transfer (on USB: packets) of its own.
-  /// Throws LinkError if the pipe breaks or is closed, or if the other end takes no byte for as
-  /// long as the write limit: what was half sent cannot be taken back.
+  /// Send all parts in order. On USB each part is a transfer of its own.
+  /// Throws LinkError if the pipe breaks or is closed, or if the other end takes no byte within the
+  /// write limit; a half-sent message cannot be withdrawn.
   virtual void write(const Part* parts, std::size_t count) = 0;
 
-  /// Send as many bytes of the parts as leave without waiting, from the front; returns how many.
-  /// 0 also if the pipe is broken: `write()` tells how.
+  /// Send as many bytes of the parts as possible without waiting, from the front; returns the
+  /// number. 0 also if the pipe is broken: then `write()` throws the reason.
   virtual std::size_t write_now(const Part* /*parts*/, std::size_t /*count*/) noexcept { return 0; }
 
-  /// How long a write waits for the other end to take the next byte; without limit at first.
+  /// Set how long a write waits for the other end to take the next byte. Default: no limit.
   virtual void limit_write(std::chrono::milliseconds limit) = 0;
 
-  /// End the pipe: both directions, for both ends; wakes whoever reads or writes. May be repeated.
+  /// End the pipe: both directions, for both ends. Wakes reader and writer. May be repeated.
   virtual void close() noexcept = 0;
 
-  /// What this is, for messages: "unix:/run/camera".
+  /// A name for messages, e.g. "unix:/run/camera".
   virtual std::string describe() const = 0;
 
-  /// Take it for a link. False if a link has it already.
+  /// Reserve the transport for one link. False if another link has it.
   bool claim() { return !claimed_.exchange(true); }
 
  private:

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kChunkBytes = 1 << 20;
-constexpr std::size_t kOldChunkBytes = 64;  // for a device that says it is older than USB 2.0
+constexpr std::size_t kOldChunkBytes = 64;  // for a device whose bcdUSB is below 2.0
 constexpr std::size_t kRomPacketBytes = 512;
 constexpr auto kChunkLimit = 2000ms;
 constexpr auto kBootLimit = 10s;
@@ -28,12 +28,12 @@ constexpr auto kDrainLimit = 1s;
 constexpr auto kClaimLimit = 500ms;
 constexpr auto kStep = 20ms;
 constexpr int kScans = 5;
-constexpr int kMaxResets = 8;  // boards that come back running by themselves are no use
+constexpr int kMaxResets = 8;  // a board that comes back booted after each reset is unusable
 
 using Boards = std::vector<UsbBoard>;
 using Pause = decltype(UsbCaller::pause);
 
-/// What the text behind "usb:" asks for; empty fields ask for nothing.
+/// The parsed text after "usb:"; an empty field matches every board.
 struct Wanted {
   int bus = 0;
   std::string port;
@@ -57,7 +57,7 @@ Wanted parse(const std::string& text) {
                               "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3) or usb:MX_ID");
 }
 
-/// A device that leaves the bus in the middle of a scan can spoil it.
+/// Retries: a scan fails if a device leaves the bus in the middle of it.
 Boards scan(const Pause& pause) {
   for (int left = kScans; left > 1; --left) {
     try {
@@ -91,7 +91,7 @@ class Opener {
       const UsbBoard rom = find_rom();
       const Boards before = scan(pause_);
       const auto transfer = boot(rom);
-      if (!transfer) {  // somebody else was quicker: perhaps there is another one
+      if (!transfer) {  // another program was faster; there may be another board
         pause_(kStep);
         continue;
       }
@@ -118,7 +118,7 @@ class Opener {
 
   // ---- finding
 
-  /// A board that waits for firmware; boards with left-over firmware are made to.
+  /// A board that waits for firmware. Resets boards with left-over firmware.
   UsbBoard find_rom() {
     for (;;) {
       Boards boards = scan(pause_);
@@ -140,7 +140,7 @@ class Opener {
     }
   }
 
-  /// False for a moment: a program that has just booted it needs that to claim it.
+  /// False at first: a program that has just booted the board needs kClaimLimit to claim it.
   bool has_been_there(const UsbBoard& board) {
     for (const Seen& one : seen_) {
       if (one.board.is(board)) return Clock::now() > one.since + kClaimLimit;
@@ -171,7 +171,7 @@ class Opener {
       }
       std::string note = board.is_rom()      ? "not booted"
                          : board.is_booted() ? "running"
-                                             : "not a board of this kind";
+                                             : "not a board with this boot ROM";
       if (wanted_.is_at(board) && board.location() == claimed_.location) {
         throw claimed_error(selector_, board, claimed_.by);
       }
@@ -183,10 +183,10 @@ class Opener {
     throw mismatch_error(selector_, boards, notes);
   }
 
-  /// True if the board was reset: a program left it running, and nobody uses it now.
+  /// True if the board was reset: an ended program left it running and no program uses it now.
   bool reset_left_over(const UsbBoard& board) {
     auto device = open(board);
-    if (device == nullptr) return false;  // it went just now
+    if (device == nullptr) return false;  // it has just left the bus
     const std::string serial = device->serial();
     if (!wanted_.mx_id.empty() && serial != wanted_.mx_id) return false;
     if (!claim(*device, false)) return false;
@@ -195,7 +195,7 @@ class Opener {
     return true;
   }
 
-  /// Make a booted board reboot, and wait until it is off the bus. Throws BootError.
+  /// Reset a booted board and wait until it has left the bus. Throws BootError.
   void reset(const UsbBoard& board, std::unique_ptr<UsbDevice> device) {
     const auto end = Clock::now() + kResetLimit;
     try {
@@ -204,7 +204,7 @@ class Opener {
         device->claim();
       }
       ask_for_reset(*device);
-    } catch (const UsbError&) {  // gone, or it does not answer and its watchdog will act
+    } catch (const UsbError&) {  // it has left, or it does not answer and its watchdog resets it
     }
     device.reset();
     while (contains(scan(pause_), board)) {
@@ -218,7 +218,7 @@ class Opener {
     }
   }
 
-  /// Send the reset, and take what the device still wants to say: it may listen only after that.
+  /// Send the reset and read the device's pending data: it may read only when these are sent.
   void ask_for_reset(UsbDevice& device) {
     const auto request = xlink::make_request(xlink::kResetRequest, xlink::kFirstHostId);
     std::vector<std::uint8_t> rest(kChunkBytes);
@@ -242,7 +242,8 @@ class Opener {
 
   // ---- booting
 
-  /// Null if the device is gone. Waits a moment for permission. Throws DeviceNotFoundError.
+  /// Null if the device has left the bus. Waits up to kAccessLimit for permission. Throws
+  /// DeviceNotFoundError.
   std::unique_ptr<UsbDevice> open(const UsbBoard& board) {
     const auto end = Clock::now() + kAccessLimit;
     for (;;) {
@@ -276,7 +277,8 @@ class Opener {
     return false;
   }
 
-  /// Send the image; says how that went: the ROM does not. Nothing if the board cannot be had.
+  /// Send the image and describe the transfer, since the ROM reports nothing. Empty if the board is
+  /// in use or has left the bus.
   std::optional<std::string> boot(const UsbBoard& rom) {
     const auto device = open(rom);
     if (device == nullptr || !claim(*device, true)) return std::nullopt;
@@ -307,19 +309,20 @@ class Opener {
         const std::size_t size = std::min(chunk, firmware_.size - sent);
         const std::size_t count = device.send(endpoint, firmware_.data + sent, size, kChunkLimit);
         sent += count;
-        if (count != size) refuse("no more in time");
-        if (Clock::now() > end) refuse("time was over");
+        if (count != size) refuse("the transfer timed out");
+        if (Clock::now() > end) refuse("the time limit for the boot was over");
       }
       if (firmware_.size % kRomPacketBytes == 0) device.send(endpoint, nullptr, 0, kChunkLimit);
     } catch (const UsbError& error) {
-      // It leaves the bus as soon as it has what it needs; that it comes back is what counts.
+      // The ROM may leave the bus before the image is complete. The boot succeeded if the board
+      // comes back.
       const bool is_enough = sent == firmware_.size || error.kind() == UsbError::Kind::gone;
       if (!is_enough && !has_left_the_bus(device.board())) refuse(error.what());
     }
     return sent;
   }
 
-  /// The booted device. On the same port; or, if there is no other board, on any.
+  /// The booted device: on the same port or, if there is no other board, on any port.
   UsbBoard await_return(const UsbBoard& rom, const Boards& before, const std::string& transfer) {
     const auto start = Clock::now();
     for (;;) {
@@ -345,9 +348,10 @@ class Opener {
     auto device = open(board);
     if (device == nullptr || !claim(*device, false)) {
       if (contains(busy_, board)) throw busy_error(selector_, board);
-      throw BootError(selector_ + ": " + name_of(board) +
-                          " left the bus again; try another port, a powered hub, a shorter cable",
-                      "not_returned");
+      throw BootError(
+          selector_ + ": " + name_of(board) +
+              " left the bus after the boot; try another port, a powered hub, a shorter cable",
+          "not_returned");
     }
     try {
       return std::make_unique<UsbTransport>(std::move(device), was_running_);
@@ -363,8 +367,8 @@ class Opener {
   const UsbCaller& caller_;
   const Pause& pause_;
   Clock::time_point find_end_;
-  std::vector<Other> others_;  // booted in search of an MX id
-  std::vector<Seen> seen_;     // booted by somebody
+  std::vector<Other> others_;  // booted to read the MX id, which was another one
+  std::vector<Seen> seen_;     // booted by another program
   Boards busy_;
   Claimed claimed_;  // the last one
   bool was_running_ = false;

@@ -20,12 +20,12 @@ constexpr const char* kRule = R"(SUBSYSTEM=="usb", ATTRS{idVendor}=="03e7", MODE
 
 bool exists(const char* path) { return ::access(path, F_OK) == 0; }
 
-/// An advice for containers, "" outside of them.
+/// A remedy for containers; "" outside of one.
 std::string container_advice() {
   if (!exists("/.dockerenv") && !exists("/run/.containerenv")) return "";
-  return "; this is a container: it must see /dev/bus/usb as a whole (docker run -v "
-         "/dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw'), since a booted device is "
-         "a new one";
+  return "; this is a container: it needs the whole of /dev/bus/usb (docker run -v "
+         "/dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw'), since a booted device "
+         "appears as a new device";
 }
 
 std::string owner_of(const struct stat& status) {
@@ -35,7 +35,7 @@ std::string owner_of(const struct stat& status) {
          (members ? members->gr_name : std::to_string(status.st_gid));
 }
 
-/// True if both are the same device, also when one is seen from a container.
+/// True if both are the same file; device files are compared by number, for containers.
 bool same_file(const struct stat& a, const struct stat& b) {
   if (S_ISCHR(a.st_mode) && S_ISCHR(b.st_mode)) return a.st_rdev == b.st_rdev;
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -56,7 +56,7 @@ bool has_open(const std::string& process, const struct stat& wanted) {
   return false;
 }
 
-/// "process 1234 (python3)", or what is known instead.
+/// "process 1234 (python3)"; less if /proc does not show it.
 std::string user_of(const std::string& node) {
   struct stat wanted{};
   const Folder processes = open_folder("/proc");
@@ -82,17 +82,17 @@ std::string name_of(const UsbBoard& board) {
 }
 
 DeviceNotFoundError absent_error(const std::string& selector) {
-  return DeviceNotFoundError(
-      selector +
-          ": no USB device of vendor 03e7 is there; is it plugged in, does it get enough "
-          "power, does the cable carry data?" +
-          container_advice(),
-      "absent");
+  return DeviceNotFoundError(selector +
+                                 ": no USB device of vendor 03e7 found; check that it is plugged "
+                                 "in, has enough power, and "
+                                 "that the cable carries data" +
+                                 container_advice(),
+                             "absent");
 }
 
 DeviceNotFoundError mismatch_error(const std::string& selector, const std::vector<UsbBoard>& boards,
                                    const std::vector<std::string>& notes) {
-  std::string text = selector + ": no such device; what is there: ";
+  std::string text = selector + ": no such device; found: ";
   for (std::size_t i = 0; i < boards.size(); ++i) {
     text += (i > 0 ? ", " : "") + name_of(boards[i]) + " (" + notes[i] + ")";
   }
@@ -101,17 +101,17 @@ DeviceNotFoundError mismatch_error(const std::string& selector, const std::vecto
 
 DeviceNotFoundError access_error(const std::string& selector, const UsbBoard& board) {
   struct stat status{};
-  std::string mode = "cannot be read";
+  std::string mode = "cannot be examined";
   if (::stat(board.node().c_str(), &status) == 0) {
     char octal[8];
     std::snprintf(octal, sizeof(octal), "%04o", static_cast<unsigned>(status.st_mode & 07777));
     mode = "belongs to " + owner_of(status) + ", mode " + octal;
   }
   return DeviceNotFoundError(
-      selector + ": " + name_of(board) + " may not be opened: " + board.node() + " " + mode +
-          ", this is user " + std::to_string(::geteuid()) +
-          "; `sudo depthai-udev` installs the rule, or put it into "
-          "/etc/udev/rules.d/80-depthai.rules yourself and plug the device in again: " +
+      selector + ": " + name_of(board) + ": no permission to open it: " + board.node() + " " +
+          mode + ", this process runs as user " + std::to_string(::geteuid()) +
+          "; run `sudo depthai-udev`, or put this rule into /etc/udev/rules.d/80-depthai.rules and "
+          "plug the device in again: " +
           kRule + container_advice(),
       "access");
 }
@@ -131,9 +131,9 @@ DeviceNotFoundError claimed_error(const std::string& selector, const UsbBoard& b
 BootError not_returned_error(const std::string& selector, const UsbBoard& rom,
                              const std::vector<UsbBoard>& boards, const std::string& transfer) {
   std::string text = selector + ": " + name_of(rom) + " " + transfer +
-                     ", but no 03e7:f63b came back on port " + rom.port + "; what is there: ";
+                     ", but no 03e7:f63b came back on port " + rom.port + "; found: ";
   for (const UsbBoard& board : boards) text += name_of(board) + ", ";
-  if (boards.empty()) text += "nothing of this vendor, ";
+  if (boards.empty()) text += "no device of this vendor, ";
   return BootError(text + "try another port, a powered hub, a shorter cable" + container_advice(),
                    "not_returned");
 }

@@ -1,4 +1,4 @@
-/// What to tell somebody whose device cannot be had, and what he can do about it.
+/// Errors for a device that cannot be opened, with the reason and a remedy.
 #pragma once
 
 #include <string>
@@ -9,24 +9,24 @@
 
 namespace depthai {
 
-/// Reason "absent": nothing of our vendor is plugged in.
+/// Reason "absent": no device of vendor 03e7 is on the bus.
 DeviceNotFoundError absent_error(const std::string& selector);
 
-/// Reason "mismatch": there are boards, none of them is wanted. `notes[i]` says why not.
+/// Reason "mismatch": there are boards, but none matches the selector; `notes[i]` says why not.
 DeviceNotFoundError mismatch_error(const std::string& selector, const std::vector<UsbBoard>& boards,
                                    const std::vector<std::string>& notes);
 
-/// Reason "access": the node may not be opened.
+/// Reason "access": no permission to open the device file.
 DeviceNotFoundError access_error(const std::string& selector, const UsbBoard& board);
 
-/// Reason "busy": another program has it; says which, if /proc tells.
+/// Reason "busy": another program has the device open; names it if /proc shows it.
 DeviceNotFoundError busy_error(const std::string& selector, const UsbBoard& board);
 
-/// Reason "busy": another program has claimed it; `owner` says which.
+/// Reason "busy": another program has locked the device; `owner` names it.
 DeviceNotFoundError claimed_error(const std::string& selector, const UsbBoard& board,
                                   const std::string& owner);
 
-/// Reason "not_returned": the firmware went in, and no booted device came.
+/// Reason "not_returned": the firmware was sent, but no booted device appeared.
 BootError not_returned_error(const std::string& selector, const UsbBoard& rom,
                              const std::vector<UsbBoard>& boards, const std::string& transfer);
 

@@ -18,7 +18,7 @@ constexpr std::uint8_t kOut = 0x01;
 constexpr std::uint8_t kIn = 0x81;
 constexpr std::size_t kPieceBytes = 1 << 20;  // one transfer; a multiple of every packet size
 constexpr std::size_t kInFlight = 4;          // per direction; the kernel allows 16 MiB in all
-constexpr auto kGoneLimit = 300ms;  // for the hub to notice what the endpoint already knows
+constexpr auto kGoneLimit = 300ms;  // the hub reports a pulled cable later than the endpoint
 
 struct Text {
   int code;
@@ -46,10 +46,10 @@ UsbError::Kind kind_of(int code) {
   }
 }
 
-// The only memory that can be short here is the kernel's for USB transfers.
+// LIBUSB_ERROR_NO_MEM: here only the kernel's memory for USB transfers can be used up.
 std::string reason_of(int code) {
   if (code != LIBUSB_ERROR_NO_MEM) return libusb_strerror(static_cast<libusb_error>(code));
-  return "the kernel has no USB memory left (usbfs_memory_mb, 16 by default); depthai-doctor says "
+  return "the kernel has no USB memory left (usbfs_memory_mb, 16 by default); depthai-doctor shows "
          "how to raise it";
 }
 
@@ -74,7 +74,7 @@ class Context {
   libusb_context* context_ = nullptr;
 };
 
-/// What is plugged in, at one moment.
+/// The devices on the bus at one moment.
 class DeviceList {
  public:
   explicit DeviceList(const Context& context)
@@ -133,7 +133,7 @@ std::vector<UsbBoard> scan_usb() {
   return boards;
 }
 
-// When a cable is pulled, the first that fails is a transfer; the hub tells a little later.
+// After a cable was pulled a transfer fails first; the hub reports it a little later.
 bool has_left_the_bus(const UsbBoard& board) {
   const auto end = std::chrono::steady_clock::now() + kGoneLimit;
   for (;;) {
@@ -204,7 +204,7 @@ std::uint8_t UsbDevice::bulk_endpoint(bool in) const {
   std::uint8_t found = 0;
   if (configuration->bNumInterfaces > 0 && configuration->interface[0].num_altsetting > 0) {
     const libusb_interface_descriptor& first = configuration->interface[0].altsetting[0];
-    // Descriptors that end early promise endpoints that nobody has allocated.
+    // Truncated descriptors announce more endpoints than libusb has allocated.
     const int count = first.endpoint != nullptr ? first.bNumEndpoints : 0;
     for (int i = 0; i < count && found == 0; ++i) {
       const libusb_endpoint_descriptor& endpoint = first.endpoint[i];
@@ -231,8 +231,8 @@ std::size_t UsbDevice::transfer(std::uint8_t endpoint, std::uint8_t* data, std::
 
 // ---- the byte pipe ---------------------------------------------------------------------------
 
-/// One direction. Used by one thread, which also waits; only `transfers` may be cancelled by
-/// another, with the transport's mutex.
+/// The transfers of one direction. One thread submits and awaits them; another thread may only
+/// cancel those in flight, with the transport's mutex.
 struct UsbTransport::EndpointQueue {
   struct Slot {
     libusb_transfer* transfer = libusb_alloc_transfer(0);
@@ -249,7 +249,7 @@ struct UsbTransport::EndpointQueue {
   EndpointQueue(const EndpointQueue&) = delete;
   EndpointQueue& operator=(const EndpointQueue&) = delete;
   ~EndpointQueue() { free_transfers(); }
-  /// Before their context ends: each refers to its device, and through that to the context.
+  /// Must run before the context ends: a transfer refers to the context through its device.
   void free_transfers() {
     for (Slot& slot : slots) libusb_free_transfer(std::exchange(slot.transfer, nullptr));
   }
@@ -264,7 +264,7 @@ struct UsbTransport::EndpointQueue {
   }
 };
 
-/// One call that reads or writes: as long as it lasts, the device stays open.
+/// Keeps the device open during one call of read_exactly() or write().
 class UsbTransport::Use {
  public:
   explicit Use(UsbTransport& transport) : transport_(transport) {
@@ -300,13 +300,13 @@ UsbTransport::UsbTransport(std::unique_ptr<UsbDevice> device, bool was_running)
 
 UsbTransport::~UsbTransport() { close(); }
 
-// Several transfers are in flight only as long as each takes whole packets: if the device ends one
-// early, the bytes that follow still fit. The rest, which may end in the middle of a packet, is
-// asked for when everything before it is there.
+// Several transfers are in flight only while each is a whole number of packets: if the device ends
+// one early, the bytes of the next still fit. The rest, which may end in the middle of a packet, is
+// requested when all bytes before it have arrived.
 void UsbTransport::read_exactly(std::uint8_t* data, std::size_t size) {
   const Use use(*this);
   EndpointQueue& queue = *in_;
-  std::size_t done = 0, asked = 0;  // bytes at the front that are there; bytes in flight
+  std::size_t done = 0, asked = 0;  // bytes at the front that have arrived; bytes in flight
   try {
     while (done < size) {
       while (!queue.is_full() && size - done - asked >= kPieceBytes) {
@@ -368,7 +368,7 @@ void UsbTransport::submit(EndpointQueue& queue, std::uint8_t* data, std::size_t 
                             static_cast<int>(size), &EndpointQueue::on_done, &slot, 0);
   const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_) throw LinkError(describe() + ": closed");
-  // The clock of a transfer starts when it is submitted, behind those that wait already.
+  // The timeout of a transfer runs from its submission, while those before it are in flight, too.
   const auto limit = queue.limit * static_cast<long>(queue.in_flight.size() + 1);
   slot.transfer->timeout = static_cast<unsigned>(limit.count());
   slot.done = 0;
@@ -397,7 +397,7 @@ void UsbTransport::cancel(EndpointQueue& queue) noexcept {
   for (const auto* const slot : queue.in_flight) libusb_cancel_transfer(slot->transfer);
 }
 
-// The memory belongs to the caller: nothing may be in flight any more when he gets it back.
+// The memory belongs to the caller: no transfer may be in flight when the call returns.
 void UsbTransport::abandon(EndpointQueue& queue) noexcept {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -408,9 +408,9 @@ void UsbTransport::abandon(EndpointQueue& queue) noexcept {
 
 void UsbTransport::fail(const EndpointQueue& queue, int code, std::size_t done, std::size_t size) {
   static constexpr Text kReasons[] = {
-      {LIBUSB_TRANSFER_COMPLETED, "the device took fewer bytes"},
+      {LIBUSB_TRANSFER_COMPLETED, "the device accepted fewer bytes"},
       {LIBUSB_TRANSFER_ERROR, "the transfer failed on the wire (cable, hub, power?)"},
-      {LIBUSB_TRANSFER_TIMED_OUT, "the device takes no bytes any more"},
+      {LIBUSB_TRANSFER_TIMED_OUT, "the device no longer accepts bytes"},
       {LIBUSB_TRANSFER_STALL, "the device refuses (stall)"},
       {LIBUSB_TRANSFER_OVERFLOW, "the device sent more than was asked for"},
   };
@@ -430,8 +430,8 @@ void UsbTransport::fail(const EndpointQueue& queue, int code, std::size_t done, 
   throw LinkError(where + "transfer status " + std::to_string(code) + bytes);
 }
 
-// Whoever reads or writes gets his transfers back cancelled, and the last of them lets go of the
-// device; a claim that outlived the link would keep it from the next one.
+// Cancels all transfers. Calls that read or write end with an error, and the last of them frees the
+// device: as long as it is claimed no other link can open it.
 void UsbTransport::close() noexcept {
   std::unique_ptr<UsbDevice> device;  // closed without the mutex
   const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,4 +1,4 @@
-/// USB: finding boards, opening them, moving bytes. Everything that needs libusb.
+/// USB: scan for boards, open them, transfer bytes. All code that needs libusb.
 ///
 /// Source: docs/usb.md#on-the-wire
 #pragma once
@@ -20,12 +20,12 @@ constexpr std::uint16_t kUsbVendor = 0x03e7;
 constexpr std::uint16_t kRomProduct = 0x2485;     // waits for firmware
 constexpr std::uint16_t kBootedProduct = 0xf63b;  // firmware runs
 
-/// A device of our vendor, as one scan saw it.
+/// A device of our vendor at the time of one scan.
 struct UsbBoard {
   std::uint16_t product = 0;
   std::uint16_t usb_version = 0;  // bcdUSB
   int bus = 0;
-  int address = 0;    // another one each time it appears
+  int address = 0;    // changes each time the device appears
   std::string port;   // path from the root hub: "1.3"
   std::string speed;  // LOW, FULL, HIGH, SUPER, SUPER_PLUS, UNKNOWN
 
@@ -37,7 +37,7 @@ struct UsbBoard {
   std::string node() const;
 };
 
-/// What libusb says no with.
+/// An error of libusb.
 class UsbError : public Error {
  public:
   enum class Kind { access, busy, gone, timeout, failed };
@@ -48,15 +48,15 @@ class UsbError : public Error {
   Kind kind_;
 };
 
-/// All devices of our vendor. With a libusb context of its own each time: without udevd (in a
-/// container) a context does not learn of devices that come later. Throws UsbError.
+/// All devices of our vendor. Each scan makes a new libusb context: without udevd (in a container)
+/// a context does not see devices that appear later. Throws UsbError.
 std::vector<UsbBoard> scan_usb();
 
-/// True if the board is not on the bus any more. Takes up to 0.3 s to say no: a hub is slower to
-/// notice than a transfer that fails.
+/// True if the board has left the bus. Waits up to 0.3 s before it returns false: after a cable was
+/// pulled a transfer fails before the hub reports the change.
 bool has_left_the_bus(const UsbBoard& board);
 
-/// An open device. Blocking calls, one at a time.
+/// An open device. Its calls block and must not overlap.
 class UsbDevice {
  public:
   /// Throws UsbError.
@@ -67,17 +67,17 @@ class UsbDevice {
 
   const UsbBoard& board() const { return board_; }
 
-  /// The serial number's text, "" if there is none or it cannot be read.
+  /// The serial number; "" if there is none or it cannot be read.
   std::string serial();
-  /// Choose configuration 1, as the boot ROM wants it. Throws UsbError.
+  /// Select configuration 1, which the boot ROM needs. Throws UsbError.
   void configure();
-  /// Take interface 0 for this process alone. Throws UsbError.
+  /// Claim interface 0 for this process. Throws UsbError.
   void claim();
-  /// The first bulk endpoint of interface 0 in that direction, 0 if there is none with packets of
-  /// a size that USB knows.
+  /// The first bulk endpoint of interface 0 in that direction with a packet size that USB allows;
+  /// 0 if there is none.
   std::uint8_t bulk_endpoint(bool in) const;
 
-  /// One bulk transfer. Returns the bytes that moved. Throws UsbError.
+  /// One bulk transfer. Returns the number of bytes transferred. Throws UsbError.
   std::size_t send(std::uint8_t endpoint, const std::uint8_t* data, std::size_t size,
                    std::chrono::milliseconds limit) {
     return transfer(endpoint, const_cast<std::uint8_t*>(data), size, limit);
@@ -98,8 +98,8 @@ class UsbDevice {
   const std::unique_ptr<Libusb> libusb_;
 };
 
-/// The byte pipe of a booted device: bulk OUT 0x01 and bulk IN 0x81. A read asks for no byte
-/// beyond what the caller wants: the device ends a transfer with each message.
+/// The byte pipe of a booted device: bulk OUT 0x01 and bulk IN 0x81. A read requests no more bytes
+/// than its caller: the device ends a transfer with each message.
 class UsbTransport final : public Transport {
  public:
   /// Take over an open, claimed device. Throws UsbError if it lacks the endpoints.
@@ -112,10 +112,10 @@ class UsbTransport final : public Transport {
   void close() noexcept override;
   std::string describe() const override { return "usb:" + board_.location(); }
 
-  /// The device's serial number, "" if it has none.
+  /// The device's serial number; "" if it has none.
   const std::string& mx_id() const { return mx_id_; }
   const UsbBoard& board() const { return board_; }
-  /// True if firmware of an ended program had to be reset first.
+  /// True if the board still ran the firmware of an ended program and was reset first.
   bool was_running() const { return was_running_; }
 
  private:
@@ -132,11 +132,11 @@ class UsbTransport final : public Transport {
 
   const UsbBoard board_;
   const bool was_running_;
-  std::unique_ptr<UsbDevice> device_;  // let go as soon as it is closed and nobody uses it
+  std::unique_ptr<UsbDevice> device_;  // freed once closed and without users
   const std::string mx_id_;
-  std::mutex mutex_;  // for the queues' transfers in flight and what follows
+  std::mutex mutex_;  // guards the transfers in flight and the members below
   bool closed_ = false;
-  int users_ = 0;  // calls that read or write
+  int users_ = 0;  // running calls of read_exactly() and write()
   const std::unique_ptr<EndpointQueue> in_, out_;
 };
 

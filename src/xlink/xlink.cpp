@@ -86,11 +86,11 @@ const Header* Decoder::filled(std::size_t size) {
 
 void Decoder::check_header() const {
   if (header_.type >= kTypeCount || !kEventTypes[header_.type].on_wire) {
-    refuse(type_name(header_.type) + " does not exist on the wire");
+    refuse("a message of an invalid type");
   }
   if (header_.type == kWriteRequest && header_.size > max_payload_) {
-    refuse("a packet of " + std::to_string(header_.size) + " bytes, at most " +
-           std::to_string(max_payload_) + " are allowed");
+    refuse("a packet of " + std::to_string(header_.size) + " bytes, allowed are at most " +
+           std::to_string(max_payload_));
   }
   if (header_.type == kCreateRequest) {
     const auto length = name_of(header_).size();

@@ -1,4 +1,4 @@
-/// The wire format of XLink as Gen1 devices speak it. Pure: bytes in, events out.
+/// The wire format of XLink for Gen1 devices. Pure: bytes in, messages out; no I/O, no threads.
 ///
 /// Source: docs/wire_format.md#xlink
 #pragma once
@@ -16,14 +16,14 @@ namespace depthai::xlink {
 constexpr std::size_t kNameBytes = 64;  // the last one is always NUL
 constexpr std::size_t kMaxNameLength = kNameBytes - 1;
 constexpr std::uint32_t kInvalidStreamId = 0xDEADDEAD;
-constexpr std::uint32_t kLargestStreamId = 0x0FFFFFFF;  // the host keeps its link number above
+constexpr std::uint32_t kLargestStreamId = 0x0FFFFFFF;  // the host's link number is above
 constexpr std::size_t kMaxStreams = 32;                 // at a time, per link
 constexpr std::size_t kMaxUnreleasedPackets = 64;       // per stream and direction
 constexpr std::uint32_t kWindowRounding = 64;
 constexpr std::int32_t kFirstHostId = 10;
 constexpr std::int32_t kFirstDeviceId = 100;
 
-/// What a message is. Responses are requests + 8.
+/// The type of a message. A response is its request + 8.
 enum Type : std::uint32_t {
   kWriteRequest = 0,
   kReadRequest = 1,  // local to the official implementation, never on the wire
@@ -49,7 +49,7 @@ enum Flag : std::uint32_t {
   kSizeTooBig = 0x40,  // a creation was refused
 };
 
-/// One message. Of a response only the fields that its type fills mean anything: the official
+/// The header of a message. In a response only the fields of its type are significant: the official
 /// implementation leaves old bytes in all others.
 struct Header {
   std::int32_t id = 0;          // chosen by the requester, echoed in the response
@@ -78,50 +78,50 @@ extern const EventType kEventTypes[kTypeCount];
 /// "WRITE_REQ", "type 7", …
 std::string type_name(std::uint32_t type);
 
-/// A request as it goes on the wire. `name` must have at most kMaxNameLength characters.
+/// A request. `name` must have at most kMaxNameLength characters.
 Header make_request(Type type, std::int32_t id, std::uint32_t stream_id = 0, std::uint32_t size = 0,
                     std::string_view name = {});
 
-/// The answer to `request`: id echoed, type + 8.
+/// The response to `request`: the same id, type + 8.
 Header make_response(const Header& request, std::uint32_t flags = kAck);
 
 /// The stream name in a creation. Never reads beyond the field.
 std::string_view name_of(const Header& header);
 
-/// Bytes of the header as they go on the wire.
+/// The bytes of the header on the wire.
 inline const std::uint8_t* wire_bytes(const Header& header) {
   return reinterpret_cast<const std::uint8_t*>(&header);
 }
 
-/// A window as it goes on the wire: rounded up to a multiple of 64.
+/// The size of a window on the wire: rounded up to a multiple of 64.
 std::uint32_t rounded_window(std::uint32_t size);
 
-/// Memory that waits for bytes.
+/// Memory for the next received bytes.
 struct ReceiveSpan {
   std::uint8_t* data;
   std::size_t size;
 };
 
-/// Turns a stream of bytes into messages without moving a byte: it says where the coming bytes
-/// belong, and when a message is whole. Not thread-safe.
+/// Turns a stream of bytes into messages without copying: it names the memory for the next bytes
+/// and reports when a message is complete. Not thread-safe.
 class Decoder {
  public:
-  /// Where the payload of this WRITE_REQ goes (`size` bytes); called once per such header, before
-  /// any payload byte. May throw to refuse it.
+  /// Returns memory for the payload of a WRITE_REQ (`size` bytes). Called once per such header,
+  /// before any payload byte. May throw to refuse the payload.
   using PayloadMemory = std::function<std::uint8_t*(const Header&)>;
 
-  /// `sender` is who gets the blame, `max_payload` the largest payload ever accepted.
+  /// `sender` is named in errors, `max_payload` is the largest payload that is accepted.
   Decoder(Role sender, std::uint32_t max_payload, PayloadMemory payload_memory);
 
-  /// Where the next bytes belong; never empty. The same place again until `filled()`.
+  /// The memory for the next bytes; never empty. It does not change until `filled()`.
   ReceiveSpan next_span();
 
-  /// The first `size` bytes of the span are there. Returns the message once it is whole, else
-  /// null; it stays valid until the next call.
-  /// Throws ProtocolError for bytes that break XLink; after that the decoder is of no more use.
+  /// Report that the first `size` bytes of the span were filled. Returns the message when it is
+  /// complete, else null; it stays valid until the next call.
+  /// Throws ProtocolError for bytes that violate XLink; the decoder cannot be used after that.
   const Header* filled(std::size_t size);
 
-  /// True in the middle of a message: an end of the stream here is an accident.
+  /// True in the middle of a message: if the stream ends here, the message is truncated.
   bool is_inside_message() const { return done_ != 0 || payload_ != nullptr; }
 
  private:
@@ -132,7 +132,7 @@ class Decoder {
   const std::uint32_t max_payload_;
   const PayloadMemory payload_memory_;
   Header header_;
-  std::uint8_t* payload_ = nullptr;  // set while the payload comes in
+  std::uint8_t* payload_ = nullptr;  // set while a payload is received
   std::size_t done_ = 0;             // bytes of the current header or payload
 };
 

@@ -1,4 +1,4 @@
-// A link whose other end breaks the rules.
+// A link whose other end violates the protocol.
 
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ struct Attack {
 TEST(LinkEnemies, bytes_that_break_the_rules_end_the_link_and_name_the_culprit) {
   using namespace xlink;
   const Attack kAttacks[] = {
-      {"nobody opened", [](Rig& rig) { rig.peer.request(kWriteRequest, 9, 100); }},
+      {"which is not open", [](Rig& rig) { rig.peer.request(kWriteRequest, 9, 100); }},
       {"its window has 64",
        [](Rig& rig) { rig.peer.request(kWriteRequest, rig.open_from_peer("left", 64), 65); }},
       {"at most 134217728",
@@ -53,7 +53,7 @@ TEST(LinkEnemies, bytes_that_break_the_rules_end_the_link_and_name_the_culprit) 
   }
 }
 
-TEST(LinkEnemies, other_end_that_never_reads_cannot_make_us_pile_up_answers) {
+TEST(LinkEnemies, other_end_that_never_reads_cannot_make_the_queue_grow_without_limit) {
   Rig rig(Role::device);
   EXPECT_THROW(
       {

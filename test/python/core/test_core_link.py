@@ -203,7 +203,7 @@ REFUSED: list[tuple[Callable[[Links], object], type[Exception], str]] = [
     (
         lambda links: _core.Transport.connect(address="unix:/nowhere/at/all"),
         DeviceNotFoundError,
-        "nobody answers",
+        "cannot connect",
     ),
     (lambda links: _core.Transport.from_fd(fd=9999), LinkError, "not a stream socket"),
     (lambda links: _core.Listener(address="unix:/nowhere/at/all"), LinkError, "listen at"),
