@@ -39,7 +39,7 @@ inline Bytes golden(const std::string& name) {
   throw std::runtime_error("no golden message " + name);
 }
 
-/// All that one end sends in the captured session, in one piece.
+/// All bytes that one end sends in the captured session.
 inline Bytes golden_stream(const std::string& sender) {
   Bytes result;
   for (const GoldenMessage& message : golden_messages()) {

@@ -1,4 +1,4 @@
-// The other end of a link, written byte by byte: it does what the test says, rules or not.
+// The other end of a link, written byte by byte: the test decides whether it follows the rules.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ namespace depthai::test {
 
 using namespace std::chrono_literals;
 
-/// Longer than anything takes; a test that needs it has failed.
+/// Longer than any step takes; a test that waits this long has failed.
 constexpr auto kSoon = 20s;
 
 class RawPeer {
@@ -32,7 +32,7 @@ class RawPeer {
                           {payload.data(), payload.size()}};
     transport_->write(parts, 2);
   }
-  /// One request of ours; returns it, for the answer's id.
+  /// Send one request; returns it, for the id of the answer.
   xlink::Header request(xlink::Type type, std::uint32_t stream_id = 0, std::uint32_t size = 0,
                         const std::string& name = "", const Bytes& payload = {}) {
     const auto header = xlink::make_request(type, next_id_++, stream_id, size, name);
@@ -70,7 +70,7 @@ class RawPeer {
     response.size = request.size;
     send(response);
   }
-  /// Take one request of this type and answer it.
+  /// Receive one request of this type and answer it.
   xlink::Header serve(xlink::Type type, std::uint32_t flags = xlink::kAck,
                       std::uint32_t stream_id = 0) {
     const xlink::Header header = expect(type);
@@ -85,7 +85,7 @@ class RawPeer {
   std::int32_t next_id_ = 1000;
 };
 
-/// True once `condition` holds; false if it does not come to that.
+/// True once `condition` is true; false after the timeout.
 template <typename Condition>
 bool eventually(Condition condition) {
   const auto end = std::chrono::steady_clock::now() + kSoon;

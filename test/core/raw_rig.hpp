@@ -1,4 +1,4 @@
-// A link whose other end is raw.
+// A link, and a raw peer as its other end.
 #pragma once
 
 #include <future>
@@ -29,19 +29,19 @@ struct Rig {
       const LinkOptions& options)
       : peer(ends.second), link(ends.first, role, options) {}
 
-  /// The other end opens a stream; returns the id that the link gave it.
+  /// The other end opens a stream; returns the id that the link assigned.
   std::uint32_t open_from_peer(const std::string& name, std::uint32_t window) {
     peer.create(name, window);
     return peer.expect(xlink::kCreateResponse).stream_id;
   }
-  /// The link opens a stream, and the other end gives it this id.
+  /// The link opens a stream, and the other end assigns this id.
   std::uint32_t open_from_link(const std::string& name, std::uint32_t window, std::uint32_t id) {
     auto opened = std::async(std::launch::async,
                              [=] { return link.open_stream(name, window, nullptr, kSoon); });
     peer.serve(xlink::kCreateRequest, xlink::kAck, id);
     return opened.get();
   }
-  /// What the link says about its end.
+  /// The detail of the link's "down" event.
   std::string down() {
     for (;;) {
       const auto event = link.next_event(kSoon);

@@ -1,4 +1,4 @@
-// A whole session as the official host and a rule-abiding device were seen to have it.
+// A whole session, as captured between the official host and a correct device.
 // Source: docs/wire_format.md#xlink
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace depthai::test {
 
-/// One request; its answer follows at once.
+/// One request; the answer follows at once.
 struct Step {
   Role from;
   xlink::Type type;

@@ -29,7 +29,7 @@ struct LinkPair {
            const LinkOptions& options)
       : host(ends.first, Role::host, options), device(ends.second, Role::device, options) {}
 
-  /// Open both directions as rule-abiding ends do: host first.
+  /// Open both directions in the order of the protocol: host first.
   std::uint32_t open(const std::string& name, std::uint32_t host_window,
                      std::uint32_t device_window, std::shared_ptr<PacketQueue> queue = nullptr) {
     const auto id = host.open_stream(name, host_window, std::move(queue), kSoon);
@@ -87,7 +87,7 @@ TEST(Link, host_opens_then_device_opens_then_device_writes) {
   EXPECT_GT(packet->received_ns, 0);
 }
 
-TEST(Link, packet_arrives_as_one_piece_whatever_its_parts) {
+TEST(Link, packet_of_several_parts_arrives_as_one_piece) {
   LinkPair links;
   links.open("left", 64, 1 << 20);
   const Bytes bytes = counting(200'000);
@@ -133,7 +133,7 @@ TEST(Link, unread_packet_survives_the_close_of_its_stream) {
   EXPECT_EQ(links.host.open_stream("config_h2d", 2000, nullptr, kSoon), 0U);
 }
 
-TEST(Link, packet_that_came_before_the_queue_is_moved_into_it) {
+TEST(Link, packet_that_arrived_before_the_queue_is_moved_into_it) {
   LinkPair links;
   links.host.open_stream("left", 1000, nullptr, kSoon);
   EXPECT_TRUE(write(links.host, "left", {5}));
@@ -146,14 +146,14 @@ TEST(Link, packet_that_came_before_the_queue_is_moved_into_it) {
   EXPECT_THROW(reader.get(), LinkError);
 }
 
-TEST(Link, write_waits_for_credit_and_goes_on_when_it_comes) {
+TEST(Link, write_waits_for_credit_and_continues_when_it_arrives) {
   LinkPair links(manual_release());
   links.open("left", 64, 128);
   EXPECT_TRUE(write(links.device, "left", Bytes(64)));
   EXPECT_TRUE(write(links.device, "left", Bytes(60)));
   EXPECT_FALSE(write(links.device, "left", Bytes(64), 0s));
   EXPECT_FALSE(write(links.device, "left", Bytes(5), 1ms));
-  EXPECT_TRUE(write(links.device, "left", Bytes(4), 0s)) << "a small one still fits";
+  EXPECT_TRUE(write(links.device, "left", Bytes(4), 0s)) << "a small packet still fits";
   auto counters = links.device.stream_counters()["left"];
   EXPECT_EQ(counters["refused_writes"], 2U);
   EXPECT_EQ(counters["tx_bytes"], 128U);
@@ -164,7 +164,7 @@ TEST(Link, write_waits_for_credit_and_goes_on_when_it_comes) {
   EXPECT_TRUE(blocked.get());
 }
 
-TEST(Link, no_more_than_64_packets_are_under_way) {
+TEST(Link, at_most_64_packets_are_unreleased) {
   LinkPair links(manual_release());
   links.open("left", 64, 1 << 20);
   for (int i = 0; i < 64; ++i) ASSERT_TRUE(write(links.device, "left", {1}, 0s)) << i;
@@ -173,7 +173,7 @@ TEST(Link, no_more_than_64_packets_are_under_way) {
   EXPECT_TRUE(write(links.device, "left", {1}));
 }
 
-TEST(Link, packet_larger_than_the_window_is_refused_here) {
+TEST(Link, packet_larger_than_the_window_is_refused_locally) {
   LinkPair links;
   links.open("left", 64, 128);
   EXPECT_THROW(write(links.device, "left", Bytes(129)), LinkError);
@@ -191,7 +191,7 @@ TEST(Link, releases_leave_in_order_of_arrival) {
   for (int i = 0; i < 3; ++i) packets.push_back(*links.host.read("left", kSoon));
   links.host.release(packets[2]);
   links.host.release(packets[1]);
-  links.host.ping(kSoon);  // whatever was released has arrived before this was answered
+  links.host.ping(kSoon);  // its answer comes after all releases
   EXPECT_EQ(links.device.stream_counters()["left"]["tx_bytes"], 600U);
   EXPECT_THROW(links.host.release(packets[1]), LinkError) << "twice";
   links.host.release(packets[0]);
@@ -345,7 +345,7 @@ TEST(Link, counters_add_up) {
   links.host.ping(kSoon);
   EXPECT_EQ(links.host.counters()["packets_in"], 1U);
   EXPECT_EQ(links.device.counters()["packets_out"], 1U);
-  // Of the device: answers to creation, release and ping; its creation; its packet.
+  // The device sent: answers to creation, release and ping; its creation; its packet.
   EXPECT_TRUE(test::eventually(
       [&] { return links.device.counters()["bytes_out"] == 3 * 84 + 84 + 84 + 1000; }));
   EXPECT_EQ(links.host.stream_counters()["left"]["bytes_in"], 1000U);

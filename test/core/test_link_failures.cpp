@@ -1,4 +1,4 @@
-// How calls on a link end when its other end does not do its part.
+// How calls on a link end when its other end hangs up, stays silent or does not read.
 
 #include <gtest/gtest.h>
 
@@ -20,8 +20,8 @@ WriteOptions within(Timeout timeout) {
   return options;
 }
 
-/// A host link whose other end is raw. "left" (id 0, window 64) is open in both directions and
-/// has 64 unreleased bytes under way.
+/// A host link with a raw peer. "left" (id 0, window 64) is open in both directions and has 64
+/// unreleased bytes.
 struct Rig {
   explicit Rig(const LinkOptions& options = {}) : Rig(make_socket_pair(), options) {}
   Rig(const std::pair<std::shared_ptr<Transport>, std::shared_ptr<Transport>>& ends,
@@ -71,8 +71,8 @@ const Wait kWaits[] = {
      }},
 };
 
-/// All waits at once, each in its thread; a close_stream and a write of one stream exclude each
-/// other, so each gets a rig of its own.
+/// All waiting calls, each in its own thread and on a rig of its own: close_stream and write of one
+/// stream exclude each other.
 void expect_all_waits_to_throw(const std::function<void(Rig&)>& accident) {
   for (const Wait& wait : kWaits) {
     Rig rig;
@@ -107,7 +107,7 @@ TEST(LinkFailures, hang_up_in_a_payload_ends_every_wait) {
   });
 }
 
-TEST(LinkFailures, failure_says_how_far_it_got) {
+TEST(LinkFailures, failure_names_the_number_of_bytes_read) {
   Rig rig;
   rig.peer.request(xlink::kWriteRequest, 0, 1000, "", Bytes(500));
   rig.peer.hang_up();
@@ -164,7 +164,7 @@ TEST(LinkFailures, second_opening_waits_for_the_first) {
   EXPECT_EQ(second.get(), 2U);
 }
 
-TEST(LinkFailures, half_sent_packet_that_nobody_takes_ends_the_link) {
+TEST(LinkFailures, half_sent_packet_that_the_other_end_does_not_read_ends_the_link) {
   LinkOptions options;
   options.transfer_limit = 20ms;
   Rig rig(options);
@@ -176,14 +176,14 @@ TEST(LinkFailures, half_sent_packet_that_nobody_takes_ends_the_link) {
   EXPECT_NE(rig.link.failure().find("stopped taking bytes"), std::string::npos);
 }
 
-TEST(LinkFailures, close_does_not_wait_for_an_end_that_takes_nothing) {
+TEST(LinkFailures, close_does_not_wait_for_an_end_that_does_not_read) {
   Rig rig;
   auto opened = std::async(std::launch::async,
                            [&] { rig.link.open_stream("big", 64 << 20, nullptr, kSoon); });
   rig.peer.serve(xlink::kCreateRequest, xlink::kAck, 1);
   opened.get();
   auto writing = std::async(std::launch::async, [&] { rig.write(64 << 20, std::nullopt, "big"); });
-  rig.peer.expect(xlink::kWriteRequest);  // it is under way now
+  rig.peer.expect(xlink::kWriteRequest);  // the header was sent
   rig.link.close();
   EXPECT_THROW(writing.get(), LinkError);
 }
@@ -202,7 +202,7 @@ TEST(LinkFailures, reset_ends_with_an_answer_or_a_hang_up_but_not_with_silence) 
   EXPECT_THROW(rig.link.reset(1ms), LinkTimeoutError);
 }
 
-TEST(LinkFailures, close_sends_what_is_owed) {
+TEST(LinkFailures, close_sends_queued_messages) {
   for (int round = 0; round < 50; ++round) {
     Rig rig;
     rig.peer.request(xlink::kResetRequest);

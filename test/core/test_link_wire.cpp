@@ -1,4 +1,4 @@
-// A link against bytes that were not written by it.
+// A link against captured and handwritten bytes.
 
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ TEST(LinkWire, host_sends_what_the_official_host_sent) {
   EXPECT_EQ(rig.peer.receive_bytes(16), golden("payload"));
   rig.peer.send(golden("write_answer"));
   rig.peer.send(golden("release"));
-  // Only id, type and flags of this one mean anything.
+  // Only id, type and flags of this message are significant.
   Bytes answer = rig.peer.receive_bytes(84), expected = golden("release_answer");
   EXPECT_TRUE(std::equal(answer.begin(), answer.begin() + 8, expected.begin()));
   EXPECT_TRUE(std::equal(answer.begin() + 80, answer.end(), expected.begin() + 80));
@@ -62,7 +62,7 @@ TEST(LinkWire, device_answers_the_official_host_s_bytes_as_a_device_did) {
       std::equal(packet->buffer->data(), packet->buffer->data() + 16, golden("payload").begin()));
 }
 
-/// One end of the captured session. Checks every field that means something.
+/// One end of the captured session. Checks every significant field.
 class Player {
  public:
   Player(RawPeer& peer, Role self) : peer_(peer), self_(self) {}
@@ -88,7 +88,7 @@ class Player {
         peer_.request(step.type, creates ? xlink::kInvalidStreamId : step.id, step.size,
                       name_in(step), writes ? Bytes(step.size, 0x5A) : Bytes());
     auto answer = peer_.receive();
-    // A request may overtake the answer: the link's session does not wait for us.
+    // A request may arrive before the answer: the link does not wait for this end.
     if (answer.type < xlink::kResponseOffset) early_ = std::exchange(answer, peer_.receive());
     EXPECT_EQ(answer.id, request.id);
     EXPECT_EQ(answer.type, request.type + xlink::kResponseOffset);
@@ -196,7 +196,7 @@ TEST(LinkWire, packet_right_behind_the_creation_is_received) {
   auto opened = std::async(std::launch::async,
                            [&] { return rig.link.open_stream("left", 64, nullptr, kSoon); });
   const auto request = rig.peer.expect(xlink::kCreateRequest);
-  // Answer, own creation and packet in one go, before anything could be processed.
+  // Answer, creation and packet in one write, before the link can process the first.
   rig.peer.answer(request, xlink::kAck, 0);
   rig.peer.create("left", 1024);
   rig.peer.write(0, Bytes(1000, 7));
@@ -225,7 +225,7 @@ TEST(LinkWire, two_names_with_one_number_end_the_link) {
   EXPECT_NE(rig.down().find("share the id 0"), std::string::npos);
 }
 
-TEST(LinkWire, answer_that_comes_too_late_still_counts) {
+TEST(LinkWire, answer_after_the_timeout_still_opens_the_stream) {
   Rig rig(Role::host);
   EXPECT_THROW(rig.link.open_stream("left", 64, nullptr, 1ms), LinkTimeoutError);
   rig.peer.serve(xlink::kCreateRequest, xlink::kAck, 3);
@@ -233,7 +233,7 @@ TEST(LinkWire, answer_that_comes_too_late_still_counts) {
   EXPECT_EQ(rig.open_from_peer("left", 1024), 3U);
 }
 
-TEST(LinkWire, answers_nobody_waits_for_are_ignored) {
+TEST(LinkWire, answers_without_a_waiting_caller_are_ignored) {
   Rig rig(Role::host);
   for (std::uint32_t type = xlink::kWriteResponse; type <= xlink::kResetResponse; ++type) {
     if (!xlink::kEventTypes[type].on_wire) continue;
@@ -253,7 +253,7 @@ struct Refusal {
   const char* words;
 };
 
-TEST(LinkWire, refused_creation_says_why) {
+TEST(LinkWire, refused_creation_names_the_reason) {
   const Refusal kCases[] = {
       {xlink::kSizeTooBig, xlink::kInvalidStreamId, "out of memory"},
       {xlink::kNack, xlink::kInvalidStreamId, "communication fail"},
@@ -276,7 +276,7 @@ TEST(LinkWire, refused_creation_says_why) {
   }
 }
 
-TEST(LinkWire, acceptance_of_something_else_is_no_acceptance) {
+TEST(LinkWire, acceptance_of_another_name_or_an_empty_window_is_an_error) {
   for (const bool other_name : {true, false}) {
     Rig rig(Role::host);
     auto opening =

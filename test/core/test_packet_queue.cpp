@@ -62,7 +62,7 @@ TEST(PacketQueue, full_queue_drops_the_oldest_of_all) {
   EXPECT_EQ(queue.dropped("nobody"), 0U);
 }
 
-TEST(PacketQueue, counts_waiting_packets_anew_after_a_take) {
+TEST(PacketQueue, take_resets_the_number_of_waiting_packets) {
   PacketQueue queue(100, 1);
   queue.push(packet("left", 0));
   queue.take();
@@ -72,7 +72,7 @@ TEST(PacketQueue, counts_waiting_packets_anew_after_a_take) {
   EXPECT_EQ(queue.dropped("left"), 0U);
 }
 
-TEST(PacketQueue, wait_ends_when_time_is_over) {
+TEST(PacketQueue, wait_ends_after_the_timeout) {
   PacketQueue queue(8, 8);
   EXPECT_FALSE(queue.wait(0s));
   EXPECT_FALSE(queue.wait(1ms));
@@ -87,7 +87,7 @@ TEST(PacketQueue, wait_ends_with_a_packet_from_another_thread) {
   EXPECT_EQ(taken(queue), (Expected{{"left", 7}}));
 }
 
-TEST(PacketQueue, close_wakes_the_consumer_and_keeps_what_waits) {
+TEST(PacketQueue, close_wakes_the_consumer_and_keeps_waiting_packets) {
   PacketQueue queue(8, 8);
   std::thread closer([&] { queue.close(); });
   EXPECT_FALSE(queue.wait(kSoon));
@@ -104,7 +104,7 @@ TEST(PacketQueue, close_wakes_the_consumer_and_keeps_what_waits) {
   EXPECT_FALSE(filled.wait(std::nullopt));
 }
 
-TEST(PacketQueue, failure_is_thrown_once_nothing_is_left) {
+TEST(PacketQueue, failure_is_thrown_once_the_queue_is_empty) {
   PacketQueue queue(8, 8);
   queue.push(packet("left", 0));
   queue.fail({Failure::Kind::protocol, "bad bytes", Role::device});
@@ -133,7 +133,7 @@ TEST(PacketQueue, descriptor_is_readable_while_packets_wait) {
   EXPECT_TRUE(is_readable(fd)) << "the end wakes a select(), too";
 }
 
-TEST(PacketQueue, refuses_to_have_no_room) {
+TEST(PacketQueue, refuses_a_capacity_of_zero) {
   EXPECT_THROW(PacketQueue(0, 1), std::invalid_argument);
   EXPECT_THROW(PacketQueue(1, 0), std::invalid_argument);
 }
@@ -180,7 +180,7 @@ TEST(BufferPool, keeps_no_more_than_its_limits) {
   }
 }
 
-TEST(BufferPool, shrinks_to_what_is_used) {
+TEST(BufferPool, frees_blocks_that_are_not_used) {
   BufferPool pool(100 << 20, 100, std::chrono::seconds(0));
   std::vector<std::unique_ptr<Buffer>> burst;
   for (int i = 0; i < 10; ++i) burst.push_back(std::make_unique<Buffer>(1 << 20, pool));
@@ -190,7 +190,7 @@ TEST(BufferPool, shrinks_to_what_is_used) {
   EXPECT_EQ(pool.statistics().reused, 1U);
 }
 
-TEST(BufferPool, gives_everything_back_when_told_to) {
+TEST(BufferPool, release_returns_all_free_blocks) {
   BufferPool pool(100 << 20, 100);
   for (const std::size_t size : {1'000U, 1'000'000U}) Buffer(size, pool);
   EXPECT_EQ(pool.statistics().free_blocks, 2U);
@@ -200,7 +200,7 @@ TEST(BufferPool, gives_everything_back_when_told_to) {
   EXPECT_EQ(Buffer(1'000'000, pool).data()[999'999], 0) << "new memory, from the system";
 }
 
-TEST(BufferPool, refuses_what_no_machine_has) {
+TEST(BufferPool, refuses_an_impossible_size) {
   BufferPool pool(1, 1);
   EXPECT_THROW(pool.take(~std::size_t{0}), std::bad_alloc);
 }

@@ -1,4 +1,4 @@
-// Where the bytes of a packet are read to, and how often the link asks for them.
+// Where the link reads the bytes of a packet to, and with how many reads.
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ struct Read {
   std::size_t size;
 };
 
-/// A transport that notes what it is asked to read.
+/// A transport that records its reads.
 class Noting : public Transport {
  public:
   explicit Noting(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
@@ -50,7 +50,7 @@ class Noting : public Transport {
   std::vector<Read> reads_;
 };
 
-TEST(ReceivePath, one_read_takes_a_payload_to_where_it_stays) {
+TEST(ReceivePath, one_read_puts_a_payload_into_its_final_buffer) {
   const auto ends = make_socket_pair();
   const auto noting = std::make_shared<Noting>(ends.first);
   Link host(noting, Role::host), device(ends.second, Role::device);

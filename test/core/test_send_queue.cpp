@@ -1,4 +1,4 @@
-// What a link sends without being asked: at once where it can, by its thread where it would wait.
+// A link sends at once where possible, and with its writer thread where it would have to wait.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ using test::kSoon;
 
 constexpr std::size_t kEverything = static_cast<std::size_t>(-1);
 
-/// A transport that sends at once at most so many bytes, and counts what may wait.
+/// A transport that sends a limited number of bytes at once, and counts bytes of waiting writes.
 class Reluctant : public Transport {
  public:
   Reluctant(std::shared_ptr<Transport> transport, std::size_t at_once)
@@ -52,7 +52,7 @@ class Reluctant : public Transport {
   const std::size_t at_once_;
 };
 
-/// A queue, and the other end of what it writes to.
+/// A queue, and the other end of its transport.
 struct Rig {
   explicit Rig(std::size_t at_once) : Rig(make_socket_pair(), at_once) {}
   Rig(const std::pair<std::shared_ptr<Transport>, std::shared_ptr<Transport>>& ends,
@@ -104,14 +104,14 @@ INSTANTIATE_TEST_SUITE_P(at_once, WriterThatSends,
                          testing::Values(0, 1, 83, 84, 85, 200, kEverything),
                          testing::PrintToStringParamName());
 
-TEST(SendQueue, what_need_not_wait_is_sent_by_who_posts_it) {
+TEST(SendQueue, enqueue_sends_in_the_calling_thread_if_it_need_not_wait) {
   Rig rig(kEverything);
   for (std::int32_t id = 1; id <= 100; ++id) rig.queue.enqueue({ping(id)});
   EXPECT_EQ(rig.queue.bytes_sent(), 100 * xlink::kHeaderBytes);
   EXPECT_EQ(rig.transport->waited, 0U);
 }
 
-TEST(SendQueue, posting_does_not_wait_for_an_end_that_does_not_read) {
+TEST(SendQueue, enqueue_does_not_wait_for_an_end_that_does_not_read) {
   Rig rig(kEverything);
   std::int32_t posted = 0;
   while (!rig.transport->fell_short) rig.queue.enqueue({ping(++posted)});

@@ -15,11 +15,11 @@ namespace {
 
 using namespace test;
 
-/// A directory that is gone after the test.
+/// A directory that is removed after the test.
 class Directory {
  public:
   Directory() : path_(::mkdtemp(name_)) {}
-  ~Directory() { EXPECT_EQ(::rmdir(path_.c_str()), 0) << "something was left in " << path_; }
+  ~Directory() { EXPECT_EQ(::rmdir(path_.c_str()), 0) << path_ << " is not empty"; }
   std::string unix_address() const { return "unix:" + path_ + "/socket"; }
   std::string file() const { return path_ + "/socket"; }
 
@@ -92,7 +92,7 @@ TEST(SocketTransport, close_wakes_reader_and_writer_of_both_ends) {
   }
 }
 
-TEST(SocketTransport, nobody_there_is_device_not_found) {
+TEST(SocketTransport, address_without_a_listener_is_device_not_found) {
   const Directory directory;
   EXPECT_THROW(connect_socket(directory.unix_address(), kSoon), DeviceNotFoundError);
   std::string address;
@@ -115,10 +115,10 @@ TEST(SocketTransport, malformed_address_is_refused) {
 TEST(SocketTransport, only_a_stream_socket_is_taken) {
   const int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   EXPECT_THROW(SocketTransport(fd, "null"), LinkError);
-  EXPECT_EQ(::close(fd), 0) << "it remains the caller's";
+  EXPECT_EQ(::close(fd), 0) << "the caller still owns it";
 }
 
-TEST(SocketListener, accept_ends_when_time_is_over_or_the_listener_is_closed) {
+TEST(SocketListener, accept_ends_after_the_timeout_or_when_the_listener_is_closed) {
   SocketListener listener("tcp:127.0.0.1:0");
   EXPECT_EQ(listener.accept(1ms), nullptr);
   auto accepting = std::async(std::launch::async, [&] { return listener.accept(std::nullopt); });
@@ -128,14 +128,14 @@ TEST(SocketListener, accept_ends_when_time_is_over_or_the_listener_is_closed) {
   EXPECT_TRUE(listener.is_closed());
 }
 
-TEST(SocketListener, socket_of_a_dead_process_is_replaced_but_not_that_of_a_living) {
+TEST(SocketListener, socket_of_a_dead_process_is_replaced_and_that_of_a_live_one_is_not) {
   const Directory directory;
   const std::string address = directory.unix_address();
   {
     SocketListener living(address);
     EXPECT_THROW(SocketListener{address}, LinkError);
     EXPECT_NE(connect_socket(address, kSoon), nullptr);
-    // What remains of a process that was killed: the name, and nobody behind it.
+    // A killed process leaves the socket file without a listener.
     ASSERT_EQ(::link(directory.file().c_str(), (directory.file() + "2").c_str()), 0);
   }
   ASSERT_EQ(::rename((directory.file() + "2").c_str(), directory.file().c_str()), 0);
@@ -143,7 +143,7 @@ TEST(SocketListener, socket_of_a_dead_process_is_replaced_but_not_that_of_a_livi
   EXPECT_NE(connect_socket(address, kSoon), nullptr);
 }
 
-TEST(SocketListener, file_that_is_no_socket_is_left_alone) {
+TEST(SocketListener, file_that_is_no_socket_is_kept) {
   const Directory directory;
   ::close(::open(directory.file().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   EXPECT_THROW(SocketListener{directory.unix_address()}, LinkError);

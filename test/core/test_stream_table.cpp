@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint32_t kWindow = 1024;
 
-/// Both directions open, as after both ends' creations.
+/// Both directions are open.
 Stream& open_both(StreamTable& table, const std::string& name) {
   Stream* const stream = table.accept_creation(name, kWindow);
   return table.creation_accepted(name, stream->id, kWindow);
@@ -25,7 +25,7 @@ TEST(StreamTable, host_numbers_streams_as_firmware_does) {
   Stream& c = open_both(table, "c");
   EXPECT_EQ(c.id, 2U);
   close_both(table, c);
-  EXPECT_EQ(table.accept_creation("d", kWindow)->id, 2U) << "a freed number is used at once";
+  EXPECT_EQ(table.accept_creation("d", kWindow)->id, 2U) << "a freed id is used at once";
   close_both(table, open_both(table, "a"));
   EXPECT_EQ(table.accept_creation("e", kWindow)->id, 3U) << "the cursor does not go back";
 }
@@ -63,7 +63,7 @@ TEST(StreamTable, repeated_creation_keeps_the_first_window) {
   EXPECT_NE(table.accept_creation("left", 128), nullptr);
   EXPECT_NE(table.accept_creation("left", 64), nullptr);
   EXPECT_EQ(table.find("left")->rx_window, 128U);
-  EXPECT_EQ(table.accept_creation("left", 192), nullptr) << "larger than what was granted";
+  EXPECT_EQ(table.accept_creation("left", 192), nullptr) << "larger than the granted window";
 }
 
 TEST(StreamTable, has_room_for_32_streams_at_a_time) {
@@ -105,7 +105,7 @@ TEST(StreamTable, device_keeps_its_own_id) {
   EXPECT_EQ(table.ids_adopted(), 0U);
 }
 
-TEST(StreamTable, two_names_with_one_id_fail_loudly) {
+TEST(StreamTable, two_names_with_one_id_are_an_error) {
   for (const Role role : {Role::host, Role::device}) {
     StreamTable table(role);
     table.accept_creation("left", kWindow);
@@ -117,7 +117,7 @@ TEST(StreamTable, two_names_with_one_id_fail_loudly) {
   EXPECT_THROW(table.creation_accepted("right", 0, kWindow), ProtocolError);
 }
 
-TEST(StreamTable, invalid_id_or_second_larger_window_is_no_opening) {
+TEST(StreamTable, invalid_id_or_second_larger_window_is_an_error) {
   StreamTable table(Role::host);
   EXPECT_THROW(table.creation_accepted("left", xlink::kInvalidStreamId, kWindow), LinkError);
   EXPECT_THROW(table.creation_accepted("left", 0x10000000, kWindow), LinkError);
@@ -146,7 +146,7 @@ TEST(StreamTable, release_must_name_the_oldest_packet) {
   StreamTable table(Role::device);
   Stream& stream = open_both(table, "left");
   EXPECT_THROW(table.note_released(stream, 1), ProtocolError) << "nothing was sent";
-  table.note_released(stream, 0);  // the official host does that
+  table.note_released(stream, 0);  // the official host sends this
   table.note_sent(stream, 10);
   table.note_sent(stream, 20);
   EXPECT_THROW(table.note_released(stream, 20), ProtocolError);

@@ -30,7 +30,7 @@ struct Message {
   }
 };
 
-/// Feeds a decoder and collects what comes out.
+/// Feeds a decoder and collects the messages.
 class Feeder {
  public:
   explicit Feeder(Role sender = Role::host)
@@ -135,7 +135,7 @@ TEST(Decoder, reads_what_the_official_device_sent) {
   EXPECT_EQ(feeder.messages[3].header.size, 16U);
 }
 
-TEST(Decoder, does_not_care_where_the_bytes_are_cut) {
+TEST(Decoder, accepts_bytes_in_pieces_of_any_size) {
   for (const char* sender : {"host", "device"}) {
     const Bytes bytes = golden_stream(sender);
     Feeder whole;
@@ -152,7 +152,7 @@ TEST(Decoder, does_not_care_where_the_bytes_are_cut) {
   }
 }
 
-TEST(Decoder, knows_when_an_end_would_be_an_accident) {
+TEST(Decoder, knows_when_it_is_inside_a_message) {
   const Bytes bytes = golden_stream("host");
   Feeder feeder;
   const std::size_t ends[] = {84, 168, 268, 352, 436, 520};
@@ -179,7 +179,7 @@ struct Hostile {
   std::string words;  // in the message
 };
 
-TEST(Decoder, refuses_what_breaks_xlink_and_says_who_did_it) {
+TEST(Decoder, refuses_messages_that_violate_xlink_and_names_the_culprit) {
   const std::string full_name(kNameBytes, 'x');
   const Hostile kCases[] = {
       {"a read request", kReadRequest, 0, "", "READ_REQ"},
@@ -215,7 +215,7 @@ TEST(Decoder, refuses_what_breaks_xlink_and_says_who_did_it) {
   }
 }
 
-TEST(Decoder, passes_on_that_the_payload_is_refused) {
+TEST(Decoder, passes_on_the_exception_of_payload_memory) {
   Decoder decoder(Role::host, kMaxPayload, [](const Header&) -> std::uint8_t* {
     throw ProtocolError(Role::host, "no such stream");
   });
@@ -224,7 +224,7 @@ TEST(Decoder, passes_on_that_the_payload_is_refused) {
   EXPECT_THROW(decoder.filled(kHeaderBytes), ProtocolError);
 }
 
-TEST(Decoder, does_not_look_at_fields_that_mean_nothing) {
+TEST(Decoder, ignores_insignificant_fields) {
   Header stale = make_response(make_request(kReleaseRequest, 100));
   std::fill(std::begin(stale.name), std::end(stale.name), '\xAA');
   stale.stream_id = 0xAAAAAAAA;
@@ -242,7 +242,7 @@ TEST(Decoder, survives_random_bytes) {
     int fed = 0;
     try {
       for (; fed < 5000; ++fed) {
-        // Mostly small values, or hardly any header would get past its type.
+        // Mostly small values: otherwise few headers would have a valid type.
         const std::uint32_t value = random();
         const std::uint8_t byte = value % 4 != 0 ? 0 : static_cast<std::uint8_t>(value >> 8) % 24;
         feeder.feed(&byte, 1);
