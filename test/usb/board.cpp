@@ -12,12 +12,12 @@ std::uint8_t low(std::uint16_t value) { return std::uint8_t(value); }
 std::uint8_t high(std::uint16_t value) { return std::uint8_t(value >> 8); }
 
 constexpr std::size_t kHeaderBytes = 84;    // of XLink
-constexpr std::uint8_t kResetRequest = 6;   // its type
-constexpr std::size_t kConfiguration = 18;  // where it begins
+constexpr std::uint8_t kResetRequest = 6;   // type in that header
+constexpr std::size_t kConfiguration = 18;  // offset of the configuration descriptor
 constexpr std::size_t kEndpoints = kConfiguration + 18;
 
-/// Ways in which the descriptors can be wrong. Called with all of them; the configuration begins
-/// at 18.
+/// Ways in which the descriptors can be wrong. Each changes all descriptors; the configuration
+/// begins at 18.
 using Spoiler = void (*)(Bytes&);
 const std::map<std::string, Spoiler> kShapes = {
     {"no_interface",
@@ -166,7 +166,7 @@ bool Board::has_fallen_silent() {
   return faults.hang = true;
 }
 
-/// How many bytes it may still send before it is pulled or falls silent.
+/// Number of bytes that it may still send before it is unplugged or falls silent.
 std::size_t Board::quota() const {
   auto left = std::numeric_limits<std::size_t>::max();
   for (const std::int64_t limit :
@@ -186,7 +186,7 @@ int Board::fill(Bytes& into, std::size_t wanted) {
     const std::size_t may = quota();
     if (may == 0) return -EAGAIN;
     const bool one_packet = left <= packet_bytes() || room < packet_bytes();
-    // Whole packets at once; the last one of a transfer may be short and then ends the request.
+    // Whole packets; the last packet of a transfer may be short and then ends the request.
     std::size_t take = one_packet ? std::min(left, packet_bytes())
                                   : std::min(left, room) / packet_bytes() * packet_bytes();
     const bool is_short = take % packet_bytes() != 0;
@@ -194,7 +194,7 @@ int Board::fill(Bytes& into, std::size_t wanted) {
       drop(next, take);
       return -EOVERFLOW;
     }
-    const bool is_cut = take > may;  // what it sends before it is pulled ends anywhere
+    const bool is_cut = take > may;  // unplugging may cut a packet anywhere
     take = std::min(take, may);
     into.insert(into.end(), next.bytes.begin() + long(next.done),
                 next.bytes.begin() + long(next.done + take));
@@ -229,7 +229,7 @@ void Board::drop(Outgoing& next, std::size_t size) {
   if (next.done == next.bytes.size()) outgoing.pop_front();
 }
 
-/// Packets as XLink sends them: a header's worth, then the payload.
+/// Packets as XLink sends them: bytes in place of a header, then the payload.
 void Board::flood() {
   if (flood_bytes == 0 || !booted() || !outgoing.empty()) return;
   queue_header(flood_piece(kHeaderBytes));
@@ -282,7 +282,7 @@ Bytes Board::text_descriptor(int index) const {
   return all;
 }
 
-// ---- words -----------------------------------------------------------------------------------
+// ---- commands --------------------------------------------------------------------------------
 
 namespace {
 
@@ -297,7 +297,7 @@ Setting count(int Faults::* field) {
 Setting flag(bool Faults::* field) {
   return [field](Board& board, Text text) { board.faults.*field = times(text) != 0; };
 }
-/// So many bytes from now on; what has been sent already does not count.
+/// A number of bytes from now on; bytes that were sent before are not included.
 Setting bytes(std::int64_t Faults::* field) {
   return [field](Board& board, Text text) {
     board.faults.*field = std::stoll(text) + std::int64_t(board.in_bytes);

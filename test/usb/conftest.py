@@ -1,4 +1,4 @@
-"""The USB rig for each test that asks for it; where it cannot run, its tests are skipped aloud."""
+"""Fixtures of the USB rig; where the rig cannot run, its tests are skipped with a red line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usb_rig import Bench, FarEnd, built_rig, missing
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say aloud what was not shown."""
+    """Report tests that could not run, and figures."""
     if why := missing():
         terminalreporter.write_line(f"NOT RUN: test/usb, {why}", red=True)
     for line in SERIES.lines():
@@ -20,7 +20,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def rig_program() -> Path:
-    """The rig, built if it is older than its sources; beside it the preload library."""
+    """The rig, rebuilt if older than its sources; the preload library is beside it."""
     if why := missing():
         pytest.skip(why)
     return built_rig()
@@ -28,7 +28,7 @@ def rig_program() -> Path:
 
 @pytest.fixture(scope="session")
 def far_end() -> Iterator[FarEnd]:
-    """Plays the device's part for whichever board is booted."""
+    """The device's side of the session for each booted board."""
     device = FarEnd("pattern")
     yield device
     device.close()

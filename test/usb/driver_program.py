@@ -1,4 +1,4 @@
-"""Does with the driver what it is told, one JSON line per action and per answer."""
+"""Executes commands with the driver; one JSON line for each command and each answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT_S = 20.0 * float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
 
 
 class Warnings(logging.Handler):
-    """Keeps what was warned of."""
+    """Keeps the warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -58,7 +58,7 @@ class Program:
         return {}
 
     def frames(self, count: int) -> dict[str, Any]:
-        """Collect so many frames; how many of each stream, and how many were wrong."""
+        """Collect a number of frames; returns the number of each stream and of wrong frames."""
         assert self.pipeline
         counts: dict[str, int] = {}
         wrong = 0

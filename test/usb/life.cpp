@@ -17,7 +17,7 @@ std::map<std::string, std::unique_ptr<Place>> g_places;
 namespace {
 
 constexpr auto kOffTheBus = 60ms;   // between leaving it and coming back
-constexpr auto kLastWords = 100ms;  // for what the far end sent before it hung up
+constexpr auto kLastWords = 100ms;  // for bytes that the far end sent before it hung up
 
 void come_back(Front& front, Place& place) {
   {
@@ -46,7 +46,7 @@ void come_back(Front& front, Place& place) {
   place.due = Clock::now();
 }
 
-/// Take the step that is due: leave the bus when the far end hung up, vanish, come back.
+/// Take the next step: leave the bus when the far end hung up, disappear, come back.
 void step(Front& front, Place& place) {
   std::unique_ptr<SessionPipe> pipe;
   bool vanish = false;
@@ -108,7 +108,7 @@ void set(Place& place, const std::string& text) {
   std::exit(2);
 }
 
-/// No boards any more.
+/// Remove all boards.
 void clear(Front& front) {
   for (auto& [port, place] : g_places) {
     {

@@ -1,4 +1,4 @@
-/// The life of boards: they boot, leave the bus, come back, and do what a line of text says.
+/// The life of boards: they boot, leave the bus, come back, and execute text commands.
 #pragma once
 
 #include <map>
@@ -9,18 +9,18 @@
 
 namespace rig {
 
-/// What shows boards to programs: an emulated /sys, or the bus of a virtual machine.
+/// Makes boards visible to programs: an emulated /sys, or the bus of a virtual machine.
 class Front {
  public:
   Front() = default;
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
   virtual ~Front() = default;
-  /// Show the board as what it is now. Mutex not held, as for the others.
+  /// Show the board in its present state. Mutex not held, as for the others.
   virtual void plug(Place& place) = 0;
-  /// Take it away again.
+  /// Remove the board.
   virtual void unplug(Place& place) = 0;
-  /// Called again and again, for whatever else is to be done.
+  /// Called periodically, for other work.
   virtual void tick() {}
 };
 

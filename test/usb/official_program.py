@@ -1,6 +1,6 @@
-"""A program for the official Gen1 host: one session, what it saw goes into a JSON file.
+"""A program for the official Gen1 host: one session, with its results in a JSON file.
 
-Runs in a Python of its own, old enough for the official wheel (3.8), with nothing of this package.
+Runs in a Python that the official wheel supports (3.8), without this package.
     official_program.py ANSWER.json CONFIG.json
 """
 
@@ -17,7 +17,7 @@ DEADLINE_S = 30.0
 
 
 def matrix(read):
-    """A calibration getter's answer as plain lists."""
+    """The result of a calibration getter as plain lists."""
     return [[float(x) for x in row] if hasattr(row, "__len__") else float(row) for row in read()]
 
 
@@ -32,7 +32,7 @@ MATRICES = [
 
 
 def about_device(device, with_matrices):
-    """What it says of itself; with an old memory the matrix getters end the process."""
+    """The device's own data; with an old EEPROM the matrix getters would end the process."""
     matrices = {name: matrix(getattr(device, "get_" + name)) for name in MATRICES * with_matrices}
     return {
         **matrices,
@@ -66,7 +66,7 @@ def about_metadata(metadata):
 
 
 def about_packet(packet):
-    """One DataPacket: what it is, and its bytes as a digest."""
+    """One DataPacket: its metadata, and a digest of its bytes."""
     data = packet.getData()
     answer = {
         "size": packet.size(),
@@ -87,7 +87,7 @@ def about_packet(packet):
 
 
 def about_nnet(packet):
-    """One NNetPacket: detections or tensors, whichever the configuration allows."""
+    """One NNetPacket: detections or tensors, depending on the configuration."""
     answer = {
         "metadata": about_metadata(packet.getMetadata()),
         "inputs": [dict(info.get_dict()) for info in packet.getInputLayersInfo()],
@@ -111,7 +111,7 @@ def send_commands(device):
 
 
 class Session:
-    """Collects until every stream has given what is wanted of it."""
+    """Collects until every stream has sent the expected number of packets."""
 
     def __init__(self, wanted):
         self.wanted = wanted

@@ -73,7 +73,7 @@ void serve_out(Place& place, Client& client) {
 
 namespace {
 
-/// Firmware: the last of it makes the ROM leave the bus.
+/// Firmware: after the last bytes the ROM leaves the bus.
 void take_image(Place& place, Client& client, Request request, const std::uint8_t* data) {
   Board& board = place.board;
   if (board.faults.boot_unplug) {
@@ -111,7 +111,7 @@ void take_out(Place& place, Client& client, Request request, const std::uint8_t*
     client.out.push_back(std::move(request));
     return leave_bus(place, State::unplugged);
   }
-  if (board.flood_bytes > 0) {  // it takes everything and wants nothing
+  if (board.flood_bytes > 0) {  // it accepts all bytes and ignores them
     request.actual = request.wanted;
     return finish(client, std::move(request), 0);
   }
@@ -120,7 +120,7 @@ void take_out(Place& place, Client& client, Request request, const std::uint8_t*
     place.pipe->send(Bytes(data, data + request.wanted));
     g_changed.notify_all();
   } else {
-    request.ticket = ~std::uint64_t{0};  // firmware that listens to nobody
+    request.ticket = ~std::uint64_t{0};  // firmware that does not read
   }
   client.out.push_back(std::move(request));
 }
@@ -131,7 +131,7 @@ bool cancel(Client& client, std::uint64_t key) {
       if (one->key != key) continue;
       Request request = std::move(*one);
       requests->erase(one);
-      request.actual = request.bytes.size();  // what has come is not lost
+      request.actual = request.bytes.size();  // received bytes are not lost
       finish(client, std::move(request), -ENOENT);
       return true;
     }

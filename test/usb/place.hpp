@@ -1,4 +1,4 @@
-/// Where a board is plugged in, who has it open, and what happens to it. Knows nothing of the bus
+/// A board's place: its port, the programs that have it open, its events. Independent of the bus
 /// that shows it.
 #pragma once
 
@@ -18,15 +18,15 @@ namespace rig {
 
 using Clock = std::chrono::steady_clock;
 
-/// One request of a program. A bulk IN keeps what has come for it until the program reaps it.
+/// One request of a program. A bulk IN keeps its received bytes until the program reaps it.
 struct Request {
-  void* urb = nullptr;    // the bus knows what that is
-  std::uint64_t key = 0;  // by which the program takes it back
+  void* urb = nullptr;    // for the bus; opaque here
+  std::uint64_t key = 0;  // with which the program cancels it
   Bytes bytes;
   std::size_t wanted = 0;
   int status = 0;
   std::size_t actual = 0;
-  std::uint64_t ticket = 0;  // OUT: how many transfers the pipe must have sent
+  std::uint64_t ticket = 0;  // OUT: done when the pipe has sent this many transfers
 };
 
 /// One open file of one program.
@@ -38,7 +38,7 @@ struct Client {
 
 struct Place;
 
-/// One appearance of a board on the bus. Programs that opened it then never meet a later one.
+/// One appearance of a board on the bus. A program that opened it never sees a later appearance.
 struct Appearance {
   Place& place;
   std::uint64_t number;
@@ -49,37 +49,37 @@ struct Appearance {
 /// One board and where it is plugged in. `g_mutex` guards all of it.
 struct Place {
   Board board;
-  std::string socket;       // where the device's part of the session is played; "" = nowhere
+  std::string socket;       // of the device's side of the session; "" = none
   std::string image_file;   // where to keep the firmware
   std::string return_port;  // where it appears once booted; "" = the same port
   std::map<const void*, Client> clients;
   std::unique_ptr<SessionPipe> pipe;
   std::deque<Appearance> appearances;  // the last one is the present one
-  std::string sys, node;               // "" = not shown
+  std::string sys, node;               // paths; "" = not shown
   bool gone = false;                   // off the bus, still shown
-  State next = State::rom;             // what it is when it comes back
-  Clock::time_point due{};             // when the next step of that is taken
+  State next = State::rom;             // the state in which it comes back
+  Clock::time_point due{};             // time of the next step
   std::uint64_t sent = 0;              // OUT transfers given to the pipe
 };
 
 extern std::mutex g_mutex;
 extern std::condition_variable g_changed;
 
-/// Print one line of what happens.
+/// Print one line about an event.
 void say(const std::string& text);
 
 // All below: mutex held.
 
 void finish(Client& client, Request request, int status);
-/// Off the bus, at once for programs; `next` is what it comes back as.
+/// Leave the bus, at once for programs; it comes back in the state `next`.
 void leave_bus(Place& place, State next);
-/// Answer IN requests with what the device has queued.
+/// Answer IN requests with the bytes that the device has queued.
 void serve_in(Place& place, Client& client);
 /// Finish the OUT requests whose bytes have been passed on.
 void serve_out(Place& place, Client& client);
 /// Take one OUT transfer.
 void take_out(Place& place, Client& client, Request request, const std::uint8_t* data);
-/// Take a request back: it is done, with what has come for it. False if it is not waiting.
+/// Cancel a request: it ends with the bytes received so far. False if it is not waiting.
 bool cancel(Client& client, std::uint64_t key);
 
 }  // namespace rig

@@ -1,4 +1,4 @@
-/// Joins a booted board's bulk endpoints to a process that plays the device's part of the session.
+/// Connects a booted board's bulk endpoints to a process with the device's side of the session.
 #pragma once
 
 #include <sys/socket.h>
@@ -20,8 +20,8 @@
 
 namespace rig {
 
-/// Connected to a socket on which XLink goes as a plain stream of bytes. Cuts what comes from it
-/// into the transfers of a real device: each header one of its own, payloads in chunks.
+/// Connected to a socket that carries XLink as a plain byte stream. Splits the received bytes into
+/// the transfers of a real device: one for each header, payloads in chunks.
 class SessionPipe {
  public:
   using Lock = std::unique_lock<std::mutex>;
@@ -108,7 +108,7 @@ class SessionPipe {
       lock.unlock();
       for (std::size_t done = 0; done < bytes.size();) {
         const ssize_t count = ::send(fd_, &bytes[done], bytes.size() - done, MSG_NOSIGNAL);
-        if (count <= 0) break;  // the reader sees it, too
+        if (count <= 0) break;  // the reader notices it, too
         done += std::size_t(count);
       }
       lock.lock();

@@ -154,7 +154,7 @@ void Sysfs::plug(Place& place) {
   g_signal_connect(io, "handle-ioctl", G_CALLBACK(on_ioctl), &appearance);
   g_signal_connect(io, "client-vanished", G_CALLBACK(on_vanished), &appearance);
   GError* error = nullptr;
-  // First of all: adding it sends "add", and libusb opens the node at once.
+  // Before the rest: adding it sends "add", and libusb opens the node at once.
   check(umockdev_testbed_attach_ioctl(testbed_, entry.node.c_str(), io, &error), error);
   add_entry(testbed_, entry);
   g_object_unref(io);
@@ -172,8 +172,8 @@ void Sysfs::unplug(Place& place) {
   place.appearances.back().gone_since = Clock::now();
 }
 
-// A program that opens the node just now, or has it open, is answered ENODEV: if nobody listened,
-// umockdev's preload library would end that program.
+// A program that is opening the node, or has it open, gets ENODEV: without a listener umockdev's
+// preload library would end that program.
 void Sysfs::tick() {
   for (auto& [port, place] : g_places) {
     for (Appearance& one : place->appearances) {

@@ -1,4 +1,4 @@
-/// The emulated /sys and /dev: hubs, and boards that come and go.
+/// The emulated /sys and /dev, with hubs and boards.
 #pragma once
 
 #include <umockdev.h>

@@ -29,7 +29,7 @@ while not (results and packets):
     packets += found[1]
 print(packets[0].getData().shape, results[0].getDetectedObjects()[0].label)
 """
-#: The oldest way: functions of the module, firmware named by the program.
+#: The oldest API: functions of the module; the program names the firmware.
 FUNCTIONS = f"""
 import sys, depthai
 assert depthai.init_device(sys.argv[1], {PORT!r}) is True
@@ -41,7 +41,7 @@ assert depthai.init_device(cmd_file_path=sys.argv[1]) is True
 assert len(depthai.get_available_streams()) == 13
 assert depthai.deinit_device() is True
 """
-#: The last way: an object, firmware from the environment.
+#: The newest API: an object; firmware from the environment.
 OBJECT = f"""
 import depthai
 device = depthai.Device({PORT!r}, False)
@@ -54,7 +54,7 @@ assert p.get_available_data_packets(True) == []
 
 
 def run(rig: Rig, folder: Path, text: str, *words: object, **variables: object) -> str:
-    """What a program printed that `depthai-run` has run on this bus."""
+    """The output of a program, run by `depthai-run` on this bus."""
     program = folder / "program.py"
     program.write_text(text)
     command = [sys.executable, "-m", "depthai_ros.depthai", program, *words]
@@ -87,7 +87,7 @@ def test_object_boots_a_board_with_the_firmware_of_the_environment(
     ("boards", "found"),
     [([], []), ([{}], [PORT]), ([{}, {"port": THIRD_PORT, "serial": "B"}], [PORT, THIRD_PORT])],
 )
-def test_list_names_what_could_be_opened(
+def test_list_names_the_devices_that_can_be_opened(
     bench: Bench, tmp_path: Path, boards: list[dict[str, Any]], found: list[str]
 ) -> None:
     text = "import depthai; depthai.init_device('', 'list'); raise AssertionError"
@@ -98,7 +98,7 @@ def test_list_names_what_could_be_opened(
 
 
 @pytest.mark.parametrize("board", [{"node": 0}, {}], ids=["absent", "without firmware"])
-def test_board_that_cannot_be_opened_is_false_and_told_once(
+def test_board_that_cannot_be_opened_is_false_and_reported_once(
     bench: Bench, tmp_path: Path, board: dict[str, Any]
 ) -> None:
     rig = bench.rig() if "node" in board else bench.rig(board)
@@ -123,7 +123,7 @@ def test_usb2_mode_takes_the_slow_variant_out_of_the_wheel(
     assert sent.read_bytes() == firmware.extract(extension, usb2=usb2)
 
 
-def test_usb2_mode_with_a_finished_image_is_told_and_opens(bench: Bench, tmp_path: Path) -> None:
+def test_usb2_mode_with_a_finished_image_warns_and_opens(bench: Bench, tmp_path: Path) -> None:
     text = "import depthai; print(len(depthai.Device('', True).get_available_streams()))"
     said = run(bench.rig({}), tmp_path, text, DEPTHAI_FIRMWARE=bench.firmware)
     assert "usb2_mode: " in said

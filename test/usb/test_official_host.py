@@ -1,4 +1,4 @@
-"""The official Gen1 host drives the virtual device: it is the judge of how real that is."""
+"""The official Gen1 host drives the virtual device, to show how realistic that is."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def sha1(pixels: Any) -> str:
 
 
 def ramp(width: int, height: int, step: int) -> Any:
-    """What the pattern scene paints."""
+    """The frame of the pattern scene."""
     y, x = np.mgrid[0:height, 0:width]
     return ((x + 2 * y + step) % 256).astype(np.uint8)
 
@@ -77,7 +77,7 @@ PAINTED = ["left", "right", "rectified_left", "rectified_right", "color", "previ
 
 @pytest.fixture(params=["idle machine", "busy machine"])
 def load(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Nothing else runs, or every core has something else to do."""
+    """An idle machine, or one with load on every core."""
     cores = os.cpu_count() or 1 if request.param == "busy machine" else 0
     words = [sys.executable, "-c", "while True: pass"]
     busy = [subprocess.Popen(words, preexec_fn=ends_with_us) for _ in range(cores)]
@@ -91,7 +91,7 @@ def load(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_every_frame_of_every_stream_arrives_at_the_official_host(
     official_python: str, bench: Bench, tmp_path: Path, load: str, session: int
 ) -> None:
-    """The cameras wait for whoever is slow: what is missing then, was lost on the way."""
+    """The cameras wait for a slow host, so a missing frame was lost in transfer."""
     far_end = bench.far_end("pattern?pace=receiver")
     host = Host(official_python, bench.rig({"socket": far_end.socket}), tmp_path)
     wanted = dict.fromkeys(STREAMS, FRAMES) | {"jpegout": 1, "meta_d2h": 2}
@@ -120,11 +120,11 @@ def test_every_frame_of_every_stream_arrives_at_the_official_host(
     logs = "".join(packet["text"] for packet in told["packets"]["meta_d2h"])
     assert "disparity confidence threshold 180" in logs
     assert "camera control 3A 3 0 120" in logs
-    assert "Failed" not in host.said  # it ends without one refused transfer
+    assert "Failed" not in host.said  # no transfer was refused at the end
 
 
-def test_official_host_reads_who_the_device_is(host: Host) -> None:
-    """And goes again without a pipeline: another way to reset."""
+def test_official_host_reads_the_identity_of_the_device(host: Host) -> None:
+    """And closes without a pipeline, which takes another path to the reset."""
     told = host.run()["device"]
     assert told["mx_id"] == "14442C10C14790D000"
     assert told["is_usb3"] is True
@@ -154,7 +154,7 @@ def test_official_host_on_usb_2(official_python: str, bench: Bench, tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", [-1, 5])
-def test_official_host_accepts_the_memory_of_every_version(
+def test_official_host_accepts_the_eeprom_of_every_version(
     official_python: str, bench: Bench, tmp_path: Path, version: int
 ) -> None:
     far_end = bench.far_end(f"pattern?eeprom={version}")
@@ -163,13 +163,13 @@ def test_official_host_accepts_the_memory_of_every_version(
     assert told["device"]["is_eeprom_loaded"] is (version >= 4)
 
 
-def test_official_host_makes_colours_of_the_disparity(host: Host) -> None:
+def test_official_host_colours_the_disparity(host: Host) -> None:
     streams = {"disparity_color": 3, "left": 1}
     told = host.run(config=config(list(streams)), wanted=streams)
     assert told["packets"]["disparity_color"][0]["shape"] == [720, 1280, 3]
 
 
-def test_official_host_writes_the_memory(host: Host) -> None:
+def test_official_host_writes_the_eeprom(host: Host) -> None:
     board = {
         "clear-eeprom": False,
         "store-to-eeprom": True,
@@ -193,7 +193,7 @@ def test_official_host_writes_the_memory(host: Host) -> None:
 
 
 def test_official_hosts_watchdog_brings_a_silent_device_back(host: Host) -> None:
-    """It resets, boots and configures anew when nothing comes for 5 to 10 s."""
+    """It resets, boots and configures the device again after 5 to 10 s without a packet."""
 
     def fall_silent() -> None:
         host.rig.wait_for("1.3 booted")

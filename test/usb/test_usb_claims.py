@@ -1,4 +1,4 @@
-"""Programs that want boards of one bus do not take each other's."""
+"""Programs that open boards of one bus do not take each other's boards."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from usb_rig import Bench
 
 
 @pytest.mark.complaint(13)
-def test_any_board_is_one_that_nobody_has(bench: Bench) -> None:
-    """Two programs that want any board, and a third that comes too late."""
+def test_selector_for_any_board_takes_a_free_one(bench: Bench) -> None:
+    """Two programs that open any board, and a third that finds none free."""
     one, other = TWO_BOARDS
     rig = bench.rig(one, {**other, "socket": bench.far_end("pattern").socket})
     firmware = str(bench.firmware)
@@ -21,13 +21,13 @@ def test_any_board_is_one_that_nobody_has(bench: Bench) -> None:
     assert len(places) == 2
     told = third.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
     assert told["reason"] == "busy", told
-    for driver in (first, second):  # nobody was disturbed
+    for driver in (first, second):  # neither was disturbed
         driver.good("start", streams=["left"])
         assert driver.good("frames", count=3)["wrong"] == 0
 
 
 def test_board_of_a_program_that_has_reset_it_is_not_taken(bench: Bench) -> None:
-    """Between two pipelines a board waits for firmware, as a free one does, and is none."""
+    """Between two pipelines a board waits for firmware like a free one, but it is not free."""
     rig = bench.rig({})
     firmware = str(bench.firmware)
     holder, other = bench.driver(rig), bench.driver(rig)

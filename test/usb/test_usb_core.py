@@ -1,4 +1,4 @@
-"""The core alone on the USB bus, under the sanitizers: what it does with memory and threads."""
+"""The core alone on the USB bus, under the sanitizers: memory and threads."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any
 import pytest
 from usb_rig import PORT, ROOT, SLOW, USB_FOLDER, Bench, Rig, ends_with_us, scratch_folder
 
-#: How often a board is pulled and plugged in again in one test.
+#: How often a board is unplugged and replugged in one test.
 CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100"))
 LIMIT_S = 240.0 * SLOW
-#: The first test of each kind waits for the compiler.
+#: The first test of each kind includes the compilation.
 pytestmark = pytest.mark.timeout(900)
 LEAKS_OF_LIBUSB = USB_FOLDER / "core/leaks_of_libusb.txt"
 
-#: Name -> what the core is compiled with, the options it runs with, and how many bytes more may
-#: be in use after all cycles: some allocators keep a little for each thread that there was.
+#: Name -> compiler options, run-time options, and the number of additional bytes that may be in use
+#: after all cycles: some allocators keep a little memory for each thread that has existed.
 SANITIZERS = {
     "plain": ("", {}, 0),
     "asan": (
         "address,undefined",
         {
-            # The preload libraries come first, as they must; and freed memory is not kept back.
+            # The preload libraries must come first; freed memory is not kept back.
             "ASAN_OPTIONS": "verify_asan_link_order=0:quarantine_size_mb=1:detect_leaks=1",
             "LSAN_OPTIONS": f"suppressions={LEAKS_OF_LIBUSB}:print_suppressions=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -43,19 +43,19 @@ SANITIZERS = {
 
 @dataclass(frozen=True)
 class Core:
-    """The program, compiled one way."""
+    """The program, compiled with one set of options."""
 
     program: Path
     options: dict[str, str]
     spare_bytes: int
 
     def words(self, *arguments: str) -> list[str]:
-        # The thread sanitizer needs its addresses where the kernel may have put others.
+        # The thread sanitizer needs fixed addresses, which address randomisation may use.
         fixed = ["setarch", os.uname().machine, "--addr-no-randomize"]
         return [*(fixed if "TSAN_OPTIONS" in self.options else []), str(self.program), *arguments]
 
     def run(self, rig: Rig, *arguments: str) -> dict[str, Any]:
-        """Run it on a rig to its end; each line that asks for something is told to the board."""
+        """Run it on a rig to its end; pass each line with a command on to the board."""
         process = subprocess.Popen(
             self.words(*arguments),
             stdin=subprocess.PIPE,
@@ -104,7 +104,7 @@ def compiled(name: str) -> Core:
             done = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     core = Core(folder / "usb_session", options, spare_bytes)
-    # "usage" from a program that starts; nothing from one whose sanitizer cannot run here.
+    # A program that starts prints "usage"; one whose sanitizer cannot run here prints nothing.
     if subprocess.run(core.words(), capture_output=True, check=False).returncode != 2:
         pytest.skip(f"NOT RUN: programs with -fsanitize={sanitizer} do not start on this machine")
     return core
@@ -117,7 +117,7 @@ def core(request: pytest.FixtureRequest, rig_program: Path) -> Core:
 
 @pytest.fixture(scope="session")
 def quick_device(rig_program: Path) -> Iterator[Path]:
-    """A device that needs no Python: the socket at which it waits."""
+    """A device without Python: the socket at which it listens."""
     folder = scratch_folder()
     words = compiled("plain").words("device", str(folder / "device"))
     with subprocess.Popen(
@@ -133,17 +133,17 @@ def quick_device(rig_program: Path) -> Iterator[Path]:
 def test_replugging_in_mid_frame_leaves_nothing_behind(
     bench: Bench, core: Core, quick_device: Path
 ) -> None:
-    """No thread, no descriptor, no memory; and the sanitizer has nothing to say."""
+    """No thread, no descriptor, no memory; and the sanitizer reports nothing."""
     rig = bench.rig({"socket": quick_device, "replug_after": 6_000_000})
     told = core.run(rig, "cycles", str(CYCLES))
     print(core.program.parent.name, told)
     assert told["packets"] >= 2 * CYCLES
-    assert not told["said"]  # neither the sanitizer nor libusb has anything to say
+    assert not told["said"]  # neither the sanitizer nor libusb reports anything
     assert told["descriptors"][1] == told["descriptors"][0]
     assert told["threads"][1] == told["threads"][0]
     assert told["allocated_bytes"][1] <= told["allocated_bytes"][0] + core.spare_bytes
 
 
-def test_timeout_and_cancel_lose_no_byte_that_came(bench: Bench, core: Core) -> None:
+def test_timeout_and_cancel_lose_no_received_byte(bench: Bench, core: Core) -> None:
     rig = bench.rig({"state": "booted", "socket": "", "flood": 2 << 20})
     assert core.run(rig, "cancel")["bytes"] > 20 << 20

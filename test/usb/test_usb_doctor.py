@@ -12,7 +12,7 @@ from usb_rig import PORT, Bench
 
 
 def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:
-    """What `depthai-doctor` says on a bus with that board, and its exit status."""
+    """The output of `depthai-doctor` on a bus with that board, and its exit status."""
     words = [
         *prefix,
         sys.executable,
@@ -28,17 +28,17 @@ def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_doctor_has_nothing_to_say_about_a_healthy_board(bench: Bench) -> None:
+def test_doctor_reports_no_problem_with_a_healthy_board(bench: Bench) -> None:
     status, told = examined(bench)
     assert f"ok    boards: 03e7:2485 at 1:{PORT}, 480 Mbit/s, waits for firmware" in told
     assert "BAD   permission" not in told
     assert "BAD   USB" not in told
     assert "ok    firmware" in told
-    assert status == ("BAD" in told)  # the rig shows what the machine's own /sys/module says
+    assert status == ("BAD" in told)  # the rig uses the machine's own /sys/module
 
 
 @NEEDS_SETPRIV
-def test_doctor_tells_of_a_board_that_may_not_be_opened(bench: Bench) -> None:
+def test_doctor_reports_a_board_that_may_not_be_opened(bench: Bench) -> None:
     status, told = examined(bench, *mortal(), refuse_open=1)
     assert status == 1
     assert "BAD   permission: /dev/bus/usb/001/" in told
@@ -46,7 +46,7 @@ def test_doctor_tells_of_a_board_that_may_not_be_opened(bench: Bench) -> None:
     assert "sudo depthai-udev" in told
 
 
-def test_doctor_tells_who_has_a_board(bench: Bench) -> None:
+def test_doctor_names_the_program_that_has_a_board(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))

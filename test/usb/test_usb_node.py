@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="n
 
 
 class Node:
-    """A node that sees the emulated bus."""
+    """A node on the emulated bus."""
 
     def __init__(self, rig: Rig, output: Path, **parameters: str) -> None:
         self._output = output
@@ -73,7 +73,7 @@ def start_node(bench: Bench, tmp_path: Path) -> Iterator[StartNode]:
 def test_same_process_streams_again_when_the_board_is_plugged_in_again(
     bench: Bench, start_node: StartNode
 ) -> None:
-    """Pulled in mid-stream, away for a while, and the same once more, as a bad cable has it."""
+    """Unplugged while streaming, absent for a while, and once more, as with a bad cable."""
     rig = bench.rig({})
     node = start_node(rig)
     node.wait_for("streaming meta_d2h, left")

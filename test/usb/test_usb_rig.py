@@ -1,4 +1,4 @@
-"""The rig itself: what is left of it when a test run is killed."""
+"""The rig itself: nothing remains of it when a test run is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from usb_rig import ROOT, Bench, scratch_folder, wait_until
 
-#: A test run with a bus and a device, killed before it could clear away.
+#: A test run with a bus and a device that is killed before it can clean up.
 PROGRAM = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -25,7 +25,7 @@ time.sleep(600)
 
 
 def test_program_on_the_bus_may_have_any_number_of_shared_memories(bench: Bench) -> None:
-    """As a ROS node has; each is a file in /dev to umockdev, which has room for 50."""
+    """As in a ROS node; for umockdev each is a file in /dev, and it has room for 50."""
     program = (
         "import tempfile\n"
         "files = [tempfile.TemporaryFile(dir='/dev/shm') for _ in range(120)]\n"
@@ -58,5 +58,5 @@ def test_killed_test_run_leaves_no_process_and_no_folder(rig_program: Path) -> N
         run.kill()
         run.wait()
     wait_until(lambda: not any(map(is_running, processes)), f"one of {processes} lives on")
-    shutil.rmtree(scratch_folder())  # the next run clears away what that one left
+    shutil.rmtree(scratch_folder())  # the next run cleans up after that one
     assert not any(Path(folder).exists() for folder in folders)

@@ -1,4 +1,4 @@
-"""The driver on the USB bus: whole sessions, and which device it takes."""
+"""The driver on the USB bus: whole sessions, and the choice of the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usb_cases import ENDINGS, HARMLESS, MX_ID, REFUSALS, TWO_BOARDS, WRONG_SHAP
 from usb_rig import OTHER_PORT, PORT, SLOW, THIRD_PORT, Bench, wait_until
 
 KIB = 1024
-#: How often a board is pulled and plugged in again in one test.
+#: How often a board is unplugged and replugged in one test.
 PYTHON_CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100")) // 5
 
 
@@ -61,7 +61,7 @@ def test_sessions_leave_nothing_behind(bench: Bench) -> None:
 
 
 def test_replugging_in_mid_frame_leaves_nothing_behind_in_python(bench: Bench) -> None:
-    """The same process, again and again; after the first few nothing grows any more."""
+    """Many times in one process; after the first few cycles nothing grows."""
     driver = bench.driver(bench.rig({"replug_after": 3_000_000}))
     seen: list[dict[str, Any]] = []
     for _ in range(PYTHON_CYCLES):
@@ -76,7 +76,7 @@ def test_replugging_in_mid_frame_leaves_nothing_behind_in_python(bench: Bench) -
 
 @pytest.mark.parametrize("size", [512 * 3, 2048 * KIB, 1])
 def test_firmware_of_any_size_is_taken(bench: Bench, size: int) -> None:
-    """A size that is a multiple of the packet size needs an empty packet at the end."""
+    """An image whose size is a multiple of the packet size needs an empty packet at the end."""
     image = bytes(i * 7 % 251 for i in range(size))
     bench.firmware.write_bytes(image)
     kept = bench.firmware.with_name("kept")
@@ -93,7 +93,7 @@ def test_device_older_than_usb_2_gets_small_chunks(bench: Bench) -> None:
 
 
 @pytest.mark.complaint(4)
-def test_usb_2_speed_is_told(bench: Bench) -> None:
+def test_usb_2_speed_is_reported(bench: Bench) -> None:
     driver = bench.driver(bench.rig({"speed": "high"}))
     opened = driver.good("open", selector="usb", firmware=str(bench.firmware))
     assert (opened["usb_speed"], opened["usb_path"]) == ("HIGH", f"1:{PORT}")
@@ -102,7 +102,7 @@ def test_usb_2_speed_is_told(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("board", "mx_id"),
     [
-        ({"serial": ""}, "14442C10D1VIRTUAL0"),  # what the device says of itself
+        ({"serial": ""}, "14442C10D1VIRTUAL0"),  # from the device's own data
         ({"serial_shape": "unreadable"}, "14442C10D1VIRTUAL0"),
         ({"serial_shape": "not_ascii"}, "?" * len(MX_ID)),
     ],
@@ -182,12 +182,12 @@ def test_board_that_is_plugged_in_late_is_found(bench: Bench) -> None:
     assert driver.answer()["usb_path"] == f"2:{PORT}"
 
 
-# ------------------------------------------------------------------------------- the six answers
+# ---------------------------------------------------------------------------------- failed opens
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=str)
 @pytest.mark.complaint(3)
-def test_answer_says_why_it_does_not_open(bench: Bench, case: Case) -> None:
+def test_error_names_the_reason_why_it_does_not_open(bench: Bench, case: Case) -> None:
     driver = bench.driver(bench.rig(case.board))
     told = driver.do(
         "open", selector=case.selector, firmware=str(bench.firmware), timeout_s=0.5 * SLOW
@@ -201,7 +201,7 @@ def test_answer_says_why_it_does_not_open(bench: Bench, case: Case) -> None:
 @pytest.mark.parametrize("when", ["rom_shape", "shape"])
 @pytest.mark.parametrize("shape", WRONG_SHAPES)
 def test_wrong_descriptors_are_refused_or_read_past(bench: Bench, shape: str, when: str) -> None:
-    """Before the boot, and after it. Boards that cannot be seen at all are not there."""
+    """Before the boot, and after it. A board that cannot be seen at all is absent."""
     driver = bench.driver(bench.rig({when: shape}))
     told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
     reason = WRONG_SHAPES[shape]
@@ -221,14 +221,14 @@ NEEDS_SETPRIV = pytest.mark.skipif(
 
 
 def mortal() -> list[str]:
-    """What to put before a program so that permissions count for it."""
+    """The words before a program so that permissions apply to it, also for root."""
     words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
     return words if os.geteuid() == 0 else []
 
 
 @NEEDS_SETPRIV
 @pytest.mark.complaint(3)
-def test_refused_access_is_told_with_path_owner_and_rule(bench: Bench) -> None:
+def test_refused_access_is_reported_with_path_owner_and_rule(bench: Bench) -> None:
     rig = bench.rig({"refuse_open": 1})
     driver = bench.driver(rig, *mortal())
     told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
@@ -238,7 +238,7 @@ def test_refused_access_is_told_with_path_owner_and_rule(bench: Bench) -> None:
 
 
 @pytest.mark.complaint(3)
-def test_busy_device_is_told_with_the_process_that_has_it(bench: Bench) -> None:
+def test_busy_device_is_reported_with_the_process_that_has_it(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))
@@ -276,7 +276,7 @@ def test_firmware_that_a_killed_driver_left_running_is_reset(bench: Bench) -> No
         ("usb:a?", None, "must be usb, usb:PORT"),
     ],
 )
-def test_mistake_of_the_user_is_a_configuration_error(
+def test_wrong_selector_or_firmware_is_a_configuration_error(
     bench: Bench, selector: str, firmware: str | None, words: str
 ) -> None:
     image = str(bench.firmware) if firmware is None else firmware
@@ -304,7 +304,7 @@ def test_fault_while_streaming_ends_the_link_at_once(bench: Bench, case: Case) -
     assert driver.good("close")["seconds"] < 5 * SLOW
 
 
-def test_device_that_is_unplugged_while_it_is_closed_is_let_go_of(bench: Bench) -> None:
+def test_device_that_is_unplugged_while_it_is_closed_is_released(bench: Bench) -> None:
     rig = bench.rig({"unplug_at_reset": 1})
     driver = bench.driver(rig)
     driver.good("open", selector="usb", firmware=str(bench.firmware))

@@ -4,7 +4,7 @@
 //   usb_rig --board port=1.3,serial=…,socket=/path[,speed=high][,state=booted] [--board …]
 //
 // Prints "ready FOLDER": programs started with UMOCKDEV_DIR=FOLDER and the preload library see the
-// boards. Then reads commands, one a line ("1.3 unplug", "1.3 stall_in"), and prints what happens
+// boards. Then reads commands, one a line ("1.3 unplug", "1.3 stall_in"), and prints events
 // ("1.3 booted"). Ends when its input ends.
 
 #include <unistd.h>
@@ -16,7 +16,7 @@
 #include "sysfs.hpp"
 
 int main(int count, char** words) {
-  if (!std::getenv("LD_PRELOAD")) {  // whoever sends uevents looks into the emulated /sys itself
+  if (!std::getenv("LD_PRELOAD")) {  // the sender of uevents must see the emulated /sys itself
     ::setenv("LD_PRELOAD", "libumockdev-preload.so.0", 1);
     ::execv("/proc/self/exe", words);
   }

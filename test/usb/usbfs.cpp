@@ -1,4 +1,4 @@
-// What programs ask of /dev/bus/usb: the usbdevfs calls that libusb makes.
+// The calls of /dev/bus/usb (usbdevfs) that libusb makes.
 
 #include "usbfs.hpp"
 
@@ -19,7 +19,7 @@ namespace {
 /// The program was killed in the middle of a call.
 struct CallerDied {};
 
-/// Memory of the program that calls. Throws CallerDied.
+/// Memory of the calling program. Throws CallerDied.
 UMockdevIoctlData* resolve(UMockdevIoctlData* from, std::size_t offset, std::size_t size) {
   UMockdevIoctlData* const data = umockdev_ioctl_data_resolve(from, offset, size, nullptr);
   if (data == nullptr) throw CallerDied();
@@ -61,8 +61,8 @@ int on_capabilities(const Call& call) {
 
 int on_claim(const Call& call) {
   for (const auto& [key, other] : call.place.clients) {
-    // A program that was killed in the middle of a call is not reported: one that lives asks again
-    // and again what has come for it.
+    // umockdev does not report a program that was killed in the middle of a call; a live program
+    // keeps reaping its requests.
     const bool is_alive = Clock::now() - other.last_call < std::chrono::seconds(1);
     if (other.claimed && is_alive && &other != &call.client) return call.end(-1, EBUSY);
   }
@@ -166,7 +166,7 @@ gboolean on_ioctl(UMockdevIoctlBase*, UMockdevIoctlClient* caller, gpointer data
   Place& place = appearance.place;
   const bool gone = place.gone || appearance.number + 1 != place.appearances.size();
   const gulong request = umockdev_ioctl_client_get_request(caller);
-  // Held as long as we know it: the next program's must not get the same address.
+  // Kept as long as it is in use here: another program's must not get the same address.
   if (place.clients.count(caller) == 0) g_object_ref(caller);
   Client& client = place.clients[caller];
   client.last_call = Clock::now();

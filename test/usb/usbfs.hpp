@@ -1,4 +1,4 @@
-/// What programs ask of /dev/bus/usb: the usbdevfs calls that libusb makes.
+/// The calls of /dev/bus/usb (usbdevfs) that libusb makes.
 #pragma once
 
 #include <umockdev.h>
@@ -10,7 +10,7 @@ namespace rig {
 /// Signal "handle-ioctl"; `data` is the Place.
 gboolean on_ioctl(UMockdevIoctlBase*, UMockdevIoctlClient* caller, gpointer data);
 
-/// Signal "client-vanished": a program has closed the node, or ended.
+/// Signal "client-vanished": a program closed the node or ended.
 void on_vanished(UMockdevIoctlBase*, UMockdevIoctlClient* caller, gpointer data);
 
 }  // namespace rig

@@ -1,11 +1,11 @@
-// The core on an emulated bus, without Python: what the sanitizers look at.
+// The core on an emulated bus, without Python, for the sanitizers.
 //
-//   usb_session device SOCKET          plays the device's part, session after session
+//   usb_session device SOCKET          the device's side, session after session
 //   usb_session cycles COUNT           COUNT times: boot, stream, lose the board in mid-frame
 //   usb_session cancel                 a transfer that times out, a link that is cut
 //
-// Each prints what it saw as one line of JSON; exit status 1 if something is wrong. Where it needs
-// something done to the board it prints a line and waits for one.
+// Each prints its result as one line of JSON; exit status 1 if a check fails. To have a command
+// carried out on the board it prints a line and waits for one.
 
 #include <dirent.h>
 #include <malloc.h>
@@ -47,7 +47,7 @@ std::uint8_t packet_byte(std::uint64_t serial, std::size_t i) {
 
 // ---- the device ------------------------------------------------------------------------------
 
-/// Sends packets of both streams in turn, as soon as the host has opened them.
+/// Sends packets of both streams alternately, as soon as the host has opened them.
 void send_packets(Link& link, const std::atomic<int>& open) {
   std::map<std::string, std::uint64_t> serials;
   try {
@@ -116,7 +116,7 @@ struct Resources {
                                            : ::mallinfo2().uordblks + ::mallinfo2().hblkhd);
 };
 
-/// What the open descriptors are, for who has to find out which one is too many.
+/// A list of the open descriptors, to find out which one leaks.
 std::string open_files() {
   std::string all;
   for (int fd = 0; fd < 64; ++fd) {
@@ -135,7 +135,7 @@ std::unique_ptr<UsbTransport> boot() {
   return open_usb("", {image.data(), image.size()}, {20s, 20s}, {sleep, nobody});
 }
 
-/// One session until the board is pulled; returns how many good packets came.
+/// One session until the board is unplugged; returns the number of correct packets.
 std::size_t run_until_lost() {
   Link link(boot(), Role::host);
   link.ping(10s);
@@ -144,7 +144,7 @@ std::size_t run_until_lost() {
   std::size_t packets = 0;
   try {
     for (;;) {
-      require(queue->wait(20s), "nothing came for 20 s");
+      require(queue->wait(20s), "no packet for 20 s");
       for (const Packet& packet : queue->take()) {
         const std::uint8_t* const bytes = packet.buffer->data();
         require(packet.buffer->size() == kPacketBytes.at(*packet.stream), "size of a packet");
@@ -162,7 +162,7 @@ std::size_t run_until_lost() {
 
 int run_cycles(int count) {
   std::size_t packets = 0;
-  for (int i = 0; i < 3; ++i) packets += run_until_lost();  // buffers and tables have their size
+  for (int i = 0; i < 3; ++i) packets += run_until_lost();  // until buffers and tables have grown
   const Resources before;
   for (int i = 0; i < count; ++i) packets += run_until_lost();
   const Resources after;
@@ -177,7 +177,7 @@ int run_cycles(int count) {
   return 0;
 }
 
-// ---- bytes that came are not lost ------------------------------------------------------------
+// ---- no received byte is lost ----------------------------------------------------------------
 
 void ask(const char* what) {
   std::printf("%s\n", what);
@@ -203,13 +203,13 @@ class Checked {
 
 std::unique_ptr<UsbDevice> open_flooding_board() {
   const auto boards = scan_usb();
-  require(boards.size() == 1 && boards[0].is_booted(), "one board that floods");
+  require(boards.size() == 1 && boards[0].is_booted(), "expected one flooding board");
   auto device = std::make_unique<UsbDevice>(boards[0]);
   device->claim();
   return device;
 }
 
-/// A read that ends in the middle for lack of bytes, again and again.
+/// Reads that time out in the middle of a transfer, several times.
 void read_with_timeouts(Checked& checked) {
   std::vector<std::uint8_t> bytes(kMiB);
   const auto device = open_flooding_board();
@@ -229,7 +229,7 @@ void read_with_timeouts(Checked& checked) {
   }
 }
 
-/// The pipe is closed while transfers are in flight; what had come counts, the rest is still there.
+/// Closes the pipe with transfers in flight: bytes that had arrived are counted, none is lost.
 void cut_while_reading(Checked& checked) {
   UsbTransport transport(open_flooding_board(), false);
   ask("hang_after=1126400");
@@ -246,9 +246,9 @@ void cut_while_reading(Checked& checked) {
   transport.close();
   reader.join();
   const auto bracket = told.find('(');
-  require(bracket != std::string::npos, "how many bytes came: " + told);
+  require(bracket != std::string::npos, "no number of bytes in: " + told);
   checked.take(bytes.data(), std::stoul(told.substr(bracket + 1)));
-  require(checked.position() > kMiB, "the first piece came: " + told);
+  require(checked.position() > kMiB, "the first piece is missing: " + told);
 }
 
 int lose_nothing() {

@@ -1,4 +1,4 @@
-"""Configurations, as their text, that `create_pipeline` of both modules is called with."""
+"""Configurations, as text, for `create_pipeline` of both modules."""
 
 CONFIGURATIONS = (
     "{}",

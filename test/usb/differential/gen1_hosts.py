@@ -20,7 +20,7 @@ from usb_rig import ROOT, Bench, FarEnd
 
 PROGRAM = Path(__file__).with_name("program.py")
 HOSTS = ("official", "ours")
-#: Runs a program with a folder first on its path: FOLDER PROGRAM ARGUMENTS.
+#: Runs a program with a folder as the first on its path: FOLDER PROGRAM ARGUMENTS.
 _IN_FOLDER = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); del sys.argv[0];"
     " runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -29,7 +29,7 @@ _IN_FOLDER = (
 
 @dataclass(frozen=True)
 class Told:
-    """What a module answered, and what it sent to the device, one recording for each boot."""
+    """The answers of a module, and its messages to the device, one recording for each boot."""
 
     values: Mapping[str, Mapping[str, str]]
     names: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ Pair = dict[str, Told]
 
 
 class Hosts:
-    """Both modules, each in processes of its own."""
+    """Both modules, each in separate processes."""
 
     def __init__(self, official_python: str, rig: Path, far_end: FarEnd, folder: Path) -> None:
         self._python = official_python
@@ -51,7 +51,7 @@ class Hosts:
         self._folder = folder
 
     def ask_alone(self, task: Mapping[str, Any]) -> Pair:
-        """Both, one after the other, without any board."""
+        """Run both, one after the other, without a board."""
         return {host: self._ask(host, task, dict(os.environ)) for host in HOSTS}
 
     def names_of(self, folder: Path) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ class Hosts:
         return self._tell({"names": True}, command, clean_environment(dict(os.environ))).names
 
     def ask_without_board(self, task: Mapping[str, Any]) -> Pair:
-        """Both at once, on an empty bus; they wait for most of the time."""
+        """Run both at once on an empty bus; most of the time they wait."""
         with ExitStack() as stack, ThreadPoolExecutor(len(HOSTS)) as pool:
             bench = self._bench(stack)
             environment = bench.rig().environment
@@ -68,14 +68,14 @@ class Hosts:
             return {host: told.result() for host, told in asked.items()}
 
     def ask(self, task: Mapping[str, Any], *ours_only: str) -> Pair:
-        """A session of both, one after the other, each on a board of its own."""
+        """Run a session with each, one after the other, on separate boards."""
         return {
             "official": self._ask_with_board("official", task),
             "ours": self._ask_with_board("ours", {**task, "undefined": ours_only}),
         }
 
     def ask_last(self, question: str, task: Mapping[str, Any]) -> dict[str, str]:
-        """One question that may end the process."""
+        """Evaluate one question that may end the process."""
         values = {}
         for host in HOSTS:
             try:

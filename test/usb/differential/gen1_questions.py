@@ -1,4 +1,4 @@
-"""What both Gen1 modules are asked: expressions, which also name the rows of the table."""
+"""Questions to both Gen1 modules: expressions, which also name the rows of the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLASSES = (
     *("NNetPacketList", "DataPacketList"),
 )
 
-#: Asked of the module alone.
+#: Evaluated on the module alone.
 MODULE = (
     "depthai.__version__",
     *(text.replace("{}", member) for member in (_MACRO, _LEFT) for text in _ENUMERATION),
@@ -58,7 +58,7 @@ MODULE = (
     "depthai.Device(usb_device='')",
 )
 
-#: Asked of a device that is not there.
+#: Evaluated on a device that does not exist.
 ABSENT = (
     "bool(device)",
     "device.create_pipeline({'streams': ['left']})",
@@ -68,7 +68,7 @@ ABSENT = (
     "device.get_pipeline()",
 )
 
-#: Asked of a device before its first pipeline.
+#: Evaluated on a device before its first pipeline.
 OPENED = (
     "bool(device)",
     "device.get_available_streams()",
@@ -153,7 +153,7 @@ COMMANDS = (
 
 
 def frame_questions(*streams: str) -> tuple[str, ...]:
-    """Of packets that are pictures, or have a picture's metadata."""
+    """Questions about packets that are images or have the metadata of an image."""
     texts = (
         "type({}).__name__, {}.stream_name",
         "{}.getData()",
@@ -166,7 +166,7 @@ def frame_questions(*streams: str) -> tuple[str, ...]:
 
 
 def bytes_questions(*streams: str) -> tuple[str, ...]:
-    """Of packets whose size is the encoder's business."""
+    """Questions about packets whose size depends on the encoder."""
     texts = (
         "type({}).__name__, {}.stream_name",
         "str({}.getData().dtype), {}.getData().ndim",
@@ -243,7 +243,7 @@ RUNNING = (
     "pipeline.get_available_data_packets(False) is None",
     "pipeline.get_available_data_packets(wait=False)",
 )
-#: Asked when the device was let go of, and what had been waiting was taken.
+#: Evaluated after the device was released and the waiting packets were taken.
 LEFT = (
     "forget('device')",
     "(pipeline.get_available_data_packets(), pipeline.get_available_data_packets())[1]",

@@ -1,14 +1,14 @@
-"""Why our Gen1 module differs from the official one, where it does: one row for each reason."""
+"""Reasons for the differences between our Gen1 module and the official one, one row for each."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-#: What was measured last, row by row: part, call, official, ours.
+#: The last measurement, row by row: part, call, official, ours.
 TABLE = Path(__file__).with_name("measured.json")
 
-#: Part, call (both as regular expressions), reason. The first that fits counts.
+#: Part, call (both as regular expressions), reason. The first match applies.
 REASONS: list[tuple[str, str, str]] = [
     # -- names
     (

@@ -1,4 +1,4 @@
-"""Makes the rows of measured.json from what both Gen1 modules answered and sent."""
+"""Makes the rows of measured.json from the answers and messages of both Gen1 modules."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Row = tuple[str, str, str, str]
 ABSENT = "–"
 RESET = bytes.fromhex("addeadde")
 LONG_LIST = 8
-#: Enough exposures in common to say that pictures are the same.
+#: Number of common exposures that are enough to call the frames equal.
 LEAST_COMMON = 2
-#: Streams whose bytes depend on what was sent before.
+#: Streams whose bytes depend on earlier packets.
 WITH_PAST = {"video", "object_tracker", "jpegout"}
 MOMENTS = {
     "opened": "before a pipeline",
@@ -31,7 +31,7 @@ MOMENTS = {
 
 
 def both(part: str, official: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[Row]:
-    """A row for whatever one of them has."""
+    """A row for each key that at least one of them has."""
     for call in dict.fromkeys([*official, *ours]):
         yield part, call, official.get(call, ABSENT), ours.get(call, ABSENT)
 
@@ -42,14 +42,14 @@ def name_rows(told: Pair) -> Iterator[Row]:
 
 
 def value_rows(title: str, told: Pair) -> Iterator[Row]:
-    """What calls returned, moment by moment."""
+    """The results of the calls, moment by moment."""
     for moment, words in MOMENTS.items():
         values = [told[host].values.get(moment, {}) for host in HOSTS]
         yield from both(f"Session “{title}”{', ' * bool(words)}{words}", *values)
 
 
 def undefined_rows(title: str, told: Pair, fates: Mapping[str, str]) -> Iterator[Row]:
-    """What only ours was asked, and what is known of the other."""
+    """Answers of ours only, with the known behaviour of the official module."""
     values = told["ours"].values.get("undefined", {})
     yield from both(f"Session “{title}”, what the official module must not be asked", fates, values)
 
@@ -101,13 +101,13 @@ def leaves(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def documents(recording: Recording) -> list[dict[str, str]]:
-    """Each configuration that was sent, by path."""
+    """Each configuration sent to the device, by path."""
     texts = [payload.rstrip(b"\0") for payload in recording.payloads("config_h2d")]
     return [dict(leaves(json.loads(text))) for text in texts]
 
 
 def config_rows(title: str, told: Pair, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Row]:
-    """config_h2d as the device receives it; of later sessions only what is not as usual."""
+    """config_h2d as the device receives it; of later sessions only the unusual values."""
     found = {host: documents(told[host].recordings[0]) for host in HOSTS}
     assert len(found["official"]) == len(found["ours"])
     for number, pair in enumerate(zip(found["official"], found["ours"], strict=True)):

@@ -1,4 +1,4 @@
-"""Sessions in which the official Gen1 module and ours are asked their questions."""
+"""Sessions in which the questions are put to the official Gen1 module and to ours."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _AI_TWO = {
     "shaves": 14,
     "cmx_slices": 14,
 }
-#: Every key that a program can set, at another value than its default.
+#: Every key that a program can set, with a value other than its default.
 EVERY_KEY = {
     "streams": [{"name": "right", "max_fps": 7.5}, "meta_d2h", {"name": "depth", "max_fps": 12}],
     "depth": {
@@ -90,7 +90,7 @@ EVERY_KEY = {
     },
 }
 
-#: Session -> what program.py is told; `scene` is what the far end shows instead of the pattern.
+#: Session -> task of program.py; `scene` replaces the pattern scene of the far end.
 SESSIONS: dict[str, dict[str, Any]] = {
     "every stream": {
         "device": ["", False],
@@ -162,7 +162,7 @@ SESSIONS: dict[str, dict[str, Any]] = {
     "configurations": {"configs": CONFIGURATIONS},
 }
 
-#: Session -> one question each, after which the official module may not live on.
+#: Session -> questions that may end the process of the official module, one at a time.
 ENDING: dict[str, dict[str, Any]] = {
     question: {
         "scene": "pattern?eeprom=3",
@@ -172,7 +172,7 @@ ENDING: dict[str, dict[str, Any]] = {
     for question in ("device.get_left_intrinsic()", "device.get_rotation()")
 }
 
-#: Session -> question for ours only -> why the official module is spared it.
+#: Session -> question for ours only -> reason to skip it with the official module.
 UNDEFINED: dict[str, dict[str, str]] = {
     "every stream": {
         "object_tracker.getObjectTracker().getTracklet(-1)": "undefined: reads other memory",

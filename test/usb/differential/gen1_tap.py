@@ -1,6 +1,6 @@
-"""Stands between a board and the virtual device, and writes down what the host sends.
+"""Records the messages of the host, between a board and the virtual device.
 
-Reads XLink by the wire document, with nothing of the driver's own code.
+Parses XLink according to docs/wire_format.md, without the driver's own code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEADLINE_S = 20.0
 
 @dataclass(frozen=True)
 class Request:
-    """One request of the host. `size` is the payload's, or the window that it wants."""
+    """One request of the host. `size` is that of the payload, or of the requested window."""
 
     kind: str
     stream: str
@@ -31,7 +31,7 @@ class Request:
 
 @dataclass
 class Recording:
-    """What a host has sent from one boot of the board to the next."""
+    """The messages of a host from one boot of the board to the next."""
 
     requests: list[Request] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Recording:
         return [r.payload for r in self.requests if (r.kind, r.stream) == ("write", stream)]
 
     def windows(self) -> dict[str, int]:
-        """Streams in the order in which the host created them, and the windows it wanted."""
+        """Streams in the order in which the host created them, with the requested windows."""
         return {r.stream: r.size for r in self.requests if r.kind == "create"}
 
 
 class Tap:
-    """Listens where boards look for their session, and passes everything on."""
+    """Listens at the address of the boards' session, and passes all bytes on."""
 
     def __init__(self, folder: Path, far_end: Path) -> None:
         self.socket = folder / "tap"
@@ -102,7 +102,7 @@ def receive(source: socket.socket, view: memoryview) -> bool:
 def pass_on(
     source: socket.socket, target: socket.socket, recording: Recording, is_host: bool
 ) -> None:
-    """Messages of one direction until one end hangs up; then both ends are hung up."""
+    """Pass on messages of one direction until one end hangs up; then hang up both ends."""
     buffer = memoryview(bytearray(CHUNK_BYTES))
     try:
         while receive(source, buffer[: HEADER.size]):
@@ -124,7 +124,7 @@ def pass_on(
 def pass_payload(
     source: socket.socket, target: socket.socket, buffer: memoryview, size: int
 ) -> bytes:
-    """The payload behind a header; what it was is kept only up to one chunk."""
+    """Pass on the payload after a header; keep it only up to the size of one chunk."""
     kept = b""
     for start in range(0, size, CHUNK_BYTES):
         part = buffer[: min(CHUNK_BYTES, size - start)]

@@ -1,6 +1,6 @@
 """Answers questions about the Gen1 module that `import depthai` finds; the same for every module.
 
-Runs in any Python from 3.8 on, with numpy and nothing of this package.
+Runs in any Python from 3.8 on, with numpy and without this package.
     program.py TASK.json ANSWER.json
 """
 
@@ -29,11 +29,11 @@ TRACKLET = ("Id", "Label", "Status", "LeftCoord", "TopCoord", "RightCoord", "Bot
 
 
 def getters(*names):
-    """Reads these from an object; what differs from frame to frame is left out."""
+    """Reads these attributes from an object; values that differ between frames are left out."""
     return lambda thing: {name: getattr(thing, "get" + name)() for name in names}
 
 
-#: Class -> what is shown of its instances.
+#: Class -> the attributes of its instances that are shown.
 CONTENTS = {
     "FrameMetadata": getters(*FRAME, "Category", "InstanceNum", "CameraName"),
     "Tracklet": getters(*TRACKLET),
@@ -72,7 +72,7 @@ def shown(value):
 
 
 def evaluated(text, names):
-    """What an expression gives, or the exception that it raises."""
+    """The value of an expression, or the exception that it raises."""
     try:
         return shown(eval(text, names))
     except Exception as cause:
@@ -110,7 +110,7 @@ def signature(function):
 
 
 def about(thing):
-    """What a public name stands for."""
+    """The kind and value of a public name."""
     if isinstance(thing, type):
         members = getattr(thing, "__members__", None)
         if members is None:
@@ -144,7 +144,7 @@ def all_names():
 
 
 class Collection:
-    """Packets of a pipeline until every stream has shown the exposure it has to."""
+    """Packets of a pipeline until every stream has sent its expected exposure."""
 
     def __init__(self):
         self.newest = {}
@@ -179,7 +179,7 @@ class Collection:
 
 
 def result_bytes(packet):
-    """The contents of a network's result, whichever form it has."""
+    """The contents of a network's result, in either form."""
     try:
         return repr([d.get_dict() for d in packet.getDetectedObjects()]).encode()
     except RuntimeError:
@@ -193,13 +193,13 @@ def are_rising(stamps):
 
 
 def seconds_apart(some, others):
-    """Between the stamps of two streams for one exposure."""
+    """The difference between the stamps of two streams for one exposure."""
     number = max(set(some) & set(others))
     return round(abs(some[number] - others[number]), 6)
 
 
 def streams_of(pipeline):
-    """Names of what comes as data packets, until previews have come for a while."""
+    """Names of the streams of data packets, until previews have arrived for a while."""
     found, previews = set(), 0
     while previews < 5:
         names = [packet.stream_name for packet in pipeline.get_available_data_packets(True)]
@@ -243,7 +243,7 @@ class Program:
         self.names.clear()
 
     def collect(self):
-        """Take packets until there are as many as wanted."""
+        """Take packets until there are enough."""
         collection = Collection()
         stills = iter([self.names["device"].request_jpeg] * ("jpegout" in self.task["wanted"]))
         collection.run(self.names["pipeline"], self.task["wanted"], lambda: next(stills, int)())
@@ -251,7 +251,7 @@ class Program:
         self.answer["digests"] = collection.digests
 
     def try_config(self, config):
-        """What `create_pipeline` makes of it; a device that took one is opened anew."""
+        """The result of `create_pipeline`; a device that accepted one is opened again."""
         if self.names.get("device") is None:
             self.names["device"] = depthai.Device("", False)
         outcome = evaluated(f"device.create_pipeline({config})", self.names)

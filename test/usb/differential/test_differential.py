@@ -1,4 +1,4 @@
-"""The same program with the official Gen1 module and with ours: every difference is a known one."""
+"""Runs one program with the official Gen1 module and with ours: every difference is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from usb_rig import ROOT, FarEnd
 from depthai_ros import depthai
 from depthai_ros.streams import STREAMS
 
-#: Set to write the table anew instead of comparing with it; then `make docs`.
+#: If set, write the table instead of comparing with it; then run `make docs`.
 WRITE = "DEPTHAI_ROS_WRITE_DIFFERENTIAL"
 
 
@@ -29,14 +29,14 @@ WRITE = "DEPTHAI_ROS_WRITE_DIFFERENTIAL"
 def hosts(
     official_python: str, rig_program: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Hosts]:
-    far_end = FarEnd("pattern?pace=receiver")  # a slow machine loses no exposure
+    far_end = FarEnd("pattern?pace=receiver")  # no exposure is lost on a slow machine
     yield Hosts(official_python, rig_program, far_end, tmp_path_factory.mktemp("hosts"))
     far_end.close()
 
 
 @pytest.fixture(scope="session")
 def older_release(official_python: str) -> Path:
-    """Folder with the module of the first release, which still had `entries()`."""
+    """Folder with the module of the first release, which has `entries()`."""
     folder = ROOT / "build/official-0.2.0.1"
     if not list(folder.glob("depthai.*.so")):
         words = [official_python, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]

@@ -1,14 +1,18 @@
-// A preload library in front of umockdev's, which remembers by number which file is a device, and
-// forgets a number after the file is closed: if another thread has got the same number meanwhile,
-// its device is taken for a plain file. Here, opening and closing exclude each other.
+// A preload library in front of umockdev's, which works around four of its defects.
 //
-// It also has room for 50 open files of /dev, and counts shared memory among them, of which a ROS
-// node has more: that is opened past it. And it remembers -1 as a device, with a socket, when a
-// board leaves the bus while it is opened: closing -1 makes it forget.
-//
-// And it blocks all signals while it works and keeps what was blocked before in one place, also
-// when it calls itself: the inner call finds everything blocked, and so it stays, for that thread
-// and those it starts. Here it blocks none.
+// 1. It remembers by descriptor number which file is a device, and forgets the number only after
+// the
+//    file is closed. If another thread gets the same number meanwhile, its device is treated as a
+//    plain file. Here opening and closing exclude each other.
+// 2. It has room for 50 open files of /dev, shared memory included; a ROS node has more. Here
+// shared
+//    memory is opened without umockdev.
+// 3. If a board leaves the bus while it is opened, it remembers -1 as a device. Here closing -1
+// makes
+//    it forget.
+// 4. It blocks all signals while it works and saves the previous mask in one variable, also when it
+//    calls itself. The inner call saves a full mask, so signals stay blocked in that thread and the
+//    threads that it starts. Here it blocks none.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -68,7 +72,7 @@ int open64(const char* path, int flags, ...) {
   return open_file("open64", path, flags, mode);
 }
 
-// What a library compiled with _FORTIFY_SOURCE calls instead, such as libusb.
+// A library compiled with _FORTIFY_SOURCE, such as libusb, calls this instead.
 int __open_2(const char* path, int flags) { return open_file("open", path, flags, 0); }
 int __open64_2(const char* path, int flags) { return open_file("open64", path, flags, 0); }
 

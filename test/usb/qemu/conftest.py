@@ -1,4 +1,4 @@
-"""The guest instead of the emulated bus, for the same tests; they run in `make test-usb`."""
+"""Fixtures that run the tests in the guest instead of on the emulated bus: `make test-usb`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from usb_rig import IN_GUEST, ROOT, FarEnd, compile_if_older
 if not IN_GUEST:
     collect_ignore_glob = ["test_*.py"]
 
-#: Both rigs have these in common; the rest of the folder above is for umockdev.
+#: Sources that both rigs share; the others in the folder above are for umockdev.
 SHARED_SOURCES = ("board.cpp", "life.cpp", "place.cpp")
 
 
-#: Single cases of the shared tables that are not for this rig, and why.
+#: Cases of the shared tables that this rig leaves out -> reason.
 LEFT_OUT = {
     "no byte of the boot is taken": "QEMU counts what a cancelled OUT transfer carries as sent",
     "plain": "time: the whole session is there",
@@ -38,14 +38,14 @@ LEFT_OUT = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave single cases out."""
+    """Deselect the cases of LEFT_OUT."""
     out = [item for item in items if any(f"{name}]" in item.name for name in LEFT_OUT)]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say aloud what was not shown."""
+    """Report tests that could not run, and figures."""
     if not IN_GUEST:
         terminalreporter.write_line("test/usb/qemu is not part of this; `make test-usb` runs it")
     elif why := missing():
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Say how long each took."""
+    """Print the duration of each test."""
     if report.when != "call" or not report.passed:
         return None
     return "passed", ".", f"PASSED in {report.duration:.1f} s"
@@ -65,7 +65,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.fixture(scope="session")
 def peer_program() -> Path:
-    """What has the boards, built if it is older than its sources."""
+    """The program with the boards, rebuilt if older than its sources."""
     if why := missing():
         pytest.skip(why)
     folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / "usb_rig"
@@ -82,7 +82,7 @@ def peer_program() -> Path:
 
 @pytest.fixture(scope="session")
 def guest(peer_program: Path) -> Iterator[Guest]:
-    """One guest for all."""
+    """One guest for all tests."""
     made = Guest(peer_program)
     yield made
     made.close()

@@ -20,29 +20,29 @@ from guest_image import initramfs
 from usb_rig import ROOT, scratch_folder
 
 HERE = Path(__file__).resolve().parent
-#: What `tools/usb_guest` has put there.
+#: Files that `tools/usb_guest` has made.
 PARTS = ROOT / "build/usb_guest"
 UNPACKED = PARTS / "root"
 LIBRARIES = [UNPACKED / "usr/lib/x86_64-linux-gnu", UNPACKED / "lib/x86_64-linux-gnu"]
 PORTS = 4
-#: A hung guest is noticed by this; everything in it is emulated, and the machine may be busy.
+#: Limit for a guest that hangs. Everything in it is emulated, and the machine may be busy.
 DEADLINE_S = 100.0
-#: The guest ends itself when we are gone; should it hang, this ends it.
+#: The guest ends when this process ends; if it hangs, this limit ends it.
 LONGEST_RUN_S = 1200
-#: One processor: with two, emulated, waking the other one costs more than it does. No fast string
+#: One processor: with two, emulated, waking the second costs more than it gains. No fast string
 #: instructions: they are emulated byte by byte.
 EMULATED = ["-accel", "tcg,tb-size=256", "-cpu", "max,-erms,-fsrm,-la57,-smap,-pcid"]
 KERNEL_WORDS = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check"
     " random.trust_cpu=on usbcore.usbfs_memory_mb=16"
 )
-#: What the programs in the guest need of our environment, besides our own variables.
+#: Variables of our environment for the programs in the guest, besides those of this project.
 PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "VIRTUAL_ENV")
 OWN = ("DEPTHAI_ROS_", "ROS_", "_ROS_")
 
 
 def missing() -> str:
-    """Why there can be no guest here, "" if there can."""
+    """The reason why no guest can run here, "" if one can."""
     if (UNPACKED / ".complete").exists():
         return ""
     reason = PARTS / "missing"
@@ -50,7 +50,7 @@ def missing() -> str:
 
 
 class Lines:
-    """Collects lines in a thread, for those who wait for them."""
+    """Collects lines in a thread; others wait for them."""
 
     def __init__(self, stream: Any, take: Callable[[str], None]) -> None:
         self.news = threading.Condition()
@@ -70,19 +70,19 @@ class Lines:
             self.news.notify_all()
 
     def wait(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """True when it holds; False when it is late or nothing will come any more."""
+        """True once the condition is true; False after the limit or at the end of the stream."""
         with self.news:
             self.news.wait_for(lambda: condition() or self.ended, limit_s)
             return condition()
 
     def close(self) -> None:
-        """When the other end has."""
+        """Close after the other end has closed."""
         self._thread.join()
         self._stream.close()
 
 
 class Guest:
-    """A machine whose USB ports are ours."""
+    """A virtual machine with emulated boards in its USB ports."""
 
     def __init__(self, peer_program: Path) -> None:
         self._folder = scratch_folder()
@@ -147,7 +147,7 @@ class Guest:
             self._qemu.wait()
 
     def console_tail(self) -> str:
-        """The last that it printed."""
+        """The end of its console output."""
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-30:])
 
     # -- the programs in it
@@ -170,12 +170,12 @@ class Guest:
         return answer["answer"]
 
     def ask(self, word: str, limit_s: float = DEADLINE_S, **arguments: Any) -> Any:
-        """Let the agent in the guest do one thing."""
+        """Have the agent in the guest execute one command."""
         self._agent.sendall(json.dumps([word, arguments]).encode() + b"\n")
         return self._wait_for_answer(word, limit_s)
 
     def start(self, *words: str, user: int = 0) -> GuestProcess:
-        """A program in the guest; without words, the driver's."""
+        """Start a program in the guest; without words, the driver program."""
         return GuestProcess(self, self.ask("start", words=words, user=user))
 
     def wait_for_output(self, condition: Callable[[], bool], limit_s: float) -> bool:
@@ -186,7 +186,7 @@ class Guest:
         self.ask("udevd", program=program, libraries=":".join(map(str, LIBRARIES)))
 
     def close(self) -> None:
-        """The agent ends, the guest switches itself off; the peer ends with its input."""
+        """End the agent; the guest powers off, and the peer ends with its input."""
         with contextlib.suppress(OSError):  # it may have gone
             self._agent.shutdown(socket.SHUT_RDWR)
         try:
@@ -226,7 +226,7 @@ def qemu_words(agent: int, *ports: int) -> list[str]:
 
 
 def start_script() -> str:
-    """What the guest's first process starts: the agent, in our environment."""
+    """Script for the guest's first process: starts the agent in our environment."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -241,7 +241,7 @@ def start_script() -> str:
 
 
 class GuestProcess:
-    """A program in the guest; looks like a Popen in text mode to those who talk to it."""
+    """A program in the guest, with the interface of a Popen in text mode."""
 
     def __init__(self, guest: Guest, pid: int) -> None:
         self._guest, self.pid = guest, pid
@@ -251,7 +251,7 @@ class GuestProcess:
         guest.programs[pid] = self
 
     def take(self, message: dict[str, Any]) -> None:
-        """One line of it, or its end."""
+        """Take one line of its output, or its exit status."""
         if "status" in message:
             self.returncode = message["status"]
         else:

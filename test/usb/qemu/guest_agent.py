@@ -1,6 +1,7 @@
 """Runs programs in the guest for the tests outside: JSON lines over a virtio port.
 
-A driver is a fork of this program, which has loaded all it needs: emulated, that takes seconds.
+A driver is a fork of this program, which has imported all modules: in the emulation that takes
+seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Child:
         os.close(give_output)
 
     def read_lines(self) -> list[str] | None:
-        """What has come, or None at the end."""
+        """The received text, or None at the end."""
         data = os.read(self.output, 1 << 16)
         if not data:
             return None
@@ -64,7 +65,7 @@ def _become_program(take_input: int, give_output: int, words: list[str], user: i
 
 
 class Agent:
-    """Does what the tests outside ask for; its public methods are the words they use."""
+    """Executes the commands of the tests outside; its public methods are the commands."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -72,7 +73,7 @@ class Agent:
         self._udevd: subprocess.Popen[bytes] | None = None
 
     def start(self, words: list[str], user: int) -> int:
-        """A program, or the driver's if there are no words."""
+        """Start a program, or the driver program if there are no words."""
         child = Child(words, user)
         self._children[child.pid] = child
         return child.pid
@@ -88,18 +89,18 @@ class Agent:
         os.kill(program, signal.SIGKILL)
 
     def boards(self) -> list[list[str]]:
-        """Where boards are, and which: [["2-1", "f63b"]]."""
+        """Ports and products of the boards: [["2-1", "f63b"]]."""
         found = []
         for folder in DEVICES.iterdir():
             try:
                 if (folder / "idVendor").read_text().strip() == VENDOR:
                     found.append([folder.name, (folder / "idProduct").read_text().strip()])
             except OSError:
-                continue  # a hub's interface, or gone meanwhile
+                continue  # a hub's interface, or it has left meanwhile
         return sorted(found)
 
     def udevd(self, program: str, libraries: str) -> None:
-        """Let it run, or no more ("")."""
+        """Start udevd, or end it ("")."""
         if self._udevd:
             self._udevd.kill()
             self._udevd.wait()
@@ -126,7 +127,7 @@ class Agent:
         word, arguments = json.loads(line)
         try:
             self.say({"answer": getattr(self, word)(**arguments)})
-        except Exception as error:  # the tests show it
+        except Exception as error:  # the tests report it
             self.say({"failed": f"{type(error).__name__}: {error}"})
 
     def _pass_on(self, child: Child) -> None:
@@ -140,7 +141,7 @@ class Agent:
             self.say({"program": child.pid, "status": status})
 
     def live(self) -> None:
-        """Until whoever is outside has gone."""
+        """Serve until the tests outside hang up."""
         pending = b""
         while True:
             outputs = {child.output: child for child in self._children.values()}

@@ -1,4 +1,4 @@
-"""What tests of the USB rig are given when the rig is the guest: the same doors, other rooms."""
+"""The interface of the USB rig for tests, with the guest as the rig."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from guest import DEADLINE_S, Guest, GuestProcess
 from usb_cases import MX_ID
 from usb_rig import PORT, Bench, Driver, FarEnd, Rig
 
-#: What the tests have measured, for the end of the output.
+#: Figures of the tests, printed at the end.
 FIGURES: list[str] = []
 
 
 class GuestRig(Rig):
-    """The guest's ports with boards in them. Only one at a time: it has only these ports."""
+    """The guest's ports with boards in them. One instance at a time: all use the same ports."""
 
     def __init__(self, guest: Guest, boards: list[dict[str, Any]]) -> None:
         self._guest = guest
@@ -26,7 +26,7 @@ class GuestRig(Rig):
         for board in boards:
             words = ",".join(f"{key}={value}" for key, value in board.items())
             guest.tell_peer(f"board {words}")
-        # What has wrong descriptors the kernel may show or not.
+        # The kernel may or may not show a board with wrong descriptors.
         if not any("rom_shape" in board for board in boards):
             self._until_guest_sees(sum(board.get("state") != "unplugged" for board in boards))
 
@@ -54,7 +54,7 @@ class GuestRig(Rig):
 
 
 class GuestDriver(Driver):
-    """A program in the guest that is told what to do line by line."""
+    """A program in the guest that executes commands, one a line."""
 
     def __init__(self, process: GuestProcess) -> None:
         self.process = process  # type: ignore[assignment]
@@ -75,6 +75,6 @@ class GuestBench(Bench):
         return self.program()
 
     def program(self, *words: str, user: int = 0) -> GuestDriver:
-        """A program in the guest; without words, the driver's."""
+        """Start a program in the guest; without words, the driver program."""
         self._open.append(driver := GuestDriver(self.guest.start(*words, user=user)))
         return driver

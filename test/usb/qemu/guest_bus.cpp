@@ -39,8 +39,8 @@ class GuestBus::Seat final : public Plugged {
     take_out(place_, client_, std::move(request), transfer.bytes.data());
   }
 
-  // QEMU drops what comes for a cancelled transfer, also what is on its way already; a real bus
-  // would not. So that nothing is lost, the next transfers get it.
+  // QEMU drops the bytes of a cancelled transfer, also those on their way; a real bus does not. To
+  // lose none, the next transfers get these bytes.
   void cancel(std::uint64_t id) override {
     if (rig::cancel(client_, id)) return;
     for (auto one = sent_.rbegin(); one != sent_.rend(); ++one) {
@@ -51,7 +51,7 @@ class GuestBus::Seat final : public Plugged {
     }
   }
 
-  /// Finish what can be finished, and tell the guest.
+  /// Complete all transfers that are done, and notify the guest.
   void serve() {
     take_back();
     if (!port_.is_crowded()) serve_in(place_, client_);
@@ -131,7 +131,7 @@ void GuestBus::unplug(Place& place) {
   g_changed.notify_all();
 }
 
-/// Makes poll() end when something has changed.
+/// Wakes poll() after a change.
 void GuestBus::watch() const {
   std::unique_lock<std::mutex> lock(g_mutex);
   while (!ending_) {
@@ -157,7 +157,7 @@ void GuestBus::live() {
     }
     polled.back() = {event_, POLLIN, 0};
     lock.unlock();
-    // What changed while nobody waited for it is seen after two milliseconds.
+    // A change outside of the wait is noticed after two milliseconds.
     ::poll(polled.data(), polled.size(), 2);
     eventfd_t count = 0;
     ::eventfd_read(event_, &count);

@@ -1,4 +1,4 @@
-"""Makes what QEMU boots: the kernel as a plain ELF file, and an initramfs with the few modules.
+"""Makes the files that QEMU boots: the kernel as an ELF file, and an initramfs with its modules.
 
 guest_image.py BZIMAGE OUT    writes the kernel; the initramfs is made at each start
 """
@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-#: In this order; each brings what it depends on.
+#: Loaded in this order, each with its dependencies.
 MODULES = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "9p", "xhci_pci")
 FOLDER, PROGRAM, FILE, LINK, DEVICE = 0o40755, 0o100755, 0o100644, 0o120777, 0o20600
 
 
 def plain_kernel(image: bytes) -> bytes:
-    """The ELF file in a bzImage. Emulated, its own unpacking would take seconds.
+    """The ELF file in a bzImage. In the emulation its own unpacking would take seconds.
 
     Source: Linux Documentation/x86/boot.rst (setup_sects, payload_offset, payload_length)
     """
@@ -30,7 +30,7 @@ def plain_kernel(image: bytes) -> bytes:
     offset, size = struct.unpack_from("<II", image, 0x248)
     packed = image[start + offset : start + offset + size]
     if packed.startswith(b"\xfd7zXZ\0"):
-        # Four bytes of size follow the stream; a decompressor object leaves them alone.
+        # Four bytes with the size follow the stream; a decompressor object ignores them.
         kernel = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed)
     elif packed.startswith(b"\x1f\x8b"):
         kernel = gzip.decompress(packed[:-4])
@@ -45,14 +45,14 @@ def plain_kernel(image: bytes) -> bytes:
 
 
 def in_load_order(modules: Path) -> list[Path]:
-    """The modules and what they need, by the `depends=` that each carries."""
+    """The modules and their dependencies, from the `depends=` of each."""
     known = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
     order: list[Path] = []
 
     def add(name: str) -> None:
         path = known.get(name.replace("-", "_"))
         if path is None or path in order:
-            return  # built into the kernel, or there already
+            return  # built into the kernel, or already in the list
         found = re.search(rb"(?:^|\0)depends=([^\0]*)\0", path.read_bytes())
         for needed in filter(None, found[1].decode().split(",") if found else []):
             add(needed)
@@ -87,7 +87,7 @@ class Archive:
 
 
 def initramfs(parts: Path) -> bytes:
-    """From unpacked packages: busybox, the modules, and `guest_init`."""
+    """The initramfs: busybox and modules from unpacked packages, and `guest_init`."""
     archive = Archive()
     for folder in ("bin", "dev", "proc", "sys", "mnt", "mod"):
         archive.add(folder, FOLDER)

@@ -24,7 +24,7 @@ std::uint8_t status_of(int error) {
 
 }  // namespace
 
-/// What the parser calls, with the port as its first argument.
+/// Callbacks of the parser; the first argument is the port.
 struct GuestPort::Calls {
   static GuestPort& port(void* self) { return *static_cast<GuestPort*>(self); }
 
@@ -178,7 +178,7 @@ void GuestPort::unplug() {
 
 void GuestPort::finish(std::uint64_t id, int status, const Bytes& bytes, std::size_t actual) {
   const auto found = asked_.find(id);
-  if (found == asked_.end()) return;  // asked of a board that has gone
+  if (found == asked_.end()) return;  // the board has left meanwhile
   usb_redir_bulk_packet_header head = found->second;
   asked_.erase(found);
   const bool is_in = (head.endpoint & 0x80) != 0;

@@ -1,4 +1,4 @@
-/// One USB port of the guest, as QEMU hands it over: a usbredir connection.
+/// One USB port of the guest: a usbredir connection to QEMU.
 ///
 /// Source: usbredir's docs/usb-redirection-protocol.md and usbredirparser.h
 #pragma once
@@ -13,15 +13,15 @@
 
 namespace rig {
 
-/// A bulk transfer that the guest asks for.
+/// A bulk transfer that the guest requests.
 struct Transfer {
   std::uint64_t id;
   bool is_in;
-  std::size_t wanted;  // IN: at most so many bytes
-  Bytes bytes;         // OUT: these
+  std::size_t wanted;  // IN: at most this many bytes
+  Bytes bytes;         // OUT: the payload
 };
 
-/// What is plugged in.
+/// The device in the port.
 class Plugged {
  public:
   Plugged() = default;
@@ -35,7 +35,7 @@ class Plugged {
 
 class GuestPort {
  public:
-  /// On a connected socket that does not block; the guest's QEMU has the other end.
+  /// Takes a connected, non-blocking socket; the guest's QEMU has the other end.
   explicit GuestPort(int fd);
   GuestPort(const GuestPort&) = delete;
   GuestPort& operator=(const GuestPort&) = delete;
@@ -44,12 +44,12 @@ class GuestPort {
   int fd() const { return fd_; }
   bool is_open() const { return open_; }
   bool wants_to_write() const { return usbredirparser_has_data_to_write(parser_) > 0; }
-  /// True while QEMU is behind with reading.
+  /// True while QEMU has not read all bytes.
   bool is_crowded() const;
   void read();
   void write();
 
-  /// Show the guest a board; `plugged` is asked from now on.
+  /// Show the guest a board; its requests go to `plugged`.
   void plug(const Board& board, Plugged& plugged);
   void unplug();
 

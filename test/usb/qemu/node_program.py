@@ -1,4 +1,4 @@
-"""The camera node in the guest, and a listener: does what it is told, one JSON line each.
+"""The camera node in the guest, and a subscriber: executes commands, one JSON line each.
 
 node_program.py FIRMWARE
 """
@@ -26,7 +26,7 @@ CAMERAS = ("left", "right")
 
 
 class Program:
-    """One node in a process of its own; pictures are checked as they come."""
+    """One node in a process of its own; checks each image on arrival."""
 
     def __init__(self, firmware: str) -> None:
         parameters = {
@@ -60,7 +60,7 @@ class Program:
         self._wrong += not np.array_equal(pixels, x + 2 * y + pixels[0, 0])
 
     def pictures(self, count: int) -> dict[str, Any]:
-        """Wait for so many more."""
+        """Wait for this many more images."""
         start_s = time.monotonic()
         end_s, wanted = start_s + LIMIT_S, sum(self._counts.values()) + count
         first_s = None
@@ -72,7 +72,7 @@ class Program:
         return {"counts": self._counts, "wrong": self._wrong, "first_s": first_s}
 
     def pause(self) -> dict[str, Any]:
-        """Until no picture has come for half a second."""
+        """Wait until no image has arrived for half a second."""
         last_s = time.monotonic()
         while time.monotonic() < last_s + 0.5:
             before = sum(self._counts.values())

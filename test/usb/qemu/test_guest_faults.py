@@ -1,4 +1,4 @@
-"""What only a real kernel can show: its memory for USB, its retries, its rights, its udevd."""
+"""Tests that need a real kernel: its memory for USB, its retries, its permissions, its udevd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usb_rig import PORT, Driver
 FRAMES = 300
 NOBODY = 65534
 USBFS_MEMORY = "/sys/module/usbcore/parameters/usbfs_memory_mb"
-#: Descriptors, wrong before the boot and after it, and with which reason the driver refuses them.
+#: Wrong descriptors -> reason with which the driver refuses them before and after the boot.
 SHAPES = {
     "no_endpoints": ("descriptors", "descriptors"),
     "no_bulk": ("descriptors", "descriptors"),
@@ -24,7 +24,7 @@ SHAPES = {
     "no_configuration": ("absent", "not_returned"),
     "half_a_device": ("absent", "not_returned"),
 }
-#: The kernel takes no device like that.
+#: The kernel accepts no such device.
 UNSEEN = ("absent", "not_returned")
 
 
@@ -60,7 +60,7 @@ def test_three_hundred_frames_are_bit_exact(bench: GuestBench) -> None:
 
 
 def test_transfer_error_that_the_kernel_repairs_loses_nothing(bench: GuestBench) -> None:
-    """Its xHCI driver tries three times more."""
+    """Its xHCI driver retries three times."""
     rig = bench.rig({})
     driver = bench.driver(rig)
     stream(bench, driver, "left", "color")
@@ -70,7 +70,7 @@ def test_transfer_error_that_the_kernel_repairs_loses_nothing(bench: GuestBench)
         assert (seen["wrong"], seen["rejected"]) == (0, {})
 
 
-def test_too_little_memory_for_usb_is_told(bench: GuestBench) -> None:
+def test_too_little_memory_for_usb_is_reported(bench: GuestBench) -> None:
     driver = bench.driver(bench.rig({}))
     driver.good("open", selector="usb", firmware=str(bench.firmware))
     with usbfs_memory_mb(bench, 1):
@@ -81,7 +81,7 @@ def test_too_little_memory_for_usb_is_told(bench: GuestBench) -> None:
     assert "usbfs_memory_mb" in told["text"]
 
 
-def test_too_little_memory_for_a_boot_is_told(bench: GuestBench, tmp_path: Path) -> None:
+def test_too_little_memory_for_a_boot_is_reported(bench: GuestBench, tmp_path: Path) -> None:
     firmware = tmp_path / "large.cmd"
     firmware.write_bytes(bytes(3 << 20))
     driver = bench.driver(bench.rig({}))
@@ -91,7 +91,7 @@ def test_too_little_memory_for_a_boot_is_told(bench: GuestBench, tmp_path: Path)
     assert "usbfs_memory_mb" in told["text"]
 
 
-def test_refused_access_is_told_with_path_owner_and_rule(bench: GuestBench) -> None:
+def test_refused_access_is_reported_with_path_owner_and_rule(bench: GuestBench) -> None:
     rig = bench.rig({})
     never_sent = "/etc/os-release"
     told = bench.program(user=NOBODY).do("open", selector="usb", firmware=never_sent)
@@ -102,7 +102,7 @@ def test_refused_access_is_told_with_path_owner_and_rule(bench: GuestBench) -> N
 
 
 def test_without_udevd_a_board_boots_streams_and_comes_back(bench: GuestBench) -> None:
-    """As in a container: nobody tells libusb of devices that come."""
+    """As in a container: libusb gets no events about new devices."""
     bench.guest.udevd(False)
     try:
         rig = bench.rig({})
@@ -128,13 +128,13 @@ def test_wrong_descriptors_are_refused_by_the_kernel_or_the_driver(
         assert told.get("reason", "") == reason, (when, told)
 
 
-def test_timeout_and_cancel_lose_no_byte_that_came(bench: GuestBench) -> None:
+def test_timeout_and_cancel_lose_no_received_byte(bench: GuestBench) -> None:
     rig = bench.rig({"state": "booted", "socket": "", "flood": 2 << 20})
     program = bench.guest.start(built("usb_session"), "cancel")
     silent = f"{PORT} silent"
     before = 0
     while (line := program.stdout.readline()) and not line.startswith("{"):
-        if line.startswith("hang_after"):  # a slow guest times out in other places, too
+        if line.startswith("hang_after"):  # a slow guest times out at other points, too
             before = rig.lines().count(silent)
         if line == "wait for silence\n":
             rig.wait_for(silent, before + 1)
@@ -148,7 +148,7 @@ def test_timeout_and_cancel_lose_no_byte_that_came(bench: GuestBench) -> None:
 def test_transport_is_about_as_fast_as_bare_libusb(
     bench: GuestBench, size: int, packets: int
 ) -> None:
-    """The figures are printed; what is asserted holds on however busy a machine."""
+    """Prints the figures; the assertions hold on a busy machine, too."""
     bench.rig({"state": "booted", "socket": "", "flood": size})
     file = "/run/tmp/throughput.json"
     program = bench.guest.start(built("usb_throughput"), str(size), str(packets), "--json", file)

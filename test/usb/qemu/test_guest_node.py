@@ -1,4 +1,4 @@
-"""The whole node in the guest: rclpy, Fast DDS, and a board that is pulled."""
+"""The whole node in the guest: rclpy, Fast DDS, and a board that is unplugged."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from guest import HERE
 from guest_bench import FIGURES, GuestBench
 from usb_rig import PORT
 
-#: Emulated, starting Python with ROS 2 twice takes a while.
+#: In the emulation it takes long to start Python with ROS 2 twice.
 STARTS_WITHIN_S = 110.0
 
 COLOR_OFF = "\x1b[0m"
 
 
-def test_node_publishes_bit_exact_pictures_and_survives_a_replug(bench: GuestBench) -> None:
+def test_node_publishes_bit_exact_images_and_survives_a_replug(bench: GuestBench) -> None:
     rig = bench.rig({})
     program = bench.program(sys.executable, str(HERE / "node_program.py"), str(bench.firmware))
     program.begin("pictures", count=20)

@@ -2,8 +2,8 @@
 //
 //   usbredir_peer FD…        one connected socket for each port of the guest, from port 1 on
 //
-// Reads commands, one a line ("board port=1,serial=…", "1 unplug", "reset"), and prints what
-// happens ("1 booted"). Ends when its input ends.
+// Reads commands, one a line ("board port=1,serial=…", "1 unplug", "reset"), and prints events
+// ("1 booted"). Ends when its input ends.
 
 #include <cstdlib>
 #include <vector>
