@@ -14,7 +14,7 @@ namespace depthai::bench {
 
 using Seconds = std::chrono::duration<double>;
 
-/// Moves all packets of a case; how long that took, without what it takes to be ready for it.
+/// Moves all packets of a case; returns the duration without preparation.
 using Run = std::function<Seconds()>;
 
 inline Seconds timed(const std::function<void()>& action) {
@@ -23,7 +23,7 @@ inline Seconds timed(const std::function<void()>& action) {
   return std::chrono::steady_clock::now() - begin;
 }
 
-/// An action all of which counts.
+/// An action whose whole duration is measured.
 inline Run all_of(const std::function<void()>& action) {
   return [action] { return timed(action); };
 }
@@ -34,7 +34,7 @@ struct Case {
   std::size_t packets;
   Run baseline;
   Run ours;
-  double goal = 0;  // least ratio that is good; 0: none
+  double goal = 0;  // smallest good ratio; 0: none
 };
 
 inline double median(std::vector<double> values) {
@@ -54,7 +54,7 @@ inline std::string list(const std::vector<double>& values) {
   return text + "]";
 }
 
-/// What is compared, by name.
+/// The names of the two sides.
 struct Comparison {
   const char* name;
   const char* baseline;
@@ -64,7 +64,7 @@ struct Comparison {
 /// Measure all cases, print a table, and write JSON if `--json FILE` is given.
 /// Returns the program's exit status.
 inline int compare(int argc, char** argv, const Comparison& what, const std::vector<Case>& cases) {
-  constexpr int kRounds = 9;  // after one that is not counted; the medians are compared
+  constexpr int kRounds = 9;  // after one warm-up round; the medians are compared
   if (argc != 1 && (argc != 3 || std::string(argv[1]) != "--json")) {
     std::fprintf(stderr, "usage: %s [--json FILE]\n", what.name);
     return 2;

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""CPU of a publisher and one raw rclpy subscriber for one picture: our settings, and none.
+"""CPU of a publisher and one raw rclpy subscriber for one image, with and without our settings.
 
-Two processes publish and take pictures at a camera's rate in both ways, and send through the
-core, so that the settings are all that differs:
+Two processes publish and receive images at a camera's rate. Both conditions publish through the
+core, so that only the settings differ:
 
   ours      what `make run` and the launch files set: config/fastdds.xml, allocator, copying
-  defaults  Fast DDS and glibc as they come
+  defaults  Fast DDS and glibc with their default settings
 
-Further rows compare the same with a publisher that fills messages as with cv_bridge, by default.
+Further rows compare with a publisher that fills messages as cv_bridge does, with default settings.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CONDITIONS = {
 
 
 def subscribe() -> None:
-    """The subscriber's process: counts pictures until told to end, then says how many."""
+    """The subscriber's process: counts images until the command to end, prints the number."""
     rclpy.init()
     node = rclpy.create_node("bench_subscriber")
     count = 0
@@ -59,7 +59,7 @@ def subscribe() -> None:
 
 
 def publish(way: str, name: str) -> None:
-    """The publisher's process: prints its CPU time and the subscriber's, and how many it sent."""
+    """The publisher's process: prints its CPU time, the subscriber's, and the number of images."""
     case = CASES[name]
     rclpy.init()
     node = rclpy.create_node("bench_publisher")
@@ -102,7 +102,7 @@ def once(condition: str, name: str) -> Mapping[str, Any]:
 
 
 def measured(name: str) -> list[Comparison]:
-    """Two rows: against the same publisher, and against cv_bridge's way, both by default."""
+    """Two rows: against the same publisher and cv_bridge's way, both with default settings."""
     runs: dict[str, list[Mapping[str, Any]]] = {condition: [] for condition in CONDITIONS}
     for _ in range(REPETITIONS):
         for condition, results in runs.items():

@@ -3,8 +3,8 @@
 
     bench/endurance.py [--duration S]
 
-The device runs as a process of its own and is not counted. In the second half of the time there is
-one more subscriber, which takes a picture of each topic every half second: that must neither cost
+The device is a separate process and is not included. In the second half of the time there is one
+more subscriber, which takes one image of each topic every half second: that must cost neither
 frames nor memory. The busiest thread is the packet loop, which all streams share.
 """
 
@@ -30,30 +30,30 @@ from depthai_ros import _core
 
 DURATION_S = 600.0
 CORE_SHARE, THREAD_SHARE, RESIDENT_MB, GROWTH = 60.0, 50.0, 250.0, 1.05
-#: What is limited: name, where `Half` has it, limit, unit.
+#: Limits: name, attribute of `Half`, limit, unit.
 LIMITS = (
     ("driver", "shares", CORE_SHARE, "% of a core"),
     ("its busiest thread", "busiest", THREAD_SHARE, "% of a core"),
     ("memory", "resident_mb", RESIDENT_MB, "MB"),
 )
 SAMPLES = 6  # of each half
-MARGIN_S = 1.0  # of each half, for what is between the measurements
+MARGIN_S = 1.0  # of each half, for the work between the measurements
 SLOW_TAKE_S = 0.5
 SLOW_DEPTH = 10
-HEADING = "topic  "  # of the monitor's table: it has begun to measure
+HEADING = "topic  "  # of the monitor's table: the measurement has begun
 SLOW_TOPICS = ("left", "right", "depth", "disparity", "rgb/preview", "rgb")
 
 
 @dataclass
 class Half:
-    """What was seen of the node in equal parts of this time."""
+    """Measurements of the node in equal parts of this time."""
 
     shares: list[float] = field(default_factory=list)  # of one core, %
     busiest: list[float] = field(default_factory=list)  # the same of one thread
     resident_mb: list[float] = field(default_factory=list)
 
     def watch(self, pid: int, duration_s: float) -> None:
-        """Look at a process for so long."""
+        """Measure a process for this time."""
         for _ in range(SAMPLES):
             start_s, used_s, busiest = time.monotonic(), cpu_s(pid), busiest_s(pid)
             time.sleep(duration_s / SAMPLES)
@@ -64,7 +64,7 @@ class Half:
 
 
 def slow_subscriber() -> None:
-    """A process that is far too slow for what it subscribed to."""
+    """A process that is far too slow for its subscriptions."""
     _core.keep_large_buffers()
     rclpy.init()
     node = rclpy.create_node("bench_slow")
@@ -77,7 +77,7 @@ def slow_subscriber() -> None:
 
 
 def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, Any], str]:
-    """Run the node and the monitor: what that has counted on each topic, and its last word."""
+    """Run the node and the monitor: returns the counts of each topic, and the monitor's verdict."""
     with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name, ExitStack() as stack:
         address, summary, log = f"unix:{name}/device", Path(name, "summary.json"), Path(name, "log")
         settings = str(ROOT / "config" / "virtual.yaml")
@@ -87,7 +87,7 @@ def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, An
         )
         stack.callback(end, node)
         words = ["--duration", str(duration_s), "--summary", str(summary), "--wait", "60"]
-        with log.open("w") as output:  # a pipe that nobody empties would stop it
+        with log.open("w") as output:  # a pipe without a reader would block it
             monitor = run(
                 ["-m", "depthai_ros.monitor", *words], stdout=output, stderr=subprocess.STDOUT
             )

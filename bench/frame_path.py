@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Time from a packet that is whole on the link to the subscriber's callback, through the real node.
+"""Time from the last byte of a packet on the link to the subscriber's callback, through the node.
 
-The virtual device (a process) notes when its link has sent the last byte of each packet; the node
-(a process) publishes it; this process subscribes. What the socket still holds then, the node has
-yet to read: that is counted. The same message published by a bare rclpy node, measured
-from the moment it has the pixels to the same callback, is what the path is compared with.
+The virtual device (a process) records when its link has sent the last byte of each packet; the
+node (a process) publishes it; this process subscribes. The node still has to read the bytes in the
+socket at that time: this is included. The baseline is the same message from a bare rclpy node,
+measured from the moment when it has the pixels to the same callback.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FPS = 30
 GOAL = 1.2
 DEPTH = 2
 DEADLINE_S = 40.0
-#: Stamps and device times of one frame differ by no more, once the clocks are brought together.
+#: Largest difference between stamp and device time of one frame, after the clocks are aligned.
 SAME_FRAME_NS = 15_000_000
 
 #: Stamp of a serialised message that begins with a header.
@@ -55,7 +55,7 @@ CASES = {
 
 
 class NotingLink:
-    """A link that notes when each frame has been sent; everything else is the link's own."""
+    """A link that records when each frame has been sent; the rest is delegated to the link."""
 
     def __init__(self, link: _core.Link) -> None:
         self._link = link
@@ -65,7 +65,7 @@ class NotingLink:
         return getattr(self._link, name)
 
     def write(self, *, name: str, parts: Sequence[Any], **options: Any) -> bool:
-        """Write and note the time."""
+        """Write and record the time."""
         written = self._link.write(name=name, parts=parts, **options)
         now_ns = time.time_ns()
         end = bytes(memoryview(parts[-1])[-TRAILER.size :])
@@ -77,13 +77,13 @@ class NotingLink:
 
 
 def device(address: str, notes: Path) -> None:
-    """The device's process: serve one host, then write down when each packet was sent."""
+    """The device's process: serve one host, then write the time of each packet to a file."""
     _core.keep_large_buffers()
     listener = _core.Listener(address=address)
     print("ready", flush=True)
     transport = listener.accept(timeout_s=DEADLINE_S)
     if transport is None:
-        raise TimeoutError(f"no host came to {address}")
+        raise TimeoutError(f"no host connected to {address}")
     link = NotingLink(_core.Link(transport=transport, role="device"))
     DeviceSession(link, parse_settings("pattern")).run()  # type: ignore[arg-type]
     notes.write_text(json.dumps(link.sent))
@@ -118,7 +118,7 @@ class Receiver:
         self.arrivals: list[tuple[int, int]] = []
 
     def take(self, topic: str, count: int) -> list[tuple[int, int]]:
-        """The arrivals after some that warm up. Raises TimeoutError."""
+        """The arrivals after the first few, which are warm-up. Raises TimeoutError."""
         self.arrivals = []
         subscription = self._node.create_subscription(Image, topic, self._arrived, DEPTH, raw=True)
         deadline = time.monotonic() + DEADLINE_S
@@ -158,9 +158,9 @@ def through_the_node(receiver: Receiver, stream: str, folder: Path) -> list[floa
 def matched_ms(arrivals: Sequence[tuple[int, int]], sent: Sequence[tuple[int, int]]) -> list[float]:
     """Latency of each arrival whose packet is known.
 
-    The quickest packet tells how far the device's clock is from ours, to within the time that
-    painting takes at least. The node learns the same from the quickest packet to reach it, so that
-    a message's stamp names its packet: frames are further apart than either error.
+    The fastest packet gives the offset of the device's clock; the error is the shortest time for
+    drawing a frame. The node estimates the same offset from the fastest packet that it receives. So
+    a message's stamp identifies its packet: frames are further apart than either error.
     """
     devices = np.array([device_ns for device_ns, _ in sent])
     offset_ns = min(now_ns - device_ns for device_ns, now_ns in sent)

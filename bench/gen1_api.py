@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every stream at full rate through the Gen1 API, each as an array: what is lost, what it costs.
+"""Every stream at full rate through the Gen1 API, each as an array: lost frames, and CPU time.
 
 A frame is lost if its sequence number is missing between the first and the last of its stream;
 `ours` of these were dropped by the host's queue, the others never left the device.
@@ -19,7 +19,7 @@ from depthai_ros import _core, depthai
 
 DURATION_S = 10.0
 MODELS = Path(__file__).resolve().parents[1] / "config/models"
-#: All that come by themselves and are numbered.
+#: All streams that are sent without a request and are numbered.
 STREAMS = (
     *("left", "right", "rectified_left", "rectified_right", "depth", "disparity"),
     *("disparity_color", "color", "video", "previewout", "metaout", "object_tracker"),
@@ -34,7 +34,7 @@ CONFIG = {
 
 
 def read(packet: Any) -> int:
-    """Take the contents as a program would; returns their bytes."""
+    """Read the contents as a program would; returns the number of bytes."""
     if isinstance(packet, depthai.NNetPacket):
         return len([found.get_dict() for found in packet.getDetectedObjects()])
     return int(packet.getData().nbytes)
@@ -58,7 +58,7 @@ def collect(pipeline: depthai.CNNPipeline) -> dict[str, dict[str, Any]]:
 
 
 def copy_s(size: int) -> float:
-    """Time for a plain copy of as many bytes into new memory."""
+    """Time for a plain copy of the same number of bytes into new memory."""
     source = np.ones(max(size, 1), np.uint8)
     start_s = time.perf_counter()
     for _ in range(20):

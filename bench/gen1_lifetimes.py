@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Open a device, stream 5 frames, close it, 200 times over: what grows.
+"""Open a device, stream 5 frames, close it, 200 times: the growth of threads, files, memory.
 
-The first turns, in which libraries fill their caches, do not count.
+The first turns, in which libraries fill their caches, are not counted.
 """
 
 from __future__ import annotations

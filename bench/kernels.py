@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Conversions of pictures, as the node calls them, against a memcpy of as many output bytes.
+"""Image conversions, called as the node calls them, against a memcpy of the same output bytes.
 
-Where OpenCV has the same kernel its time stands beside ours in the JSON (`opencv_ms`). Pictures are
-noise, which is the worst for tables.
+Where OpenCV has the same kernel, the JSON also has its time (`opencv_ms`). The images are noise,
+the worst case for tables.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Call = Callable[[], Any]
 
 
 def ms(call: Call) -> float:
-    """CPU time of one call; the median of some, because a picture takes less than a timer tick."""
+    """CPU time of one call; the median of several, since one takes less than a timer tick."""
     times = []
     for _ in range(CALLS):
         start = time.process_time_ns()
@@ -36,7 +36,7 @@ def ms(call: Call) -> float:
 
 
 def layouts() -> dict[str, tuple[int, Call, Call | None]]:
-    """What changes where pixels lie. Name -> bytes that are written, ours, OpenCV's."""
+    """Kernels that move pixels. Name -> output bytes, ours, OpenCV's."""
     random = np.random.default_rng(1)
     gray = random.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
     planes = random.integers(0, 256, (3, HEIGHT, WIDTH), np.uint8)
@@ -63,7 +63,7 @@ def layouts() -> dict[str, tuple[int, Call, Call | None]]:
 
 
 def values() -> dict[str, tuple[int, Call, Call | None]]:
-    """What changes the values of pixels."""
+    """Kernels that change the values of pixels."""
     random = np.random.default_rng(2)
     gray = random.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
     depth = random.integers(0, 65536, (HEIGHT, WIDTH), np.uint16)

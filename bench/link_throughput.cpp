@@ -1,8 +1,8 @@
-// Packets from one link to another over a socketpair, against the bare sockets doing the same.
+// Packets from one link to another over a socketpair, against the same with bare sockets.
 //
-// The bare loop sends and receives blocks of the same size through the same kind of socket, into
-// as many rotating buffers as the link keeps in use. The ratio is what XLink, credit and the
-// link's threads cost.
+// The bare loop sends and receives blocks of the same size through the same kind of socket, into as
+// many rotating buffers as the link uses. The ratio is the cost of XLink, credit and the link's
+// threads.
 
 #include <thread>
 #include <vector>

@@ -1,4 +1,4 @@
-"""Processes that take part in a benchmark, and what the kernel says of them."""
+"""Processes of a benchmark, and their CPU time and memory according to the kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0
 ROOT = Path(__file__).resolve().parents[1]
 
-#: What `make run` gives its processes and a shell does not.
+#: Environment that `make run` gives its processes, in addition to that of a shell.
 SETTINGS = (*PROFILE_VARIABLES, *MEMORY)
 
 
@@ -72,7 +72,7 @@ def cpu_s(pid: int) -> float:
 
 
 def busiest_s(pid: int) -> float:
-    """CPU time so far of that thread of a process which has used most.
+    """CPU time so far of the busiest thread of a process.
 
     Source  linux/Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat
     """
@@ -81,5 +81,5 @@ def busiest_s(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Memory of a process that is in RAM, its part of shared segments included."""
+    """Resident memory of a process, its part of shared segments included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6

@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
-"""CPU time that publishing one picture costs the process that publishes it.
+"""CPU time of the publishing process for one image.
 
-Three ways with the same pixels and publisher, taking turns:
+Three ways with the same pixels and publisher, in turns:
 
-  ours       what the node does with a packet whose pixels are ready: outlet with its look for
-             subscribers, message ends, the core's publishing, counters
-  bytes      rclpy's publish(bytes) of a message that was serialised elsewhere
-  cv_bridge  a message filled the way cv_bridge does it, array('B', picture.tobytes())
+  ours       the node's path for a packet whose pixels are ready: look for subscribers, prefix and
+             suffix of the message, publishing in the core, counters
+  bytes      rclpy's publish(bytes) of a message that was serialised before
+  cv_bridge  a message filled as cv_bridge fills it, array('B', image.tobytes())
 
-Each case in two conditions. "published": nobody subscribed, so that nothing but publishing is
-measured (the outlet is told that somebody listens; the node would not publish at all).
-"delivered": one subscriber in another process, over shared memory, at a camera's rate; what Fast
-DDS does for it in the publisher's process, copying twice, is the same for every way.
+Each case has two conditions. "published": there is no subscriber, so only publishing is measured
+(the publisher reports one subscriber; otherwise the node would not publish). "delivered": one
+subscriber in another process, over shared memory, at a camera's rate; Fast DDS copies twice in the
+publisher's process then, which is the same for every way.
 
-The time is that of all threads of the process. Each picture comes anew into a buffer from the
-core's pool, for each way, and by the kernel's hand as from a socket: a copy of our own, which goes
-past the cache with the settings of `make run`, would leave it where no link leaves a picture. That
-is not counted, and neither are the first pictures of each turn, which pay for what the way before
-has left in the caches.
+The time is that of all threads of the process. For each way the kernel copies every image into a
+new buffer of the core's pool, as from a socket: a copy in this process would bypass the cache with
+the settings of `make run`, and so leave the image where no link leaves it. This copy is not
+included. The first images of each turn are not counted either: they pay for the cache contents that
+the previous way left.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ FRAMES = {"published": 30, "delivered": 20}
 WARM_UP_FRAMES = 10
 TOPIC, DEPTH = "/bench/image", 2
 MATCH_S = 15.0
-_READ_BYTES = 1 << 15  # what a unix socket holds in one piece
+_READ_BYTES = 1 << 15  # one piece of a unix socket's buffer
 WAYS = ("ours", "bytes", "cv_bridge")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One size of picture, on the topic of one stream."""
+    """One image size, on the topic of one stream."""
 
     stream: str
     encoding: str
@@ -89,7 +89,7 @@ CASES = {
 
 
 class Heard:
-    """A publisher that is never without a subscriber, after it has looked for one."""
+    """A publisher that looks for subscribers and always reports at least one."""
 
     def __init__(self, publisher: Any) -> None:
         self._publisher = publisher
@@ -97,12 +97,12 @@ class Heard:
         self.handle = publisher.handle
 
     def get_subscription_count(self) -> int:
-        """At least one."""
+        """The number of subscribers, at least 1."""
         return self._publisher.get_subscription_count() or 1  # type: ignore[no-any-return]
 
 
 class ReadyPicture(StampedPacket):
-    """A packet whose pixels need no conversion, of whatever size."""
+    """A packet whose pixels need no conversion, of any size."""
 
     def converted(self, encoding: str) -> ImageBuffer:
         """The packet's own buffer."""
@@ -110,7 +110,7 @@ class ReadyPicture(StampedPacket):
 
 
 def make_bench_context() -> MessageContext:
-    """What messages need to know of a camera."""
+    """The camera data of the messages."""
     settings = validate({"stream_list": ["left", "depth", "color"]})
     health = Health("oak", settings)
     health.stream_stats = make_stream_stats(settings, started_ns=0)
@@ -120,7 +120,7 @@ def make_bench_context() -> MessageContext:
 
 
 class Ways:
-    """The ways to publish the pictures of one case, by name."""
+    """The ways to publish the images of one case, by name."""
 
     def __init__(self, publisher: Any, context: MessageContext, case: Case) -> None:
         self._publisher, self._context, self._case = publisher, context, case
@@ -134,7 +134,7 @@ class Ways:
         os.write(self._far_end, self._source[:_READ_BYTES])
 
     def publish(self, way: str, turn: int) -> int:
-        """Publish one picture; the CPU time of all threads that making it ready took, ns."""
+        """Publish one image; returns the CPU time of all threads for its preparation, ns."""
         start = time.process_time_ns()
         buffer = _core.Buffer(size=len(self._source))
         pixels = self._received(buffer)
@@ -149,7 +149,7 @@ class Ways:
         return used_ns
 
     def _received(self, buffer: _core.Buffer) -> NDArray[np.uint8]:
-        """Fill a buffer like a socket: the kernel copies from pages that it uses all the time."""
+        """Fill a buffer as from a socket: the kernel copies from pages that are always in use."""
         memory = memoryview(buffer)
         for begin in range(0, len(memory), _READ_BYTES):
             os.preadv(self._far_end, [memory[begin : begin + _READ_BYTES]], 0)
@@ -184,7 +184,7 @@ class Ways:
 
 
 def cpu_ms_per_frame(ways: Ways, way: str, frames: int, fps: float | None) -> float:
-    """Publish pictures, at a steady rate or at once; CPU time of one."""
+    """Publish images, at a steady rate or without pauses; returns the CPU time of one."""
     start, used_ns, apart_ns = time.monotonic(), 0, 0
     for turn in range(WARM_UP_FRAMES + frames):
         if turn == WARM_UP_FRAMES:
@@ -219,7 +219,7 @@ def measured(publisher: Any, context: MessageContext, name: str, condition: str)
 
 
 def subscribe() -> None:
-    """The subscriber's process: takes pictures as they are, until it is ended."""
+    """The subscriber's process: takes serialised images until it is ended."""
     _core.keep_large_buffers()
     rclpy.init()
     node = rclpy.create_node("bench_subscriber")
@@ -230,13 +230,13 @@ def subscribe() -> None:
 
 @contextlib.contextmanager
 def subscriber(publisher: Any) -> Iterator[None]:
-    """Another process that takes what is published. Raises TimeoutError if it does not come."""
+    """A subscriber in another process. Raises TimeoutError if it does not appear."""
     process = run([__file__, "--subscribe"])
     try:
         deadline = time.monotonic() + MATCH_S
         while not publisher.get_subscription_count():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the subscriber was not there after {MATCH_S:g} s")
+                raise TimeoutError(f"the subscriber did not appear within {MATCH_S:g} s")
             time.sleep(0.05)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Figures beside their baseline: as rows of a table for people, as a file for programs."""
+"""Figures with their baselines: a table for people, a JSON file for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours and what it is compared with: one value for each repetition, taken in turns."""
+    """Ours and its baseline: one value for each repetition, measured alternately."""
 
     case: str
     ours: Sequence[float]
@@ -27,7 +27,7 @@ class Comparison:
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """What goes to the file: medians, extremes, and the median of the ratios of the turns."""
+        """The content of the file: medians, extremes, and the median of the ratios of the turns."""
         ratios = [
             mine / theirs if theirs else float("inf")
             for mine, theirs in zip(self.ours, self.other, strict=True)
@@ -56,7 +56,7 @@ def against_limit(
 
 
 def _rounded(value: float) -> float:
-    """Four digits are more than a measurement has."""
+    """A number with four digits, which is more than its precision."""
     return float(f"{value:.4g}")
 
 
@@ -65,7 +65,7 @@ def arguments(description: str | None, **numbers: float) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     for name, value in numbers.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=type(value), default=value, help=f"({value})")
@@ -73,7 +73,7 @@ def arguments(description: str | None, **numbers: float) -> argparse.Namespace:
 
 
 def publish_rows(name: str, comparisons: Sequence[Comparison], output: Path | None) -> None:
-    """Print a benchmark's rows, and write all values to its own file: {name: comparisons}."""
+    """Print a benchmark's rows, and write all values to a file: {name: comparisons}."""
     print_table([shown(comparison.row()) for comparison in comparisons])
     if output is not None:
         document = {name: [asdict(comparison) for comparison in comparisons]}
@@ -81,7 +81,7 @@ def publish_rows(name: str, comparisons: Sequence[Comparison], output: Path | No
 
 
 def shown(row: Row) -> dict[str, str]:
-    """A row as people read it."""
+    """A row for the table."""
     sign = ">=" if row["better"] == "more" else "<="
     low, high = row["ratio_spread"]
     return {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """CPU of the driver for each camera with 1, 2 and 4 cameras in as many processes.
 
-Each camera sends one mono stream at a rate that two cores carry for all of them, and has a raw
-subscriber; the virtual devices are processes of their own and not counted. Goal: within 10 %.
+Each camera sends one mono stream and has a raw subscriber; the rate is low enough for four cameras
+on two cores. The virtual devices are separate processes and not included. Goal: within 10 %.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def shares(count: int) -> list[float]:
 
 
 def share(nodes: list[subprocess.Popen[str]]) -> float:
-    """Of all nodes in some seconds."""
+    """CPU time of all nodes in some seconds."""
     start_s, used_s = time.monotonic(), sum(cpu_s(node.pid) for node in nodes)
     time.sleep(SECONDS)
     used_s = sum(cpu_s(node.pid) for node in nodes) - used_s

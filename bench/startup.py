@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Time from the start of the node's process to its first picture, with the device already running.
+"""Time from the start of the node's process to its first image; the device already runs.
 
-One row for all of it, and one for each phase: what Python imports; until the device is connected
-(the ROS node, its parameters, boot and session); until its streams run; until a subscriber of
-another process that has been waiting has the first picture.
+One row for the whole, and one for each phase: Python's imports; until the device is connected (the
+ROS node, its parameters, boot and session); until its streams run; until a waiting subscriber in
+another process has the first image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REPETITIONS = 5
 LIMIT_S = 1.5
 DEADLINE_S = 30.0
 TOPIC = "/oak/left/image_raw"
-#: Words of the node's log that end a phase.
+#: Log messages of the node that end a phase.
 MARKS = {"connected": "connected to", "streaming": "streaming "}
 BARE = f"""
 import rclpy
@@ -42,9 +42,9 @@ rclpy.spin(node)
 
 
 class Receiver:
-    """Waits for the first picture of a process that starts later.
+    """Waits for the first image of a process that starts later.
 
-    For one start only: Fast DDS takes up to 3 s to find a process in the place of one that ended.
+    For one start only: after a process has ended, Fast DDS takes up to 3 s to find the next one.
     """
 
     def __init__(self) -> None:
@@ -68,24 +68,24 @@ class Receiver:
         self._arrived_ns = self._arrived_ns or time.time_ns()
 
     def first_ns(self) -> int:
-        """When it came. Raises TimeoutError."""
+        """The time of its arrival. Raises TimeoutError."""
         deadline = time.monotonic() + DEADLINE_S
         while not self._arrived_ns:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no picture in {DEADLINE_S:g} s")
+                raise TimeoutError(f"no image in {DEADLINE_S:g} s")
             self._executor.spin_once(0.5)
         return self._arrived_ns
 
 
 def imported_s(module: str) -> float:
-    """Time that a Python takes that only imports."""
+    """Time of a Python process that only imports."""
     start = time.monotonic()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     return time.monotonic() - start
 
 
 def told(log: Path) -> bool:
-    """True once the node has said everything."""
+    """True once the log has all these messages."""
     text = log.read_text()
     return all(words in text for words in MARKS.values())
 
@@ -111,7 +111,7 @@ def started(address: str, folder: Path) -> Mapping[str, float]:
 
 
 def bare_s() -> float:
-    """The same of a bare publisher that has nothing to connect to."""
+    """The same for a bare publisher without a device."""
     with Receiver() as receiver:
         start_ns = time.time_ns()
         publisher = run(["-c", BARE], stderr=subprocess.DEVNULL)
@@ -141,11 +141,11 @@ def main() -> None:
     phases = {
         "connected": [row["connected"] - s for row, s in zip(starts, imports, strict=True)],
         "streams run": [row["streaming"] - row["connected"] for row in starts],
-        "first picture": [row["first frame"] - row["streaming"] for row in starts],
+        "first image": [row["first frame"] - row["streaming"] for row in starts],
     }
     total = [row["first frame"] for row in starts]
     rows = [
-        against_limit("process start to first picture", total, LIMIT_S, "s"),
+        against_limit("process start to first image", total, LIMIT_S, "s"),
         Comparison("the same, bare publisher", total, bare, "bare rclpy publisher", "s"),
         Comparison("phase 1: imports", imports, ros_imports, "import rclpy", "s"),
     ]

@@ -1,10 +1,10 @@
-// Packets from a board that floods, through the USB transport, against bare libusb doing the same.
+// Packets from a flooding board through the USB transport, against the same with bare libusb.
 //
-// Expects one booted board of the test rig on the bus (bench/usb_throughput.py puts it there),
-// which sends headers and payloads of PACKET_BYTES without end. The bare loops ask for the same
-// transfers as the transport: each header, whole pieces of 1 MiB, the rest. One waits for each
-// before it asks for the next; the other, which knows all sizes beforehand as no driver can, keeps
-// four in flight. Finding and opening the board is not counted.
+// Expects one booted board of the test rig on the bus (bench/usb_throughput.py starts it), which
+// sends headers and payloads of PACKET_BYTES without end. The bare loops submit the same transfers
+// as the transport: each header, whole pieces of 1 MiB, the rest. One loop waits for each transfer
+// before it submits the next. The other keeps four in flight: it knows all sizes in advance, which
+// no driver can. Finding and opening the board is not included.
 
 #include <libusb.h>
 
@@ -59,7 +59,7 @@ struct Piece {
   std::size_t size;
 };
 
-/// Every transfer of so many packets.
+/// All transfers of a number of packets.
 class Plan {
  public:
   Plan(std::size_t size, std::size_t packets)
@@ -93,7 +93,7 @@ bench::Seconds one_after_the_other(std::size_t size, std::size_t packets) {
   });
 }
 
-/// Four transfers in flight, each replaced by the next one as it ends.
+/// Keeps four transfers in flight.
 struct Pipelined {
   explicit Pipelined(const std::vector<Piece>& all) : pieces(all) {}
   const std::vector<Piece>& pieces;

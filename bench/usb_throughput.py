@@ -2,7 +2,7 @@
 """Packets from an emulated USB board through the transport, and through bare libusb loops.
 
 The board of test/usb floods an emulated bus (umockdev); bench/usb_throughput.cpp reads it both ways
-in turns. What the emulation costs, both pay.
+in turns. The cost of the emulation is the same for both.
 """
 
 from __future__ import annotations

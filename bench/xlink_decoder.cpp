@@ -1,7 +1,7 @@
 // Bytes through the XLink decoder, against memcpy of the same bytes.
 //
-// The stream lies in memory; it is copied into the places that the decoder asks for, as a
-// transport would. The ratio to copying the same pieces is what finding those places costs.
+// The stream lies in memory and is copied into the spans that the decoder returns, as a transport
+// does. The ratio to copying the same pieces is the cost of finding the spans.
 
 #include <cstdlib>
 #include <cstring>
