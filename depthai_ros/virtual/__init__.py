@@ -1,1 +1,1 @@
-"""A virtual DepthAI device: the far end of the wire, in a process of its own."""
+"""A virtual DepthAI device: implements the device side of the wire protocol."""

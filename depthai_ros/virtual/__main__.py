@@ -26,7 +26,7 @@ Connect to it with the device selector unix:/path or tcp:host:port.
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m depthai_ros.virtual",
-        description="A virtual DepthAI device that speaks the device's side of the wire protocol.",
+        description="A virtual DepthAI device: the device side of the wire protocol, in software.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,7 +35,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         "--listen", metavar="ADDRESS", help="wait for hosts at unix:/path or tcp:127.0.0.1:port"
     )
     where.add_argument("--fd", type=int, help="serve one host on this connected socket")
-    parser.add_argument("--device", default="", metavar="DEVICE", help="what the device is like")
+    parser.add_argument("--device", default="", metavar="DEVICE", help="device description")
     parser.add_argument("--log-level", default="warning", help="debug, info, warning or error")
     return parser.parse_args(words)
 
@@ -48,10 +48,10 @@ def _serve(transport: _core.Transport, settings: VirtualSettings, eeprom: Eeprom
 def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom) -> None:
     listener = _core.Listener(address=address)
     print(f"virtual device waits at {listener.address}", flush=True)
-    while True:  # accept() ends now and then, so that Python can take a signal
+    while True:  # accept() times out so that Python can handle signals
         transport = listener.accept(timeout_s=0.5)
         if transport is not None:
-            _serve(transport, settings, eeprom)  # the device reboots by waiting for the next host
+            _serve(transport, settings, eeprom)  # after a reboot: wait for the next host
 
 
 def main(words: list[str] | None = None) -> int:

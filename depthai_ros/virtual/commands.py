@@ -1,4 +1,4 @@
-"""Understands what arrives on `host_capture` and remembers its effect on the cameras."""
+"""Executes the commands that arrive on `host_capture` and stores the resulting camera state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..cameras import CONTROLS, FOCUS_MODES
 from ..streams import HOST_CAPTURE_BYTES
 from ..wire_formats import CAMERAS
 
-#: Exposure time x ISO at which a picture has its natural brightness.
+#: Exposure time (us) x ISO at which the brightness of the scene is unchanged.
 _NATURAL_EXPOSURE = 10_000 * 400
 _START_CONFIDENCE = 200
 _LOG_LIMIT = 100
@@ -21,14 +21,14 @@ _COMPENSATION_LIMIT = 20
 
 
 class CameraState:
-    """What the commands have set. Written by the command thread, read by the painting one."""
+    """Camera state set by commands. The command thread writes it, the rendering thread reads it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tables: dict[str, NDArray[np.uint8]] = {}
         self._manual_gains: dict[str, float] = {}
         self._compensations: dict[str, int] = {}
-        self._locked: dict[str, int] = {}  # camera -> compensation that is held
+        self._locked: dict[str, int] = {}  # camera -> compensation at the time of AE_LOCK
         self._stills = 0
         self._logs: list[str] = []
         self.disparity_confidence = _START_CONFIDENCE
@@ -36,14 +36,14 @@ class CameraState:
         self.lens_position = 0
 
     def exposure_table(self, camera: str) -> NDArray[np.uint8] | None:
-        """(256,) uint8 brightness table of a camera, None at its natural exposure."""
+        """(256,) uint8 brightness table of a camera; None for unchanged brightness."""
         return self._tables.get(camera)
 
     def take_still_request(self) -> bool:
-        """True once per pending still; at most one waits."""
+        """True if a still was requested since the last call; several requests give one still."""
         with self._lock:
-            wanted, self._stills = self._stills, 0
-        return wanted > 0
+            requested, self._stills = self._stills, 0
+        return requested > 0
 
     def take_logs(self) -> list[str]:
         """Log lines since the last call."""
@@ -52,12 +52,12 @@ class CameraState:
         return logs
 
     def log(self, text: str) -> None:
-        """Say something on `meta_d2h`; the oldest lines go when nobody listens."""
+        """Queue a log line for `meta_d2h`; without a reader the oldest lines are dropped."""
         with self._lock:
             self._logs = [*self._logs[-_LOG_LIMIT:], text]
 
     def execute(self, command: bytes) -> None:
-        """Carry out one command; what is not understood is logged and ignored."""
+        """Execute one command; log and ignore unknown commands."""
         if command.startswith(b"3A ") and command.endswith(b"\0"):
             self._control_camera(command[:-1].decode("ascii", "replace"))
         elif len(command) == 1:
@@ -91,7 +91,7 @@ class CameraState:
         self.log(f"camera control {text}")
 
     def _expose(self, camera: str) -> None:
-        """Bring the brightness in line with what is known of the camera."""
+        """Recompute the brightness table of a camera from its exposure settings."""
         compensation = self._locked.get(camera, self._compensations.get(camera, 0))
         gain = self._manual_gains.get(camera, 2.0 ** (compensation / 2))
         if gain == 1.0:

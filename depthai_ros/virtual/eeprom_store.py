@@ -1,4 +1,4 @@
-"""The EEPROM of a virtual device: it keeps what hosts write as long as the process lives."""
+"""The EEPROM of a virtual device; data written by hosts lasts until the process ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..cameras import CALIBRATION_FLOATS, EEPROM_FIELDS, ROTATIONS_LAYOUT, calibration_fields
 from .scenes.eeprom import eeprom_document
 
-#: Key of the newest layout -> where `board` of a configuration has its value.
+#: Key of the newest layout -> key in `board` of a configuration.
 _BOARD = {
     "left_fov_deg": "left_fov_deg",
     "rgb_fov_deg": "rgb_fov_deg",
@@ -23,24 +23,24 @@ _BLANK = -1
 
 
 class Eeprom:
-    """What is stored, and how it changes; `document` is what `config_d2h` shows of it."""
+    """The stored calibration; `document` is the `eeprom` object of `config_d2h`."""
 
     def __init__(self, version: int) -> None:
         self.document: dict[str, Any] = eeprom_document(version)
 
     def apply(self, config: Mapping[str, Any]) -> list[str]:
-        """Clear or store as a configuration asks; returns what the device says about it."""
+        """Clear or write the EEPROM as the configuration requests; returns log lines."""
         board = config.get("board")
         if not isinstance(board, dict):
             return []
-        said = []
+        logs = []
         if board.get("clear-eeprom"):
             self.document = eeprom_document(_BLANK)
-            said.append("EEPROM cleared")
+            logs.append("EEPROM cleared")
         if board.get("store-to-eeprom"):
             stored = self._store(board, config.get("_board"))
-            said.append("EEPROM write OK" if stored else "EEPROM write FAILED")
-        return said
+            logs.append("EEPROM write OK" if stored else "EEPROM write FAILED")
+        return logs
 
     def _store(self, board: Mapping[str, Any], calibration: Any) -> bool:
         floats = calibration.get("calib_data") if isinstance(calibration, dict) else None

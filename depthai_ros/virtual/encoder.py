@@ -1,8 +1,8 @@
-"""Encodes the rgb picture: JPEG stills, and one access unit of video per frame.
+"""Encodes rgb images: JPEG stills, and one access unit of video per frame.
 
-H.264 and H.265 come from x264 and x265 through PyAV, set for speed: one picture in, one packet
-out, so `numBFrames` has no effect. A key frame carries its parameter sets, so that a reader may
-begin at any of them.
+PyAV encodes H.264 with x264 and H.265 with x265. The presets are the fastest ones without delay:
+each image gives one packet, so `numBFrames` has no effect. Each key frame carries its parameter
+sets, so a decoder can start at any key frame.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-#: video_config profile -> (encoder, its options); "" is JPEG in a
-#: row. `ultrafast` alone writes baseline, whatever the profile. Source: docs/wire_format.md
+#: video_config profile -> (encoder, options); "" is MJPEG. x264 needs the x264-params because
+#: `ultrafast` writes baseline for every profile. Source: docs/wire_format.md
 _X264 = {"preset": "ultrafast", "tune": "zerolatency"}
 _X265 = {"preset": "ultrafast", "tune": "zerolatency"}
 _PROFILES: dict[str, tuple[str, dict[str, str]]] = {
@@ -36,23 +36,23 @@ _DEFAULT_PROFILE = "h264_high"
 _DEFAULT_BITRATE = 8_500_000
 _DEFAULT_KEYFRAMES = 30
 _DEFAULT_QUALITY = 80
-#: Coarsest quantiser of H.264 and H.265, for quality 0.
+#: Coarsest quantiser (CRF) of H.264 and H.265, used for quality 0.
 _COARSEST = 51
 
 
-def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     """One JPEG file.
 
     Shape   (H, W, 3) uint8 BGR
     Units   quality 0..100
     """
-    good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert good, "OpenCV refuses only what is not a picture"
+    good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert good, "cv2.imencode failed on an (H, W, 3) uint8 array"
     return data.tobytes()
 
 
 def _named(value: Any, names: tuple[str, ...], key: str) -> str:
-    """A name in any letter case, or its number."""
+    """Name of a choice, given as its name in any letter case or as its number."""
     text = str(value).lower()
     if text in names:
         return text
@@ -62,28 +62,28 @@ def _named(value: Any, names: tuple[str, ...], key: str) -> str:
 
 
 class VideoEncoder:
-    """One stream of encoded pictures, as `video_config` asks for; {} asks for the defaults."""
+    """One stream of encoded images with the settings of `video_config`; {} means all defaults."""
 
     def __init__(self, size: tuple[int, int], fps: float, video_config: Mapping[str, Any]) -> None:
         profile = _named(video_config.get("profile", _DEFAULT_PROFILE), VIDEO_PROFILES, "profile")
         self._quality = int(video_config.get("quality", _DEFAULT_QUALITY))
         self._context = _open_codec(profile, size, fps, video_config)
-        #: What `encode` takes: "color" is I420, (H * 3 / 2, W); "color_bgr" is (H, W, 3).
-        self.picture_form = "color" if self._context else "color_bgr"
+        #: Input of `encode`: "color" is I420, (H * 3 / 2, W); "color_bgr" is (H, W, 3).
+        self.image_form = "color" if self._context else "color_bgr"
 
-    def encode(self, picture: NDArray[np.uint8], sequence: int) -> bytes:
-        """The access unit of one picture in `picture_form`; `sequence` must grow."""
+    def encode(self, image: NDArray[np.uint8], sequence: int) -> bytes:
+        """The access unit of one image in `image_form`; `sequence` must increase."""
         if self._context is None:
-            return encode_jpeg(picture, self._quality)
+            return encode_jpeg(image, self._quality)
         import av
 
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(image, format="yuv420p")
         frame.pts = sequence
         return b"".join(bytes(packet) for packet in self._context.encode(frame))
 
 
 def _open_codec(profile: str, size: tuple[int, int], fps: float, config: Mapping[str, Any]) -> Any:
-    """A PyAV encoder that gives one packet per picture; None for MJPEG or without PyAV."""
+    """A PyAV encoder that returns one packet per image; None for MJPEG or without PyAV."""
     encoder, options = _PROFILES[profile]
     if not encoder:
         return None

@@ -1,4 +1,4 @@
-"""Takes exposures at their rates and sends the packets of every open data stream."""
+"""Triggers exposures at the frame rates and sends the packets of every open data stream."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from .settings import VirtualSettings
 
 _log = logging.getLogger(__name__)
 
-#: Short enough for every stream, and JSON for the one that is text.
-_LAST_WORDS = b"{}\0"
+#: Last packet of a stream without data. It fits every window and is valid JSON for `meta_d2h`.
+_EMPTY_PACKET = b"{}\0"
 
 #: rgb starts this many frames before the mono pair, unless sequence numbers are aligned.
 RGB_LEAD = 5
 REPORT_HZ = 1.0
-#: How far painting may fall behind the sensors, as if frames waited in the device's buffers.
+#: Rendering may lag the sensors by this much, like frames in the device's buffers.
 BUFFERED_S = 0.25
-#: How often a wait for credit looks whether there is still somebody to wait for.
+#: Interval at which a wait for credit checks whether the stream is still open.
 _CREDIT_POLL_S = 0.1
 
 
 class DeviceClock:
-    """The device's uptime clock: an offset and a drift against the host's monotonic clock."""
+    """The device's uptime clock: offset and drift relative to the host's monotonic clock."""
 
     def __init__(self, uptime_s: float, drift_ppm: float) -> None:
         self._start_s = time.monotonic()
@@ -40,7 +40,7 @@ class DeviceClock:
         self._rate = 1 + drift_ppm / 1e6
 
     def now_s(self) -> float:
-        """Seconds since the device booted, by its own clock."""
+        """Seconds since boot on the device clock."""
         return self._uptime_s + (time.monotonic() - self._start_s) * self._rate
 
     def host_delay_s(self, device_s: float) -> float:
@@ -50,17 +50,17 @@ class DeviceClock:
 
 @dataclass(slots=True)
 class ExposureGroup:
-    """Streams that show the same exposures, in sending order."""
+    """Streams of the same exposures, in sending order."""
 
     streams: tuple[str, ...]
     fps: float
     lead: int  # first sequence number
     count: int = 0  # exposures so far
-    late: int = 0  # exposures left out because painting fell behind
+    late: int = 0  # exposures dropped because rendering fell behind
 
 
 class FrameScheduler:
-    """The producing thread of one pipeline."""
+    """The thread that makes and sends the packets of one pipeline."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class FrameScheduler:
         self._sent: Counter[str] = Counter()
         self._start_s = clock.now_s()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="production", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
         self._thread.start()
 
     def open(self, stream: str) -> None:
-        """Begin to send a stream."""
+        """Start sending a stream."""
         self._open |= {stream}
 
     def close(self, stream: str) -> None:
@@ -100,15 +100,15 @@ class FrameScheduler:
         self._thread.join()
 
     def flush_last_packets(self) -> None:
-        """Send one more packet on each stream that the host has not closed yet; after `stop()`.
+        """Send one more packet on each stream that the host has not closed; call after `stop()`.
 
-        It must be a good one: the official host computes with what it gets to the very end.
+        The packet must be valid: the official host processes packets until it exits.
         """
         for group in self._groups:
             exposure = self._next_exposure(group)
             for stream in group.streams:
                 if stream in self._open:
-                    parts = self._factory.packet(stream, exposure) or (_LAST_WORDS,)
+                    parts = self._factory.packet(stream, exposure) or (_EMPTY_PACKET,)
                     self._link.write(name=stream, parts=parts, timeout_s=0.0, wait_response=False)
 
     def _due_s(self, group: ExposureGroup) -> float:
@@ -124,13 +124,13 @@ class FrameScheduler:
                 self._skip_missed(group)
                 self._expose(group)
         except LinkError as cause:
-            _log.debug("production ends: %s", cause)
+            _log.debug("sending ends: %s", cause)
 
     def _skip_missed(self, group: ExposureGroup) -> None:
-        """A sensor does not wait: exposures for which there was no buffer are gone."""
+        """Drop exposures beyond the buffer; with pace=receiver delay all exposures instead."""
         behind_s = self._clock.now_s() - self._due_s(group)
         if behind_s > BUFFERED_S and self._waits:
-            self._start_s += behind_s  # all of them were taken later
+            self._start_s += behind_s
         elif behind_s > BUFFERED_S:
             missed = int(behind_s * group.fps)
             group.count += missed
@@ -147,14 +147,15 @@ class FrameScheduler:
 
     def _expose(self, group: ExposureGroup) -> None:
         exposure = self._next_exposure(group)
-        wanted = [stream for stream in group.streams if stream in self._open]
-        wanted = [stream for stream in wanted if self._is_wanted(stream, exposure, group.fps)]
-        for turn in range(max(map(self._factory.turns, wanted), default=0)):
-            for stream in wanted:
+        streams = [stream for stream in group.streams if stream in self._open]
+        streams = [stream for stream in streams if self._is_due(stream, exposure, group.fps)]
+        for turn in range(max(map(self._factory.turns, streams), default=0)):
+            for stream in streams:
                 if turn < self._factory.turns(stream):
                     self._send(stream, replace(exposure, turn=turn))
 
-    def _is_wanted(self, stream: str, exposure: Exposure, fps: float) -> bool:
+    def _is_due(self, stream: str, exposure: Exposure, fps: float) -> bool:
+        """False if `max_fps` of the stream skips this exposure."""
         if stream not in self._last_sent_ns:
             return True
         elapsed_s = (exposure.timestamp_ns - self._last_sent_ns[stream]) / 1e9
@@ -177,10 +178,10 @@ class FrameScheduler:
             is_ours = stream in self._open and self._link.has_stream(name=stream)
             if is_ours or not self._link.is_up:
                 raise
-            _log.debug("%s was closed while its packet was made; the others go on", stream)
+            _log.debug("stream %s was closed while its packet was made", stream)
 
     def _write(self, stream: str, parts: Parts) -> None:
-        """No credit means that the host is behind: a camera drops the frame, it does not wait."""
+        """Without credit (the host is behind) drop the packet; with pace=receiver wait."""
         limit_s = _CREDIT_POLL_S if self._waits else 0.0
         while not self._link.write(
             name=stream, parts=parts, timeout_s=limit_s, wait_response=False
@@ -203,15 +204,15 @@ def _halve(_link: _core.Link, parts: Parts) -> Parts:
 
 
 def _mute(_link: _core.Link, _parts: Parts) -> Parts:
-    raise LinkError("silent on demand")
+    raise LinkError("fault=mute: the device stops sending")
 
 
 def _unplug(link: _core.Link, _parts: Parts) -> Parts:
     link.close()
-    raise LinkError("unplugged on demand")
+    raise LinkError("fault=unplug: the device closed the link")
 
 
-#: Fault -> what it does to the parts of a packet; None: nothing is sent.
+#: Fault -> function that changes the parts of a packet; None = the packet is not sent.
 #: Source: docs/virtual_device.md#faults
 PACKET_FAULTS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
     "frame_size": _lie_about_size,
@@ -225,10 +226,10 @@ PACKET_FAULTS: dict[str, Callable[[_core.Link, Parts], Parts | None]] = {
 
 
 def exposure_groups(config: dict[str, Any]) -> list[ExposureGroup]:
-    """Which streams follow which sensor, in sending order, from a config_h2d document."""
+    """The streams of each sensor, in sending order, from a config_h2d document."""
     app, camera = config["app"], config["camera"]
     rows = [STREAMS[name] for name in WIRE_STREAMS]
-    if not app["sync_video_meta_streams"]:  # results follow the images that they come from
+    if not app["sync_video_meta_streams"]:  # results after their images
         rows.sort(key=lambda row: row.camera == "nn" and row.layout != "planar8")
     streams: dict[str, tuple[str, ...]] = {}
     for row in rows:

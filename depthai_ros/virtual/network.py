@@ -1,8 +1,8 @@
 """Imitates the neural network of the virtual device.
 
-A blob is opaque to the virtual device, so results come from what the scene knows to be there. A
-blob that is JSON text may describe the network it stands for (input size, output tensors); any
-other bytes stand for a 300x300 SSD. Tensors that are not SSD output hold a counting pattern.
+The virtual device cannot execute a blob; results come from the objects of the scene. A blob that is
+JSON text describes a network (input size, output tensors); any other blob stands for a 300x300 SSD.
+Tensors that are not SSD output hold a counting pattern.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _SSD = {
 _TYPE_CODES = {np.dtype(code).name: number for number, code in enumerate(TENSOR_DTYPES)}
 #: Dimension codes of the wire, outermost first: batch, channel, height, width.
 _NCHW = [4, 3, 2, 1]
-#: Shave cores left for the network, by rgb resolution; the tracker takes two.
+#: Shave cores available to the network, by rgb resolution; the tracker uses two of them.
 _FREE_SHAVES = {1080: 14, 2160: 11, 3040: 11}
 _TRACKER_SHAVES = 2
-#: Results that the device leaves out without a `confidence_threshold` in NN_config.
+#: Threshold of the device if NN_config has no `confidence_threshold`.
 DEFAULT_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One network: its input (channels, height, width) and its output layers as in outBlob."""
+    """One network: input (channels, height, width) and output layers in outBlob form."""
 
     input_chw: tuple[int, int, int]
     outputs: tuple[dict[str, Any], ...]
-    bytes_end: int  # first byte behind this stage in a metaout payload
-    values: tuple[Any, ...] = ()  # by output: numbers it always holds, or None
-    shaves: int = 0  # what it was compiled for; 0 = whatever it gets
+    bytes_end: int  # end of this stage in a metaout payload
+    values: tuple[Any, ...] = ()  # per output: its constant values, or None
+    shaves: int = 0  # shaves it was compiled for; 0 = any number
 
 
 def read_stage(blob: bytes, *, first_offset: int = 0) -> Stage:
-    """Lay out the network that a blob stands for, its tensors behind `first_offset`."""
+    """The network that a blob describes; its output tensors start at `first_offset`."""
     document = _description(blob)
     outputs, offset = [], first_offset
     for index, tensor in enumerate(document["outputs"]):
@@ -93,7 +93,7 @@ def _layer(
 def out_blob(
     stage: Stage, config: dict[str, Any], mapping: dict[str, int] | None
 ) -> dict[str, Any]:
-    """The outBlob document of one stage; `mapping` is given for the first one only."""
+    """The outBlob document of one stage; `mapping` is for the first stage only."""
     streams = {stream["name"] for stream in config["_pipeline"]["_streams"]}
     free = _FREE_SHAVES.get(config["camera"]["rgb"]["resolution_h"], min(_FREE_SHAVES.values()))
     if "object_tracker" in streams:
@@ -121,7 +121,7 @@ def nn_to_depth(
     left_fov: float,
     rgb_fov: float,
 ) -> dict[str, int]:
-    """Where the NN input lies in the depth picture, pixels.
+    """Region of the depth image that the NN input covers, pixels.
 
     Source  docs/virtual_device.md#network
     """
@@ -142,7 +142,7 @@ def nn_to_depth(
 
 
 class Network:
-    """Turns what the scene contains into `metaout` payloads, in the layout asked for."""
+    """Converts objects of the scene to `metaout` payloads in the configured layout."""
 
     def __init__(self, stages: Sequence[Stage], nn_config: dict[str, Any]) -> None:
         self._stages = tuple(stages)
@@ -161,12 +161,12 @@ class Network:
         return width, height
 
     def select(self, detections: NDArray[Any]) -> NDArray[Any]:
-        """What the network reports: confident enough, best first."""
+        """The detections above the confidence threshold, best first."""
         confident = detections[detections["confidence"] >= self._threshold]
         return confident[np.argsort(-confident["confidence"], kind="stable")]
 
     def payload(self, detections: NDArray[Any], sequence: int) -> bytearray:
-        """One `metaout` payload for DETECTION rows that `select` returned."""
+        """One `metaout` payload of the DETECTION rows from `select`."""
         raw_stages = self._stages[1:] if self._decoded else self._stages
         block = encode_detections(detections) if self._decoded else b""
         size = max([len(block), *(stage.bytes_end for stage in raw_stages)])
@@ -199,7 +199,7 @@ def _fill(
 
 
 def _fill_ssd(table: NDArray[Any], rows: NDArray[Any]) -> None:
-    """SSD rows: image id, label, confidence, box[, position]; the end is marked by id -1."""
+    """SSD rows: image id, label, confidence, box[, position]; image id -1 marks the end."""
     names = [name for name in DETECTION.names or () if name not in ("label", "confidence")]
     table[...] = 0
     rows = rows[: len(table)]

@@ -18,31 +18,31 @@ from .network import Network
 from .scenes.source import SceneObject, Source
 from .tracker import Tracker
 
-#: left and right start together; the right exposure is stamped this much later, as on silicon.
+#: The timestamp of right is later than that of left by this much, as on silicon.
 RIGHT_DELAY_NS = 25_000
 STILL_QUALITY = 95
-#: What a confident pixel may cost; a threshold of 200, the device's start value, keeps them all.
+#: Upper limit of the random matching costs; the default confidence threshold 200 keeps all pixels.
 _MAX_COST = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One moment in which a camera (or the synchronous pair) takes a picture."""
+    """One exposure of a camera, or of the synchronous stereo pair."""
 
     sequence: int
     time_s: float  # scene time
     timestamp_ns: int  # device clock
-    turn: int = 0  # whose picture the network sees: number in `nn_cameras`
+    turn: int = 0  # index in `nn_cameras` of the camera that feeds the network
 
 
 @dataclass(frozen=True, slots=True)
 class FactorySettings:
-    """What the factory need of the pipeline's configuration."""
+    """The part of the pipeline's configuration that the factory uses."""
 
     mono_size: tuple[int, int]
     rgb_size: tuple[int, int]
     rgb_fps: float
-    nn_cameras: tuple[str, ...]  # a pair takes turns
+    nn_cameras: tuple[str, ...]  # network input; two cameras alternate
     calc_dist_to_bb: bool
     padding_factor: float
     depth_limit_mm: int
@@ -57,7 +57,7 @@ Parts = Sequence[Any]
 
 
 class PacketFactory:
-    """One method for each kind of stream; `packet()` picks it from the table below."""
+    """One method for each kind of stream; `packet()` chooses it by `_MAKERS`."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PacketFactory:
         tracker: Tracker,
         state: CameraState,
     ) -> None:
-        self._sources = sources  # one for each of nn_cameras; the first paints all else
+        self._sources = sources  # one for each of nn_cameras; the first also renders other streams
         self._settings = settings
         self._network = network
         self._tracker = tracker
@@ -84,18 +84,18 @@ class PacketFactory:
         self._detections: tuple[Any, NDArray[Any]] = (None, np.zeros(0, wire_formats.DETECTION))
 
     def warm_up(self, streams: Iterable[str]) -> None:
-        """Paint every picture once, so that the first exposures are not late."""
+        """Render every image once, so that the first exposures are on time."""
         for stream in streams:
             if STREAMS[stream].layout in ("mono8", "planar8", "i420"):
                 for source in self._sources[: self.turns(stream)]:
                     source.paint(_scene_image(STREAMS[stream]), 0.0, 0)
 
     def turns(self, stream: str) -> int:
-        """Packets of a stream per exposure: one, or one for each camera the network looks at."""
+        """Packets per exposure: one for each NN camera on network streams, else one."""
         return len(self._sources) if STREAMS[stream].camera == "nn" else 1
 
     def packet(self, stream: str, exposure: Exposure) -> Parts | None:
-        """Parts of one packet (frame data, trailer), or None if the stream has nothing to say."""
+        """Parts of one packet (frame data, trailer); None if the stream has no data now."""
         row = STREAMS[stream]
         make = _MAKERS.get(row.content) or _MAKERS[row.layout]
         return make(self, stream, exposure)
@@ -131,24 +131,24 @@ class PacketFactory:
 
     def _paint(self, stream: str, exposure: Exposure) -> NDArray[Any]:
         key = (stream, exposure.turn)
-        sequence, picture = self._painted.get(key, (None, None))
-        if picture is None or sequence != exposure.sequence:
+        sequence, image = self._painted.get(key, (None, None))
+        if image is None or sequence != exposure.sequence:
             source = self._sources[exposure.turn]
-            picture = source.paint(stream, exposure.time_s, exposure.sequence)
-            self._painted[key] = (exposure.sequence, picture)
-        return picture
+            image = source.paint(stream, exposure.time_s, exposure.sequence)
+            self._painted[key] = (exposure.sequence, image)
+        return image
 
     def _nn_camera(self, exposure: Exposure) -> str:
         return self._settings.nn_cameras[exposure.turn].removeprefix("rectified_")
 
-    def _exposed(self, camera: str, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _exposed(self, camera: str, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         table = self._state.exposure_table(camera)
-        return picture if table is None else table[picture]
+        return image if table is None else table[image]
 
     def mono(self, stream: str, exposure: Exposure) -> Parts:
         row = STREAMS[stream]
-        picture = self._exposed(row.camera, self._paint(_scene_image(row), exposure))
-        return self._frame(stream, picture, self._settings.mono_size, exposure)
+        image = self._exposed(row.camera, self._paint(_scene_image(row), exposure))
+        return self._frame(stream, image, self._settings.mono_size, exposure)
 
     def _valid_disparity(self, exposure: Exposure) -> NDArray[np.uint8]:
         disparity = self._paint("disparity", exposure)
@@ -160,10 +160,10 @@ class PacketFactory:
     def disparity(self, stream: str, exposure: Exposure) -> Parts:
         width, height = self._settings.mono_size
         if self._settings.disparity_valid:
-            picture = self._valid_disparity(exposure)
+            image = self._valid_disparity(exposure)
         else:
-            picture = np.zeros((height, width), np.uint8)
-        return self._frame(stream, picture, (width, height), exposure)
+            image = np.zeros((height, width), np.uint8)
+        return self._frame(stream, image, (width, height), exposure)
 
     def depth(self, stream: str, exposure: Exposure) -> Parts:
         _core.map_table(
@@ -176,29 +176,29 @@ class PacketFactory:
         )
 
     def _rgb(self, form: str, exposure: Exposure) -> NDArray[np.uint8]:
-        """The rgb picture as the command state exposes it; `form` is color (I420) or color_bgr."""
-        picture = self._paint(form, exposure)
+        """The rgb image at the commanded exposure; `form` is color (I420) or color_bgr."""
+        image = self._paint(form, exposure)
         table = self._state.exposure_table("rgb")
         if table is None or form == "color_bgr":
-            return self._exposed("rgb", picture)
+            return self._exposed("rgb", image)
         width, height = self._settings.rgb_size
-        picture = picture.copy()
-        luma = picture.reshape(-1)[: width * height]
+        image = image.copy()
+        luma = image.reshape(-1)[: width * height]
         luma[:] = table[luma]
-        return picture
+        return image
 
     def color(self, stream: str, exposure: Exposure) -> Parts:
-        picture = self._rgb("color", exposure)
-        return self._frame(stream, picture, self._settings.rgb_size, exposure)
+        image = self._rgb("color", exposure)
+        return self._frame(stream, image, self._settings.rgb_size, exposure)
 
     def preview(self, stream: str, exposure: Exposure) -> Parts:
-        picture = self._paint("previewout", exposure)
-        picture = self._exposed(self._nn_camera(exposure), picture)
-        _, height, width = picture.shape
-        return self._frame(stream, picture, (width, height), exposure, bytes_per_pixel=3)
+        image = self._paint("previewout", exposure)
+        image = self._exposed(self._nn_camera(exposure), image)
+        _, height, width = image.shape
+        return self._frame(stream, image, (width, height), exposure, bytes_per_pixel=3)
 
     def _detect(self, exposure: Exposure) -> NDArray[Any]:
-        """What the network finds at one exposure; metaout and tracker ask for the same."""
+        """Detections of one exposure; metaout and tracker share them."""
         if self._network is None or self._detections[0] == exposure:
             return self._detections[1]
         source = self._sources[exposure.turn]
@@ -214,7 +214,7 @@ class PacketFactory:
         return selected
 
     def _position(self, thing: SceneObject, exposure: Exposure) -> tuple[float, float, float]:
-        """Position as the scene knows it, else averaged over the middle of the box.
+        """Position from the scene, else from the mean depth in the middle of the box.
 
         Source  docs/virtual_device.md#distances
         """
@@ -250,7 +250,7 @@ class PacketFactory:
         return self._frame(stream, payload, (len(payload), 1), exposure)
 
     def tracklets(self, stream: str, exposure: Exposure) -> Parts | None:
-        if self._network is None or exposure.turn > 0:  # objects are followed in one view
+        if self._network is None or exposure.turn > 0:  # track in one camera only
             return None
         rows = self._tracker.update(self._detect(exposure), self._network.input_size)
         payload = wire_formats.encode_tracklets(rows)
@@ -269,12 +269,12 @@ class PacketFactory:
             self._video = VideoEncoder(
                 settings.rgb_size, settings.rgb_fps, settings.video_config or {}
             )
-        picture = self._rgb(self._video.picture_form, exposure)
-        data = self._video.encode(picture, exposure.sequence)
+        image = self._rgb(self._video.image_form, exposure)
+        data = self._video.encode(image, exposure.sequence)
         return self._frame(stream, data, settings.rgb_size, exposure)
 
     def report(self, stream: str, exposure: Exposure) -> Parts:
-        """Temperatures and log lines; plain text without a trailer."""
+        """Temperatures and log lines: JSON text without a trailer."""
         warmth = 5 * (1 - np.exp(-exposure.time_s / 600))
         temperature = {
             name: round(base + warmth, 1)
@@ -287,7 +287,7 @@ class PacketFactory:
         return (json.dumps(document).encode() + b"\0",)
 
 
-#: Content or, where that says nothing of it, layout of a stream -> what makes its packets.
+#: Content of a stream (else its layout) -> method that makes its packets.
 _MAKERS: dict[str, Callable[[PacketFactory, str, Exposure], Parts | None]] = {
     "disparity": PacketFactory.disparity,
     "still": PacketFactory.still,
@@ -303,7 +303,7 @@ _MAKERS: dict[str, Callable[[PacketFactory, str, Exposure], Parts | None]] = {
 
 
 def _scene_image(row: Stream) -> str:
-    """What a source paints for a stream of images; see `Source.paint()`."""
+    """Name of a stream's image for `Source.paint()`."""
     if row.layout == "mono8" and row.content != "disparity":
         return f"rectified_{row.camera}" if row.content == "rectified" else row.camera
     return {"i420": "color", "planar8": "previewout"}.get(row.layout, "disparity")

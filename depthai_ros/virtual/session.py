@@ -1,7 +1,7 @@
-"""Plays the device's part of one session, from the first ping to the reset.
+"""The device's side of one session, from the first ping to the reset.
 
-It opens its side of a stream only after the host has opened its own, and sends on it only when the
-host has answered: a host that is told of packets before it knows the stream loses step.
+The device opens its side of a stream after the host has opened its own, and sends only after the
+host has acknowledged: a host that receives packets of a stream it does not know gets out of sync.
 Source: docs/wire_format.md#device-rules
 """
 
@@ -32,25 +32,26 @@ from .tracker import Tracker
 _log = logging.getLogger(__name__)
 
 FIRMWARE_VERSION = "virtual"
-#: Packets of a data stream that may be on their way before the host must have taken one.
+#: Packets in the window of a data stream: sent, but not yet released by the host.
 _PACKETS_IN_FLIGHT = 4
 _SIZE_WITHOUT_NETWORK = (3, 300, 300)
 _SESSION_TIMEOUT_S = 10.0
-#: After a reset by command: until the first goodbye, between goodbyes, until the link drops.
-_FLAG_S, _GOODBYE_S, _REBOOT_S = 0.03, 0.15, 1.0
-#: Waits end this often so that Python can take a signal.
+#: After a reset command: time until the first round of last packets, between rounds, until the
+#: link is closed.
+_FLAG_S, _ROUND_S, _REBOOT_S = 0.03, 0.15, 1.0
+#: Waits end this often so that Python can handle signals.
 _POLL_S = 0.5
 
 
 def make_eeprom(settings: VirtualSettings) -> Eeprom:
-    """The EEPROM that a new device of this description comes with."""
+    """The initial EEPROM of a device."""
     scene = settings.scene.partition("=")[0]
     version = settings.eeprom
     return Eeprom(SCENES[scene].eeprom if version is None else version)
 
 
 class DeviceSession:
-    """One session: from a fresh link until the host resets the device or hangs up."""
+    """One session: from a new link until the host resets the device or closes the link."""
 
     def __init__(
         self, link: _core.Link, settings: VirtualSettings, eeprom: Eeprom | None = None
@@ -58,7 +59,7 @@ class DeviceSession:
         self._link = link
         self._settings = settings
         self._memory = eeprom or make_eeprom(settings)
-        self._eeprom: dict[str, Any] = self._memory.document  # as the device booted with it
+        self._eeprom: dict[str, Any] = self._memory.document  # contents at boot
         self._source: Source = make_source(settings.scene, self._eeprom)
         self._clock = DeviceClock(settings.uptime_s, settings.drift_ppm)
         self._state = CameraState()
@@ -70,11 +71,11 @@ class DeviceSession:
         self._is_leaving = False
 
     def run(self) -> None:
-        """Serve the host; returns when the session is over, with everything stopped."""
+        """Serve the host until the session ends; all threads have ended then."""
         try:
             while self._follow(self._link.next_event(timeout_s=_POLL_S)):
                 pass
-        except LinkError as cause:  # hosts may go at any time
+        except LinkError as cause:  # a host may disconnect at any time
             _log.info("session ends: %s", cause)
         except DepthaiError as cause:
             _log.warning("session ends: %s", cause)
@@ -86,7 +87,7 @@ class DeviceSession:
                 self._command_thread.join()
 
     def _follow(self, event: _core.LinkEvent | None) -> bool:
-        """Act on one event; False when it was the last."""
+        """Handle one link event; False if it ends the session."""
         if event is None:
             return True
         if event.kind == "opened":
@@ -141,7 +142,7 @@ class DeviceSession:
     def _read_blob(self, stream: str) -> None:
         packet = self._link.read(name=stream, timeout_s=None)
         first_offset = 0
-        if self._stages:  # behind the first stage, whichever layout that one gets
+        if self._stages:  # after the first stage in either of its layouts
             first_offset = max(DETECTIONS_BYTES, self._stages[-1].bytes_end)
         self._stages.append(read_stage(bytes(packet.buffer), first_offset=first_offset))
 
@@ -171,10 +172,10 @@ class DeviceSession:
             self._command_thread.start()
 
     def _reboot(self) -> None:
-        """Let the host go, then leave.
+        """Send last packets until the host closes the link, then close it.
 
-        Threads of the official host leave only with a packet, or with a broken link, which it
-        survives less well the more of them meet it. What it does next is close and reset.
+        The reader threads of the official host end on a packet or on a link error, and many link
+        errors at once can crash it. After its threads have ended it closes the link and resets.
         """
         _log.info("reset by command")
         self._is_leaving = True
@@ -184,14 +185,14 @@ class DeviceSession:
         time.sleep(_FLAG_S)
         while self._scheduler is not None and self._link.is_up and time.monotonic() < end_s:
             self._scheduler.flush_last_packets()
-            time.sleep(_GOODBYE_S)
+            time.sleep(_ROUND_S)
         self._link.close()
 
     # -- data streams
 
     def _open_data(self, stream: str) -> None:
         if stream not in WIRE_STREAMS or self._config is None:
-            self._state.log(f"stream {stream!r} was opened and stays silent")
+            self._state.log(f"stream {stream!r} was opened but sends no data")
             return
         if self._scheduler is None:
             self._scheduler = self._make_scheduler(self._config)
@@ -202,14 +203,14 @@ class DeviceSession:
     def _close_data(self, stream: str) -> None:
         if self._scheduler is not None:
             self._scheduler.close(stream)
-        # A host that leaves does not take what is still on its way: no use waiting for that.
+        # close_stream waits until the host has read its packets. After a reset it reads no more.
         if self._link.has_stream(name=stream) and not self._is_leaving:
             self._link.close_stream(name=stream)
 
-    # -- configuration, as the device reads it
+    # -- reading the configuration
 
     def _board(self, config: dict[str, Any]) -> tuple[float, float, float]:
-        """(left fov in degrees, rgb fov, baseline in metres): the EEPROM's, unless overridden."""
+        """(left fov, rgb fov, degrees; baseline, metres) from the EEPROM or its override."""
         board, eeprom = config["board"], self._eeprom
         if eeprom["version"] >= 1 and not board["override-eeprom"]:
             board = {**board, **eeprom}
@@ -245,7 +246,7 @@ class DeviceSession:
         )
 
     def _second_source(self, view: SceneView, camera: str) -> Source:
-        """The same scene for the other camera of a pair, which looks from where it is."""
+        """The same scene with the second NN camera as preview."""
         source = make_source(self._settings.scene, self._eeprom)
         source.configure(replace(view, nn_camera=camera))
         return source
@@ -275,7 +276,7 @@ class DeviceSession:
         tracker = Tracker(config["ot"]["max_tracklets"], config["ot"]["confidence_threshold"])
         factory = PacketFactory(sources, settings, network, tracker, self._state)
         names = [row["name"] for row in config["_pipeline"]["_streams"]]
-        factory.warm_up(name for name in names if name in STREAMS)  # others stay silent
+        factory.warm_up(name for name in names if name in STREAMS)  # unknown names send no data
         max_fps = {row["name"]: row.get("max_fps", 0.0) for row in config["_pipeline"]["_streams"]}
         return FrameScheduler(
             self._link,
@@ -287,7 +288,7 @@ class DeviceSession:
         )
 
 
-#: Stream the host has opened -> what the device does; any other name is a data stream.
+#: Stream that the host opened -> handler; all other names are data streams.
 _ON_OPENED: dict[str, Callable[[DeviceSession, str], None]] = {
     "config_d2h": DeviceSession._send_board,
     "config_h2d": DeviceSession._read_config,

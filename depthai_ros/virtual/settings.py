@@ -1,8 +1,8 @@
-"""Reads the text that describes a virtual device.
+"""Parses the description of a virtual device.
 
     SCENE[=PATH][?key=value&key=value]      e.g.  images=/data/aloe?eeprom=4&strict=0
 
-The same text stands behind `virtual:` in a device selector and behind `--device` of the process.
+A device selector has it after `virtual:`, the command line of the process after `--device`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ..streams import WIRE_STREAMS
 from ..wire_formats import CAMERAS
 from .scenes.source import SCENES
 
-#: What a host may be told of the link: it sends no slower for that.
+#: USB speeds that the host can report; they do not change the rate of sending.
 USB_SPEEDS = ("FULL", "HIGH", "SUPER", "SUPER_PLUS")
-#: Who says when the next exposure is due.
+#: If the host or the machine is too slow, exposures are dropped (camera) or delayed (receiver).
 PACES = ("camera", "receiver")
 
-#: Ways in which a packet can lie, for tests. Source: docs/virtual_device.md#faults
+#: Malformed or missing packets, for tests. Source: docs/virtual_device.md#faults
 FAULTS = ("frame_size", "no_trailer", "short", "shape", "drop", "mute", "unplug")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Spoils every `every`-th packet of `stream`; "mute" ends all sending, "unplug" hangs up."""
+    """Alters every `every`-th packet of `stream`; "mute" ends sending, "unplug" closes the link."""
 
     kind: str
     stream: str
@@ -37,18 +37,18 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class VirtualSettings:
-    """What a virtual device is like; defaults are those of a healthy, calibrated OAK-D."""
+    """Properties of a virtual device; defaults are those of a healthy, calibrated OAK-D."""
 
-    scene: str = "synthetic"  # source text for source.make_source
-    eeprom: int | None = None  # layout version, -1 = blank, None = what fits the scene
+    scene: str = "synthetic"  # argument of source.make_source
+    eeprom: int | None = None  # layout version, -1 = blank, None = default of the scene
     strict: bool = True  # depth and disparity exclude each other, as on silicon
     mx_id: str = "14442C10D1VIRTUAL0"
-    drift_ppm: float = 0.0  # device clock against the host's
-    uptime_s: float = 10.0  # device clock when the session starts
+    drift_ppm: float = 0.0  # device clock relative to the host's
+    uptime_s: float = 10.0  # device clock at the start of the session
     fault: Fault | None = None
     absent: tuple[str, ...] = ()  # cameras that are not connected
-    pace: str = "camera"  # or "receiver": exposures wait for whoever is slow, none is left out
-    usb_speed: str = "UNKNOWN"  # of the link that the host is to believe in
+    pace: str = "camera"  # "receiver": exposures wait for the slowest stream, none is dropped
+    usb_speed: str = "UNKNOWN"  # reported by the host as speed of the link
 
 
 def _flag(text: str) -> bool:
@@ -99,7 +99,7 @@ def _speed(text: str) -> str:
     return text
 
 
-#: Key -> how to read its value; ValueError says what is allowed.
+#: Key -> parser of its value; the text of its ValueError is the allowed value.
 _READERS: dict[str, Callable[[str], Any]] = {
     "eeprom": _eeprom_version,
     "strict": _flag,
@@ -120,9 +120,9 @@ class _Parsed:
 
 
 def parse_settings(text: str) -> VirtualSettings:
-    """Read the description of a virtual device, "" = all defaults.
+    """Parse the description of a virtual device; "" = all defaults.
 
-    Raises  ConfigError naming the key, its value and what is allowed
+    Raises  ConfigError with the key, its value and the allowed values
     """
     scene, _, query = text.partition("?")
     parsed = _Parsed(_check_scene(scene))

@@ -1,4 +1,4 @@
-"""Follows detections from frame to frame, as the device's object tracker does."""
+"""Tracks detections from frame to frame, like the device's object tracker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..boxes import Box, overlap
 from ..wire_formats import MAX_TRACKLETS, TRACKLET, TRACKLET_STATUS
 
 NEW, TRACKED, LOST = (TRACKLET_STATUS.index(name) for name in ("NEW", "TRACKED", "LOST"))
-#: Least overlap of a detection with the last box of a track, intersection over union.
+#: Minimum overlap (intersection over union) of a detection with the last box of its track.
 MIN_OVERLAP = 0.3
-#: Frames that a track stays on the list without a detection.
+#: A track is removed after this many frames without a detection.
 MAX_LOST_FRAMES = 30
 
 
@@ -35,7 +35,7 @@ class _Track:
 
 
 class Tracker:
-    """Tracks by overlap; identities count up from 0 and are not used again."""
+    """Tracks by overlap; ids increase from 0 and are not reused."""
 
     def __init__(self, max_tracklets: int, confidence_threshold: float) -> None:
         self._max_tracklets = min(max_tracklets, MAX_TRACKLETS)
@@ -44,10 +44,10 @@ class Tracker:
         self._next_id = 0
 
     def update(self, detections: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-        """Take the detections of one frame and return what is followed.
+        """Update with the detections of one frame and return the tracklets.
 
         Shape   (n,) DETECTION -> (m,) TRACKLET, m <= max_tracklets, oldest first
-        Units   `size` is (width, height) of the NN input, px; boxes come out in its pixels
+        Units   `size` is (width, height) of the NN input; boxes are in its pixels
         """
         confident = detections[detections["confidence"] >= self._confidence_threshold]
         best_first = confident[np.argsort(-confident["confidence"], kind="stable")]
@@ -61,7 +61,7 @@ class Tracker:
         return self._rows(size)
 
     def _match(self, found: list[tuple[int, Box]]) -> set[int]:
-        """Move tracks to the detections that overlap them most; indices of those detections."""
+        """Assign detections to the tracks they overlap most; returns their indices."""
         pairs = [
             (overlap(track.box, box), number, index)
             for number, track in enumerate(self._tracks)

@@ -1,1 +1,1 @@
-"""What the virtual cameras see."""
+"""The scenes of the virtual device: images, disparity and objects for each of its cameras."""

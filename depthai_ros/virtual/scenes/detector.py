@@ -1,7 +1,7 @@
-"""Finds standing people in a picture, by OpenCV's own HOG detector.
+"""Detects standing people in an image with OpenCV's HOG detector.
 
-It stands in for the network where a scene has no ground truth. Its window is 128 lines high, so
-a person must be at least that tall in the picture that is searched.
+It replaces the network in scenes without ground truth. Its window is 128 lines high: a person must
+be at least that tall in the searched image.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ _log = logging.getLogger(__name__)
 
 #: Class of the 21-class MobileNet-SSD list.
 PERSON = 15
-#: Lines of the picture that is searched; higher ones are shrunk to this.
+#: Height of the searched image; larger images are scaled down to it.
 _SEARCHED_LINES = 576
-#: Factor from one size of person to the next.
+#: Ratio of two neighbouring person sizes.
 _SCALE_STEP = 1.2
 _STRIDE = (8, 8)
-#: Share of the window's width and height around the person that was trained on.
+#: Margin around the person in the training windows, as a share of their width and height.
 _MARGIN_X, _MARGIN_Y = 0.18, 0.08
-#: The window, block and cell sizes of the detector that OpenCV ships, then its other defaults.
+#: Window, block and cell sizes of the detector shipped with OpenCV, then its other defaults.
 _HOG = ((64, 128), (16, 16), (8, 8), (8, 8), 9, 1, -1.0, 0, 0.2, True)
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person; the box is 0..1 of the searched picture, not clipped."""
+    """One person; the box is in 0..1 of the input image, not clipped."""
 
     confidence: float
     box: tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
 
 
 class PersonDetector:
-    """HOG on a few sizes of the picture.
+    """HOG person detector on `sizes` scales of the image.
 
-    `sizes` says how many: 2 find people of a quarter of the picture's height and 1.2 times that,
-    in about 20 ms; 16 find all up to the whole height, in about 40 ms.
+    2 scales find people of 1/4 of the image height and 1.2 times that, in about 20 ms; 16 scales
+    find people up to the whole height, in about 40 ms.
     """
 
     def __init__(self, sizes: int) -> None:
         self._hog = None
         if not hasattr(cv2, "HOGDescriptor"):
-            _log.warning("this OpenCV (%s) has no HOG detector: nobody is found", cv2.__version__)
+            _log.warning("OpenCV %s has no HOG detector: no people are detected", cv2.__version__)
             return
         self._hog = cv2.HOGDescriptor(*_HOG, sizes, False)
         people = np.array(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32)
         self._hog.setSVMDetector(people)
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Person]:
-        """People in one picture, surest first.
+    def detect(self, image: NDArray[np.uint8]) -> list[Person]:
+        """People in one image, highest confidence first.
 
         Shape   (H, W, 3) BGR or (H, W) grey, uint8
         """
         if self._hog is None:
             return []
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
         scale = min(1.0, _SEARCHED_LINES / grey.shape[0])
         if scale < 1:
             grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -83,5 +83,5 @@ class PersonDetector:
 
 
 def _confidence(weight: float) -> float:
-    """Distance from the classifier's border, 0 and up, as 0.5..1."""
+    """Confidence 0.5..1 from the distance to the classifier's boundary (>= 0)."""
     return round(1 - 0.5 * float(np.exp(-2 * weight)), 3)

@@ -1,4 +1,4 @@
-"""The calibration that the virtual device carries in its EEPROM."""
+"""The calibration in the EEPROM of the virtual device."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _rotation(pitch_deg: float, yaw_deg: float, roll_deg: float) -> NDArray[np.f
     return np.asarray(about_z @ about_y @ about_x, np.float64)
 
 
-#: Focal length that the device derives from the field of view; the right camera has exactly this
-#: one, so that depth by field of view and depth by intrinsics agree.
+#: Focal length that the device computes from the field of view. The right camera has the same one,
+#: so depth from the field of view equals depth from the intrinsics.
 FOCAL_PX = MONO_FULL_SIZE[0] / (2 * math.tan(math.radians(MONO_FOV_DEG) / 2))
-#: Intrinsics for 1280x800. The two cameras differ, as real ones do.
+#: Intrinsics for 1280x800. The two cameras differ, like real ones.
 M1_LEFT = np.array([[879.62, 0, 636.4], [0, 880.17, 396.9], [0, 0, 1]])
 M2_RIGHT = np.array([[FOCAL_PX, 0, 643.1], [0, FOCAL_PX, 401.7], [0, 0, 1]])
 #: Raw camera axes -> rectified axes.
@@ -48,7 +48,7 @@ TRANSLATION_CM = R2_RIGHT.T @ np.array([-BASELINE_M, 0, 0]) * 100
 
 _H1_LEFT = M2_RIGHT @ R1_LEFT @ np.linalg.inv(M1_LEFT)
 _H2_RIGHT = M2_RIGHT @ R2_RIGHT @ np.linalg.inv(M2_RIGHT)
-#: Old boards: right picture onto the left one, without the rectification of the left.
+#: Old boards: homography from right image to left image; the left image is not rectified.
 _OLD_HOMOGRAPHY = M1_LEFT @ ROTATION.T @ np.linalg.inv(M2_RIGHT)
 
 
@@ -58,7 +58,7 @@ def _floats(matrix: NDArray[np.floating[Any]]) -> list[float]:
 
 _NO_DISTORTION = [0.0] * math.prod(CALIBRATION_FIELDS["d1"])
 
-#: Keys of the document and the versions that have them. Source: docs/wire_format.md#session
+#: Key of the document, versions that contain it, value. Source: docs/wire_format.md#session
 _KEYS: tuple[tuple[str, range, Any], ...] = (
     ("left_fov_deg", range(1, 6), MONO_FOV_DEG),
     ("left_to_right_distance_m", range(1, 6), BASELINE_M),

@@ -1,7 +1,7 @@
-"""The cameras of the virtual device, as projections of one world.
+"""The cameras of the virtual device as projections of one world frame.
 
-The world is the rectified right camera: optical axes (x right, y down, z forward), metres. Pixel
-centres lie at whole numbers, so a picture of W columns reaches from -0.5 to W - 0.5.
+The world frame is that of the rectified right camera: optical axes (x right, y down, z forward),
+metres. Pixel centres are at integers: an image of W columns extends from -0.5 to W - 0.5.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SceneCamera:
-    """One pinhole: `projection` (3, 4) takes world metres to pixels, `size` is (width, height)."""
+    """A pinhole camera: `projection` (3, 4) from world metres to px; `size` (width, height)."""
 
     projection: Floats
     size: tuple[int, int]
 
     @cached_property
     def centre(self) -> Floats:
-        """Where the camera stands, world metres."""
+        """Position of the camera, world metres."""
         return np.asarray(-np.linalg.solve(self.projection[:, :3], self.projection[:, 3]))
 
     def project(self, points: Floats) -> Floats:
@@ -42,7 +42,7 @@ class SceneCamera:
     def resampled(
         self, size: tuple[int, int], crop: tuple[float, float, float, float] | None = None
     ) -> SceneCamera:
-        """The same camera, its picture cut to `crop` (x, y, width, height) and scaled to `size`."""
+        """The camera after cropping to `crop` (x, y, width, height) and scaling to `size`."""
         x, y, width, height = crop or (0, 0, *self.size)
         scale_x, scale_y = size[0] / width, size[1] / height
         matrix = np.array(
@@ -55,14 +55,14 @@ class SceneCamera:
         return SceneCamera(matrix @ self.projection, size)
 
     def mirrored(self) -> SceneCamera:
-        """The same camera seen in a mirror: columns run from right to left."""
+        """The camera with its image mirrored left to right."""
         matrix = np.array([[-1.0, 0, self.size[0] - 1], [0, 1, 0], [0, 0, 1]])
         return SceneCamera(matrix @ self.projection, self.size)
 
 
 @dataclass(frozen=True)
 class SceneOptics:
-    """What the pictures obey: intrinsics for 1280x800, rectifying rotations, distances."""
+    """Calibration of the cameras: intrinsics for 1280x800, rectifying rotations, distances."""
 
     m1: Floats
     m2: Floats
@@ -74,7 +74,7 @@ class SceneOptics:
 
     @classmethod
     def from_eeprom(cls, document: Mapping[str, Any]) -> SceneOptics:
-        """What a version 5 document says; others do not say enough: the virtual board's values."""
+        """From a version 5 document; other versions are incomplete: the virtual board's values."""
         if document.get("version") != ROTATIONS_LAYOUT:
             document = eeprom_document(ROTATIONS_LAYOUT)
         m1, m2, r1, r2 = (
@@ -86,10 +86,10 @@ class SceneOptics:
 
 
 def mono_intrinsics(matrix: Floats, size: tuple[int, int], *, center_crop: bool) -> Floats:
-    """Intrinsics of the 1280x800 picture, taken to another mono resolution.
+    """Intrinsics of the 1280x800 image, converted to another mono resolution.
 
     Shape   (3, 3) -> (3, 3)
-    Source  the host's own rule: 400 lines halve fx, fy, cx, cy; 720 lines cut 80 of 800
+    Source  the host's rule: 400 lines halve fx, fy, cx, cy; 720 lines are a crop of 800
     """
     scale, cut = MONO_WINDOWS[size[1]]
     scaled = matrix.copy()
@@ -102,7 +102,7 @@ def mono_intrinsics(matrix: Floats, size: tuple[int, int], *, center_crop: bool)
 def preview_crop(
     size: tuple[int, int], preview_size: tuple[int, int], *, keep_aspect: bool
 ) -> tuple[int, int, int, int]:
-    """Part of a camera picture that the network sees: x, y, width, height in pixels."""
+    """Crop of a camera image for the network input: x, y, width, height in pixels."""
     width, height = size
     if keep_aspect:
         aspect = preview_size[0] / preview_size[1]
@@ -113,9 +113,8 @@ def preview_crop(
 def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCamera]:
     """All cameras of the device by name.
 
-    left, right, rectified_left, rectified_right, rgb, preview. The rectified ones stand upright
-    here whatever the view says about mirrors; the preview of a
-    mirrored camera is mirrored.
+    left, right, rectified_left, rectified_right, rgb, preview. `mirror_rectified` of the view does
+    not apply to the rectified cameras here, only to the preview of a rectified camera.
     """
     size, crop = view.mono_size, view.center_crop
     m1 = mono_intrinsics(calibration.m1, size, center_crop=crop)
@@ -140,5 +139,5 @@ def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCa
 
 
 def _projection(matrix: Floats, x_m: float) -> Floats:
-    """(3, 4) of a camera at (x, 0, 0) whose rays are `matrix` times world directions."""
+    """(3, 4) projection of a camera at (x, 0, 0); `matrix` maps world directions to pixels."""
     return np.column_stack([matrix, matrix @ np.array([-x_m, 0.0, 0.0])])

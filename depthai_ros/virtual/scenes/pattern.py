@@ -1,4 +1,4 @@
-"""Pictures by formula: every pixel can be computed by whoever receives it.
+"""Images by formula, so that a receiver can compute and check every pixel.
 
     left, rectified_left      (x + 2 y + 3 sequence) mod 256
     right, rectified_right    (x + 2 y + 3 sequence + 64) mod 256
@@ -6,7 +6,7 @@
     color                     luma (x + 2 y + 3 sequence) mod 256, both chroma planes 128
     color_bgr, previewout     channel c: (x + 2 y + 3 sequence + 64 c) mod 256
 
-Mirroring and cropping do not apply: the formula holds in the picture as it is sent.
+The formulas hold for the transmitted image; mirroring and cropping do not apply.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Pixels = NDArray[np.uint8]
 
 _RIGHT_SHIFT = 64
 _DISPARITIES = 95
-#: The one object: a person in the middle, two metres away.
+#: The only object: a person in the middle, at a distance of two metres.
 _OBJECT = SceneObject(15, 0.9, (0.25, 0.125, 0.5, 0.75), (0.1, -0.05, 2.0))
 
 
@@ -32,12 +32,12 @@ def _ramp(width: int, height: int) -> NDArray[np.uint16]:
 
 
 class PatternSource:
-    """The formulas above, as pictures."""
+    """Source of images by the formulas above."""
 
     name = "pattern"
 
     def configure(self, view: SceneView) -> None:
-        """Compute what does not change from frame to frame."""
+        """Precompute the parts of the images that do not depend on the sequence number."""
         self._mono = _ramp(*view.mono_size)
         self._rgb = _ramp(*view.rgb_size).astype(np.uint8)
         self._preview = _ramp(*view.preview_size).astype(np.uint8)
@@ -45,7 +45,7 @@ class PatternSource:
         self._chroma = np.full((view.rgb_size[1] // 2, view.rgb_size[0]), 128, np.uint8)
 
     def paint(self, stream: str, time_s: float, sequence: int) -> Pixels:
-        """One picture; see the module's head for the formulas."""
+        """One image; the module's docstring has the formulas."""
         step = 3 * sequence
         if stream == "disparity":
             return (1 + (self._mono + step % _DISPARITIES) % _DISPARITIES).astype(np.uint8)
@@ -63,5 +63,5 @@ class PatternSource:
         return [ramp + np.uint8((step + 64 * channel) % 256) for channel in range(3)]
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
-        """Always the same one."""
+        """Always the same object."""
         return [_OBJECT]

@@ -1,8 +1,8 @@
-"""Paints textured rectangles into the pictures of a camera.
+"""Renders textured rectangles into camera images.
 
-A face is a planar rectangle in the world, so each camera sees it through one homography, and its
-disparity is an affine function of the pixel. Faces are painted far to near, each only inside its
-bounding box. A face parallel to the picture covers exactly the pixels whose centres it contains.
+A face is a planar rectangle in the world: its projection to a camera is a homography, and its
+disparity is an affine function of the pixel. Faces are painted far to near, each inside its
+bounding box. A face parallel to the image plane covers the pixels whose centres it contains.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .textures import LEVELS, Texture
 
 Pixels = NDArray[np.uint8]
 
-#: Below this share of the largest entry a homography's term is rounding, not perspective.
+#: Entries of a homography below this share of its largest entry are rounding errors.
 _FLAT = 1e-9
-#: A smaller texture is taken already a little before it has a texel to the pixel.
+#: Selects the next smaller texture a little before it has one texel per pixel.
 _LEVEL_BIAS = 0.3
 _LINEAR = cv2.INTER_LINEAR
 
@@ -38,11 +38,11 @@ class Faces:
     ) -> None:
         self.origins, self.rights, self.downs = origins, rights, downs
         self.textures = tuple(textures)
-        self.normals = np.cross(rights, downs)  # away from who sees the face
+        self.normals = np.cross(rights, downs)  # from the front side to the back side
         self._spans = np.array([texture.span for texture in textures], np.float64)
 
     def moved(self, offsets: Floats, order: NDArray[np.intp]) -> Faces:
-        """The same faces shifted by `offsets` (N, 3) metres, then sorted."""
+        """Copy, shifted by `offsets` (N, 3) metres, then sorted by `order`."""
         textures = [self.textures[index] for index in order]
         return Faces(
             (self.origins + offsets)[order], self.rights[order], self.downs[order], textures
@@ -55,7 +55,7 @@ class Faces:
         return np.stack([self.origins, right, right + self.downs, down], axis=1)
 
     def seen_by(self, cameras: Sequence[SceneCamera]) -> list[Views]:
-        """For each camera, project the faces whose front it sees; all at once costs little more."""
+        """Project the faces that are visible from the front, for each camera in one pass."""
         projections = np.stack([camera.projection for camera in cameras])
         matrices, shifts = projections[:, :, :3].transpose(0, 2, 1), projections[:, None, :, 3]
         image = self.corners().reshape(-1, 3) @ matrices + shifts
@@ -66,9 +66,9 @@ class Faces:
         high = np.minimum(np.floor(last), sizes[:, None] - 1)
         centres = np.stack([camera.centre for camera in cameras])
         facing = ((self.origins - centres[:, None]) * self.normals).sum(axis=2) > 0
-        # A region one pixel wide is not worth painting, and OpenCV cannot write into it.
+        # Skip regions one pixel wide: OpenCV cannot write into them.
         shown = facing & (high > low).all(axis=2)
-        with np.errstate(divide="ignore"):  # what is not shown may have no width
+        with np.errstate(divide="ignore"):  # hidden faces may have zero width
             texels_per_pixel = (self._spans / (last - first)).min(axis=2)
         level = np.log2(np.maximum(texels_per_pixel, 1.0)) + _LEVEL_BIAS
         levels = np.minimum(level, LEVELS - 1).astype(int)
@@ -93,36 +93,36 @@ class Faces:
 
 @dataclass(frozen=True)
 class Views:
-    """The n faces that have pixels in one camera's picture, far to near."""
+    """The n faces that are visible in one camera's image, far to near."""
 
-    shown: NDArray[np.intp]  # (n,) which of the faces
+    shown: NDArray[np.intp]  # (n,) indices of the faces
     quads: Floats  # (n, 4, 2) corners, px
-    regions: NDArray[np.int_]  # (n, 4) bounding box: x0, y0, behind x1, behind y1, px
-    levels: NDArray[np.int_]  # (n,) size of texture with about one texel to the pixel
-    homographies: Floats  # (n, 3, 3) texels of that size -> px of the region
+    regions: NDArray[np.int_]  # (n, 4) bounding box: x0, y0, x1, y1 (exclusive), px
+    levels: NDArray[np.int_]  # (n,) texture level with about one texel per pixel
+    homographies: Floats  # (n, 3, 3) texels of that level -> px of the region
 
     def upright(self) -> list[bool]:
-        """Which faces lie parallel to the picture and to its edges."""
+        """True for faces parallel to the image plane with edges parallel to the image's edges."""
         entries = np.abs(self.homographies)
         bent = entries[:, (0, 1, 2, 2), (1, 0, 0, 1)].max(axis=1)
         flat: list[bool] = (bent <= _FLAT * entries.max(axis=(1, 2))).tolist()
         return flat
 
 
-#: Paints face number n of the views over a region of the picture.
+#: Paints face number n of the views into a region of the image.
 _Brush = Callable[[int, Pixels], None]
 
 
 @dataclass(frozen=True)
 class _Stamp:
-    """A face that stands still, as it was painted."""
+    """The cached pixels of a face that does not move."""
 
-    mask: Pixels  # 255 where it covers what is there
+    mask: Pixels  # 255 in pixels that the face covers
     pixels: Pixels
 
     @classmethod
     def cut(cls, brush: _Brush, number: int, region: Pixels) -> _Stamp:
-        """What a brush leaves alone shows both grounds."""
+        """Paint on black and on white: covered pixels are equal in both."""
         dark, light = np.zeros_like(region), np.full_like(region, 255)
         brush(number, dark)
         brush(number, light)
@@ -131,38 +131,38 @@ class _Stamp:
 
 
 class _Repainted:
-    """A picture that is painted again and again over what stands still."""
+    """An image of moving faces over a static background."""
 
-    def __init__(self, camera: SceneCamera, picture: Pixels) -> None:
+    def __init__(self, camera: SceneCamera, image: Pixels) -> None:
         self.camera = camera
-        self._picture = picture
-        self._still = picture
+        self._image = image
+        self._still = image
         self._painted: list[list[int]] = []  # regions
-        #: Where each face was seen last, and its stamp if it was there before, too.
+        #: Last place of each face, and its stamp once it was painted there twice.
         self._seen: dict[Texture, tuple[bytes, _Stamp | None]] = {}
 
     def settle(self) -> None:
-        """What is painted now stands still from here on."""
-        self._still = self._picture.copy()
+        """Take the present image as static background."""
+        self._still = self._image.copy()
         self._painted = []
 
     def begin(self, faces: Faces) -> None:
-        """Look at faces and paint them."""
+        """Project faces and paint them."""
         self.paint(faces, *faces.seen_by([self.camera]))
 
     def repaint(self, faces: Faces, views: Views) -> None:
-        """Paint faces, as they are seen, in place of those painted since `settle`."""
+        """Replace the faces painted last by these."""
         for x0, y0, x1, y1 in self._painted:
-            self._picture[y0:y1, x0:x1] = self._still[y0:y1, x0:x1]
+            self._image[y0:y1, x0:x1] = self._still[y0:y1, x0:x1]
         self.paint(faces, views)
 
     def paint(self, faces: Faces, views: Views) -> None:
-        """Paint faces, as they are seen, over what is there."""
+        """Paint faces over the present image."""
         self._painted = views.regions.tolist()
         brush = self._brush(faces, views)
         rows = zip(views.shown.tolist(), self._painted, strict=True)
         for number, (index, (x0, y0, x1, y1)) in enumerate(rows):
-            region, face = self._picture[y0:y1, x0:x1], faces.textures[index]
+            region, face = self._image[y0:y1, x0:x1], faces.textures[index]
             place = views.homographies[number].tobytes() + views.regions[number].tobytes()
             last_place, stamp = self._seen.get(face, (b"", None))
             if place != last_place:
@@ -179,9 +179,9 @@ class _Repainted:
 
 
 class Layer(_Repainted):
-    """Planes of one picture that share a camera, each with the texture channel it shows.
+    """Planes of one image with the same camera, each with its texture channel.
 
-    Several are painted as one picture of as many channels: where a pixel comes from is the same.
+    Several planes are painted at once, as one image with several channels.
     """
 
     def __init__(self, camera: SceneCamera, planes: Sequence[tuple[Pixels, str]]) -> None:
@@ -194,15 +194,15 @@ class Layer(_Repainted):
         return self._parts[0] if len(self._parts) == 1 else np.asarray(cv2.merge(self._parts))
 
     def settle(self) -> None:
-        """What the planes show now stands still from here on."""
-        self._picture = self._joined()
+        """Take the present planes as static background."""
+        self._image = self._joined()
         super().settle()
 
     def paint(self, faces: Faces, views: Views) -> None:
-        """Paint faces, as they are seen, over what is there."""
+        """Paint faces over the present image."""
         super().paint(faces, views)
         if len(self._parts) > 1:
-            cv2.split(self._picture, self._parts)
+            cv2.split(self._image, self._parts)
 
     def _brush(self, faces: Faces, views: Views) -> _Brush:
         levels, upright = views.levels.tolist(), views.upright()
@@ -221,7 +221,7 @@ class Layer(_Repainted):
 
 
 class DisparityLayer(_Repainted):
-    """The disparity picture; `camera` is the rectified right one, at the world's origin."""
+    """The disparity image; `camera` is the rectified right camera, at the origin of the world."""
 
     def __init__(self, camera: SceneCamera, plane: Pixels, baseline_m: float) -> None:
         super().__init__(camera, plane)
@@ -244,7 +244,7 @@ class DisparityLayer(_Repainted):
         return brush
 
     def _gradients(self, faces: Faces, shown: NDArray[np.intp]) -> Floats:
-        """a, b, c of disparity = a u + b v + c for the faces that are shown, (n, 3).
+        """a, b, c of disparity = a u + b v + c for the visible faces, (n, 3).
 
         On the plane n X = n o is 1 / Z = n K^-1 (u, v, 1) / (n o), and disparity is f B / Z.
         """
@@ -254,12 +254,12 @@ class DisparityLayer(_Repainted):
 
 
 def rounded_disparity(disparity: Floats | np.float64) -> Pixels:
-    """What the 96-level search can say about a disparity."""
+    """Disparity as the result of the 96-level search: whole pixels, 0..95."""
     return np.asarray(np.clip(np.rint(disparity), 0, MAX_DISPARITY), np.uint8)
 
 
 def inside_quad(quad: Floats, u: Floats, v: Floats) -> NDArray[np.bool_]:
-    """Which pixel centres a convex quad contains.
+    """True for the pixel centres that a convex quad contains.
 
     Shape   quad (4, 2), u (W,), v (H, 1) -> (H, W)
     """
@@ -267,9 +267,9 @@ def inside_quad(quad: Floats, u: Floats, v: Floats) -> NDArray[np.bool_]:
     steps = behind - quad
     area = np.sum(quad[:, 0] * behind[:, 1] - behind[:, 0] * quad[:, 1])
     sign = 1.0 if area > 0 else -1.0
-    first, last = np.full_like(v, -np.inf), np.full_like(v, np.inf)  # of each row
+    first, last = np.full_like(v, -np.inf), np.full_like(v, np.inf)  # u range of each row
     for (x, y), (dx, dy) in zip(quad, sign * steps, strict=True):
-        inward = dx * (v - y) + _FLAT  # inside is where dy * (u - x) is no more than this
+        inward = dx * (v - y) + _FLAT  # inside: dy * (u - x) <= inward
         if dy > 0:
             last = np.minimum(last, x + inward / dy)
         elif dy < 0:

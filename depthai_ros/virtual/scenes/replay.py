@@ -1,16 +1,16 @@
-"""Recorded pictures on the virtual cameras: stereo pairs, plain pictures, or a video.
+"""Replays recorded images on the virtual cameras: stereo pairs, single images, or a video.
 
-Pictures keep their aspect. They are scaled until they fit and stand in the middle of each camera's
-picture, on black (letterbox). A stereo pair is scaled further down where its disparities would not
-fit the 96 levels of the search. The rgb camera sees the right picture of a pair, scaled by the
-ratio of the focal lengths, so that boxes found in it lie where `nn_to_depth` says.
+Images keep their aspect ratio; they are scaled to fit and centred on black (letterbox). A stereo
+pair is scaled further down if its disparities exceed the 96 levels of the search. The rgb camera
+shows the right image of a pair, scaled by the ratio of the focal lengths, so that `nn_to_depth`
+maps boxes in it correctly.
 
-The pictures are taken as rectified. What cameras took them is not known: a device that shows them
-has a blank EEPROM (version -1), its raw pictures are the rectified ones, and its depth is that of
-the board's focal length and baseline. If a version with intrinsics is asked for all the same, the
-raw pictures are warped so that its calibration rectifies them to the recorded ones.
+The images are assumed to be rectified, and their cameras are unknown. Therefore the device has a
+blank EEPROM (version -1) by default, its raw images are the rectified ones, and its depth is that
+of the board's focal length and baseline. With an EEPROM version that has intrinsics, the raw images
+are warped such that its calibration rectifies them to the recorded ones.
 
-Plain pictures and videos are the same on all cameras; their disparity is 0, "none".
+Single images and videos are the same on all cameras; their disparity is 0 (none).
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from .stereo import LEVELS, largest_disparity, match_right
 
 Pixels = NDArray[np.uint8]
 
-SECONDS_PER_PICTURE = 1.0
+SECONDS_PER_IMAGE = 1.0
 _ENDINGS = re.compile(r"\.(png|jpe?g|bmp|pgm|ppm|tiff?)(\.gz)?$", re.IGNORECASE)
-#: Names of a left picture -> name of the right one.
+#: Names of a left image -> name of the right one.
 _PAIRS = ((re.compile(r"left"), "right"), (re.compile(r"L$"), "R"), (re.compile(r"^im0$"), "im1"))
-#: EEPROM versions whose calibration the raw pictures must fit.
+#: EEPROM versions with rectification: raw images are warped to match it.
 _RECTIFYING_VERSIONS = (INTRINSICS_LAYOUT, ROTATIONS_LAYOUT)
-#: Sizes of people: a video must keep up with its frames, a still picture is searched once.
+#: Scales of the person detector: few for the frames of a video, many for still images.
 _VIDEO_SIZES, _STILL_SIZES = 2, 16
-#: Less of a person than this in the preview, and the network does not find it.
+#: A person is detected if at least this share of its box is in the preview.
 _VISIBLE_SHARE = 0.5
 _NOWHERE = (math.nan, math.nan, math.nan)
-#: Time stamps a little before a frame's due time belong to it.
+#: A time this little before the start of a frame still selects that frame.
 _EARLY_S = 0.001
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What the cameras see at one instant, (H, W, 3) BGR each; plain pictures have one twice."""
+    """Recorded images of one instant, (H, W, 3) BGR; a single image is both left and right."""
 
     left: Pixels
     right: Pixels
@@ -63,27 +63,27 @@ class Shot:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a recorded picture lies in a camera's: scaled, its middle in the middle."""
+    """Placement of a recorded image in a camera's image: scaled and centred."""
 
     scale: float
-    size: tuple[int, int]  # of the camera's picture
+    size: tuple[int, int]  # (width, height) of the camera's image
 
     def offset(self, source: tuple[int, int]) -> tuple[int, int]:
-        """Camera pixel of the scaled picture's top left corner; negative if it is cut off."""
+        """Camera pixel of the scaled image's top left corner; negative if cropped."""
         width, height = self._scaled(source)
         return (self.size[0] - width) // 2, (self.size[1] - height) // 2
 
     def _scaled(self, source: tuple[int, int]) -> tuple[int, int]:
         return max(1, round(source[0] * self.scale)), max(1, round(source[1] * self.scale))
 
-    def scaled(self, picture: Pixels) -> Pixels:
-        """The picture at its size in the camera."""
-        size = self._scaled((picture.shape[1], picture.shape[0]))
+    def scaled(self, image: Pixels) -> Pixels:
+        """The image, scaled."""
+        size = self._scaled((image.shape[1], image.shape[0]))
         method = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+        return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
     def framed(self, scaled: Pixels) -> Pixels:
-        """A scaled picture in the middle of a black one of the camera's size."""
+        """A scaled image, centred on black and cropped to the camera's size."""
         width, height = self.size
         x, y = (width - scaled.shape[1]) // 2, (height - scaled.shape[0]) // 2
         frame = np.zeros((height, width, *scaled.shape[2:]), np.uint8)
@@ -93,20 +93,20 @@ class Placement:
 
 
 def fitting_scale(source: tuple[int, int], size: tuple[int, int]) -> float:
-    """Largest scale at which all of `source` fits into `size`, both (width, height)."""
+    """Largest scale at which `source` fits into `size`, both (width, height)."""
     return min(size[0] / source[0], size[1] / source[1])
 
 
-def _grey(picture: Pixels) -> Pixels:
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+def _grey(image: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _flipped(picture: Pixels) -> Pixels:
-    return np.asarray(cv2.flip(picture, 1), np.uint8)
+def _flipped(image: Pixels) -> Pixels:
+    return np.asarray(cv2.flip(image, 1), np.uint8)
 
 
 class _Replay:
-    """A source whose pictures come from a list of shots, one at a time."""
+    """A source of recorded shots, one at a time."""
 
     name = "replay"
 
@@ -122,7 +122,7 @@ class _Replay:
         self._cameras: dict[str, SceneCamera] = {}
         self._index = -1
         self._shot: Shot | None = None
-        self._pictures: dict[str, Pixels] = {}
+        self._images: dict[str, Pixels] = {}
 
     def _index_at(self, time_s: float) -> int:
         raise NotImplementedError
@@ -131,7 +131,7 @@ class _Replay:
         raise NotImplementedError
 
     def configure(self, view: SceneView) -> None:
-        """Take other sizes, and prepare the first shot."""
+        """Set the image sizes and prepare the first shot."""
         self._view = view
         self._cameras = make_cameras(self._calibration, view)
         for cache in (self._people, self._disparities, self._scales):
@@ -141,13 +141,13 @@ class _Replay:
 
     def _configured(self) -> SceneView:
         if self._view is None:
-            raise ConfigError(f"{self.name}: configure() must come before the first picture")
+            raise ConfigError(f"{self.name}: configure() must come before the first image")
         return self._view
 
     def _show(self, index: int) -> Shot:
         if self._shot is None or index != self._index:
             self._shot, self._index = self._load(index), index
-        self._pictures = {}
+        self._images = {}
         return self._shot
 
     def _shot_at(self, time_s: float) -> Shot:
@@ -157,16 +157,16 @@ class _Replay:
         return self._shot
 
     def paint(self, stream: str, time_s: float, sequence: int) -> Pixels:
-        """See source.Source; the pictures depend on the time alone."""
+        """See source.Source; the images depend on the time only."""
         shot = self._shot_at(time_s)
-        if stream not in self._pictures:
+        if stream not in self._images:
             if stream not in _MAKERS:
                 raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_MAKERS)}")
-            self._pictures[stream] = _MAKERS[stream](self, shot, stream)
-        return self._pictures[stream]
+            self._images[stream] = _MAKERS[stream](self, shot, stream)
+        return self._images[stream]
 
     def placement(self, camera: str) -> Placement:
-        """Where the present shot lies in the picture of "rgb" or of a mono camera."""
+        """Placement of the present shot in the image of "rgb" or of a mono camera."""
         view, shot = self._configured(), self._shot
         assert shot is not None, "a shot is loaded before it is placed"
         source = (shot.right.shape[1], shot.right.shape[0])
@@ -188,13 +188,13 @@ class _Replay:
     # -- one method per kind of stream
 
     def _upright(self, shot: Shot, stream: str) -> Pixels:
-        """The rectified picture of a mono camera, whatever the mirror."""
+        """The rectified image of a mono camera, never mirrored."""
         key = "upright " + stream.removeprefix("rectified_")
-        if key not in self._pictures:
-            picture = shot.left if key.endswith("left") else shot.right
+        if key not in self._images:
+            image = shot.left if key.endswith("left") else shot.right
             placement = self.placement("mono")
-            self._pictures[key] = placement.framed(placement.scaled(_grey(picture)))
-        return self._pictures[key]
+            self._images[key] = placement.framed(placement.scaled(_grey(image)))
+        return self._images[key]
 
     def _raw(self, shot: Shot, stream: str) -> Pixels:
         upright = self._upright(shot, stream)
@@ -221,17 +221,17 @@ class _Replay:
             return np.zeros(view.mono_size[::-1], np.uint8)
         if self._index not in self._disparities:
             placement = self.placement("mono")
-            scaled = (placement.scaled(_grey(picture)) for picture in (shot.left, shot.right))
+            scaled = (placement.scaled(_grey(image)) for image in (shot.left, shot.right))
             disparity = placement.framed(match_right(*scaled))
             self._disparities[self._index] = disparity
         disparity = self._disparities[self._index]
         return disparity if view.mirror_rectified else _flipped(disparity)
 
     def _bgr(self, shot: Shot, stream: str) -> Pixels:
-        if "color_bgr" not in self._pictures:
+        if "color_bgr" not in self._images:
             placement = self.placement("rgb")
-            self._pictures["color_bgr"] = placement.framed(placement.scaled(shot.right))
-        return self._pictures["color_bgr"]
+            self._images["color_bgr"] = placement.framed(placement.scaled(shot.right))
+        return self._images["color_bgr"]
 
     def _i420(self, shot: Shot, stream: str) -> Pixels:
         yuv = cv2.cvtColor(self._bgr(shot, stream), cv2.COLOR_BGR2YUV_I420)
@@ -241,20 +241,20 @@ class _Replay:
         view = self._configured()
         camera = view.nn_camera
         if camera == "rgb":
-            picture = self._bgr(shot, stream)
+            image = self._bgr(shot, stream)
         elif camera.startswith("rectified"):
-            picture = self._rectified(shot, camera)
+            image = self._rectified(shot, camera)
         else:
-            picture = self._raw(shot, camera)
-        size = picture.shape[1], picture.shape[0]
+            image = self._raw(shot, camera)
+        size = image.shape[1], image.shape[0]
         x, y, w, h = preview_crop(size, view.preview_size, keep_aspect=view.keep_aspect_ratio)
-        part = picture[y : y + h, x : x + w]
+        part = image[y : y + h, x : x + w]
         small = cv2.resize(part, view.preview_size, interpolation=cv2.INTER_AREA)
         planes = small.transpose(2, 0, 1) if small.ndim == 3 else np.stack([small] * 3)
         return np.ascontiguousarray(planes, np.uint8)
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
-        """See source.Source; people only, found in this very frame, their positions unknown."""
+        """See source.Source; people detected in this frame, without positions."""
         shot = self._shot_at(time_s)
         if self._index not in self._people:
             left = self._configured().nn_camera.endswith("left")
@@ -268,7 +268,7 @@ class _Replay:
     def _in_preview(
         self, confidence: float, box: tuple[float, float, float, float], shot: Shot
     ) -> SceneObject | None:
-        """A person of the recorded picture in the preview's coordinates; None if hardly there."""
+        """A person of the recorded image in preview coordinates; None if mostly outside."""
         view, camera = self._configured(), self._configured().nn_camera
         placement = self.placement(camera)
         crop = preview_crop(placement.size, view.preview_size, keep_aspect=view.keep_aspect_ratio)
@@ -298,12 +298,12 @@ _MAKERS: dict[str, Callable[[_Replay, Shot, str], Pixels]] = {
 
 
 class ImageReplay(_Replay):
-    """Pictures of a folder in the order of their names, a second each.
+    """Images of a folder in the order of their names, one second each.
 
-    A folder with stereo pairs shows these only. Pairs are told by their names: `leftX` and
-    `rightX`, `XL` and `XR`, `im0` and `im1`; files may be gzip-compressed. Instead of a folder the
-    path may be a pattern such as /data/aloe*. Disparity of a pair is computed when it is first
-    shown (the first one by `configure`), then kept.
+    If the folder has stereo pairs, other images are ignored. Names of pairs: `leftX` and `rightX`,
+    `XL` and `XR`, `im0` and `im1`. Files may be gzip-compressed. The path may also be a glob
+    pattern such as /data/aloe*. The disparity of a pair is computed when it is first shown (that
+    of the first pair in `configure`), then cached.
     """
 
     name = "images"
@@ -313,20 +313,20 @@ class ImageReplay(_Replay):
         self._shots = _find_shots(path)
 
     def _index_at(self, time_s: float) -> int:
-        return int((time_s + _EARLY_S) / SECONDS_PER_PICTURE) % len(self._shots)
+        return int((time_s + _EARLY_S) / SECONDS_PER_IMAGE) % len(self._shots)
 
     def _load(self, index: int) -> Shot:
         left, right = self._shots[index]
-        pictures = _read_picture(left), _read_picture(right)
-        if pictures[0].shape != pictures[1].shape:
-            raise ConfigError(f"stereo pair {left} and {right}: pictures differ in size")
-        return Shot(*pictures, stereo=left != right)
+        images = _read_image(left), _read_image(right)
+        if images[0].shape != images[1].shape:
+            raise ConfigError(f"stereo pair {left} and {right}: images differ in size")
+        return Shot(*images, stereo=left != right)
 
 
 def _find_shots(path: str) -> list[tuple[Path, Path]]:
-    """Left and right file of every shot; one file twice for a plain picture.
+    """Left and right file of every shot; the same file twice for a single image.
 
-    Raises  ConfigError if there is no picture
+    Raises  ConfigError if there is no image
     """
     folder = Path(path)
     names = folder.iterdir() if folder.is_dir() else map(Path, glob.glob(path))  # noqa: PTH207
@@ -334,7 +334,7 @@ def _find_shots(path: str) -> list[tuple[Path, Path]]:
         _ENDINGS.sub("", file.name): file for file in sorted(names) if _ENDINGS.search(file.name)
     }
     if not files:
-        raise ConfigError(f"scene images={path}: no pictures there (png, jpg, bmp, pgm, ppm, tif)")
+        raise ConfigError(f"scene images={path}: no images found (png, jpg, bmp, pgm, ppm, tif)")
     pairs = [
         (file, files[pattern.sub(right, stem)])
         for stem, file in files.items()
@@ -344,19 +344,19 @@ def _find_shots(path: str) -> list[tuple[Path, Path]]:
     return pairs or [(file, file) for file in files.values()]
 
 
-def _read_picture(file: Path) -> Pixels:
-    """(H, W, 3) BGR; ConfigError if the file is no picture."""
+def _read_image(file: Path) -> Pixels:
+    """(H, W, 3) BGR; ConfigError if the file is not an image."""
     data = file.read_bytes()
     if file.suffix.lower() == ".gz":
         data = gzip.decompress(data)
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ConfigError(f"cannot read {file} as a picture")
-    return np.asarray(picture, np.uint8)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ConfigError(f"cannot read {file} as an image")
+    return np.asarray(image, np.uint8)
 
 
 class VideoReplay(_Replay):
-    """A video in a loop at its own rate, whatever the rate of the cameras."""
+    """A video, looped at its own frame rate, independent of the rate of the cameras."""
 
     name = "video"
 
@@ -380,11 +380,11 @@ class VideoReplay(_Replay):
             for _ in range(index - self._next):
                 self._capture.grab()
         good, frame = self._capture.read()
-        if not good and index > 0:  # fewer frames than its header says
+        if not good and index > 0:  # the header gives too many frames
             self._count = index
             return self._load(0)
         if not good:
             raise ConfigError(f"cannot read the first frame of {self._path}")
         self._next = index + 1
-        picture = np.asarray(frame, np.uint8)
-        return Shot(picture, picture, stereo=False)
+        image = np.asarray(frame, np.uint8)
+        return Shot(image, image, stereo=False)

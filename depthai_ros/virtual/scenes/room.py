@@ -1,7 +1,7 @@
-"""The room that the synthetic scene shows: what stands where, and how it moves.
+"""The room of the synthetic scene: its objects, their positions and paths.
 
-World coordinates are those of optics.py. Everything is a planar rectangle; what moves are boxes
-that are pushed along smooth paths without turning.
+World coordinates are those of optics.py. All surfaces are planar rectangles; the moving objects are
+boxes that follow smooth paths without rotation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .optics import Floats
 from .rasterizer import Faces
 from .textures import Colour, Texture, board_texture, figure_texture, surface_texture, texture_size
 
-#: Top left corner, the two edges from it (metres), and what is seen there.
+#: Top left corner, the two edges from it (metres), texture.
 _Face = tuple[Floats, Floats, Floats, Texture]
 
 
@@ -30,14 +30,14 @@ class Swing:
     phase: float = 0.0
 
     def at(self, time_s: float) -> float:
-        """Metres at one time."""
+        """The coordinate at one time, metres."""
         angle = 2 * math.pi * math.fmod(time_s, self.period_s) / self.period_s
         return self.middle + self.reach * math.sin(angle + self.phase)
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A box on a path; x, y, z are the middle of its front face's lower edge, metres."""
+    """A box on a path; x, y, z: middle of the lower edge of its front face, metres."""
 
     figure: str
     label: int  # class of the 21-class MobileNet-SSD list
@@ -49,7 +49,7 @@ class Thing:
     card: Colour
 
     def front_at(self, time_s: float) -> Floats:
-        """(3,) metres."""
+        """(x, y, z) at one time, metres."""
         return np.array([self.x.at(time_s), self.y.at(time_s), self.z.at(time_s)])
 
 
@@ -57,8 +57,8 @@ FLOOR_Y_M, CEILING_Y_M, BACK_Z_M, WALL_X_M = 0.8, -1.7, 6.5, 4.3
 _TABLE_Y_M = 0.36
 _FLOOR = Swing(FLOOR_Y_M)
 
-#: No two boxes meet, and of two that overlap in a picture the one with the nearer back hides the
-#: other: that makes painting them by the depth of their backs right.
+#: No two boxes intersect, and of two boxes that overlap in an image the one with the nearer back is
+#: in front. Therefore painting them in the order of their backs is correct.
 THINGS = (
     Thing(
         "person",
@@ -70,7 +70,7 @@ THINGS = (
         ((60, 60, 200), (120, 70, 40), (40, 60, 90)),
         (205, 215, 195),
     ),
-    Thing(  # walks out of every picture and comes back
+    Thing(  # leaves the view of all cameras and comes back
         "person",
         15,
         (0.6, 1.64, 0.24),
@@ -110,7 +110,7 @@ THINGS = (
         ((60, 90, 140), (40, 60, 90), (150, 140, 90)),
         (120, 130, 140),
     ),
-    Thing(  # stands on the table, never near the edge of a picture
+    Thing(  # on the table, never near the edge of an image
         "bottle",
         5,
         (0.13, 0.36, 0.1),
@@ -122,7 +122,7 @@ THINGS = (
     ),
 )
 
-#: Texel of a thing per metre of its distance: about one to the pixel.
+#: Size of a texel per metre of distance: about one texel per pixel.
 _TEXEL_ANGLE = 0.001
 _ROOM_TEXEL_M = 0.006
 FACES_PER_THING = 4
@@ -130,7 +130,7 @@ FACES_PER_THING = 4
 
 @dataclass(frozen=True)
 class Chessboard:
-    """A chessboard target; `origin` is its top left corner, `right` points along its rows."""
+    """A chessboard target; `origin`: top left corner, `right`: direction of its rows."""
 
     origin: tuple[float, float, float]
     right: tuple[float, float, float]  # unit vector
@@ -140,14 +140,14 @@ class Chessboard:
     square_texels = 8
 
     def edges(self) -> tuple[Floats, Floats, Floats]:
-        """Origin, right edge and down edge of its face, texel centre to texel centre, metres."""
+        """Origin, right edge and down edge of the face, between texel centres, metres."""
         texel_m = self.square_m / self.square_texels
         columns, rows = ((count + 2) * self.square_texels for count in self.squares)
         down = np.array([0.0, rows * texel_m, 0.0])
         return np.array(self.origin), np.array(self.right) * columns * texel_m, down
 
     def inner_corners(self) -> Floats:
-        """Shape (24, 3) metres: where four squares meet."""
+        """Corners where four squares meet, shape (24, 3), metres."""
         origin, right, down = self.edges()
         steps = np.array(self.squares) + 2
         texel_shift = 0.5 / self.square_texels
@@ -157,7 +157,7 @@ class Chessboard:
         return np.asarray(origin + along + below)
 
 
-#: Where nothing ever passes in front of them.
+#: Placed where no object ever hides them.
 BOARDS = (
     Chessboard((-2.8, -1.6, 4.5), (1.0, 0.0, 0.0), 0.09),
     Chessboard((1.75, -1.6, 4.3), (math.cos(0.5), 0.0, math.sin(0.5)), 0.09),
@@ -183,7 +183,7 @@ def _surface(
 
 
 def room_faces() -> Faces:
-    """Everything that never moves, far to near."""
+    """The static faces, far to near."""
     wide, high = 2 * WALL_X_M, FLOOR_Y_M - CEILING_Y_M
     near, far = 1.4, BACK_Z_M
     deep = far - near
@@ -200,7 +200,7 @@ def room_faces() -> Faces:
 
 
 def _faces_of(thing: Thing, seed: int) -> list[_Face]:
-    """Top, left, right and front of a box standing at the origin; the front comes last."""
+    """Top, left, right and front of a box at the origin, in this order."""
     width, height, depth = thing.size_m
     left, right, top = -width / 2, width / 2, -height
     across, into, down = np.array([width, 0, 0]), np.array([0, 0, depth]), np.array([0, height, 0])
@@ -220,5 +220,6 @@ def _faces_of(thing: Thing, seed: int) -> list[_Face]:
 
 
 def box_faces() -> Faces:
+    """The faces of all boxes, each box at the origin."""
     rows = [row for i, thing in enumerate(THINGS) for row in _faces_of(thing, 100 + 10 * i)]
     return _stacked(rows)

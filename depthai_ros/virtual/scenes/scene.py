@@ -1,7 +1,7 @@
-"""A room with known geometry, seen by every camera of the device.
+"""The synthetic scene: a room with known geometry, rendered for each camera.
 
-Walls, floor and targets are painted once for each picture, the boxes anew for each instant.
-Disparity, positions and boxes come from the geometry, never from the pixels.
+Walls, floor and targets are painted once per stream, the boxes in every frame. Disparity, positions
+and bounding boxes come from the geometry, never from the pixels.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .source import SceneObject, SceneView
 _SIZES = np.array([thing.size_m for thing in THINGS])
 #: Corners of a box of size 1 from the middle of its front face's lower edge.
 _CORNERS = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-1, 0) for z in (0, 1)])
-#: Less of a thing than this in the picture, and the network does not find it.
+#: A thing is detected if at least this share of it is visible.
 VISIBLE_SHARE = 0.5
-#: Rows and columns of the little picture in which hidden shares are counted.
+#: Rows and columns of the grid in which visible shares are counted.
 _SHARE_CELLS = 128
-#: Streams whose pictures show textures.
+#: Streams with textured images.
 _TEXTURED = ("left", "right", "rectified_left", "rectified_right", "color", "previewout")
-#: The room is painted about this wide at least, then shrunk: what is seen at a slant stays smooth.
+#: The room is painted at least about this wide, then scaled down: avoids aliasing of oblique faces.
 _FINE_WIDTH = 2560
 
 
 @dataclass(frozen=True)
 class _Scenery:
-    """The boxes at one time, and how the layers of all streams see them."""
+    """The boxes at one time, and their views in the layers of all streams."""
 
     time_s: float
     boxes: Faces  # far to near
@@ -43,11 +43,11 @@ class _Scenery:
 
 
 @dataclass
-class _Canvas:
-    """One stream's picture as it is painted, and as it is shown."""
+class _StreamImage:
+    """The image of one stream: `image` is painted, `shown` is the image or its mirror image."""
 
     layers: tuple[Layer | DisparityLayer, ...]
-    picture: Pixels
+    image: Pixels
     mirrored: bool
     shown: Pixels
     time_s: float | None = None
@@ -56,30 +56,30 @@ class _Canvas:
         for layer in self.layers:
             layer.repaint(scenery.boxes, scenery.views[layer])
         if self.mirrored:
-            cv2.flip(self.picture, 1, self.shown)
+            cv2.flip(self.image, 1, self.shown)
 
 
 def _planes(stream: str, view: SceneView) -> tuple[Pixels, tuple[tuple[str, float, Any], ...]]:
-    """The picture of a stream, and for each camera in it: name, scale, planes with channels."""
+    """The image of a stream, and its parts: camera, scale, planes with their channels."""
     width, height = view.rgb_size
     if stream == "color":
-        picture = np.zeros((height * 3 // 2, width), np.uint8)
-        chroma = picture.reshape(-1)[width * height :].reshape(2, height // 2, width // 2)
-        luma = (picture[:height], "y")
-        return picture, (
+        image = np.zeros((height * 3 // 2, width), np.uint8)
+        chroma = image.reshape(-1)[width * height :].reshape(2, height // 2, width // 2)
+        luma = (image[:height], "y")
+        return image, (
             ("rgb", 1.0, (luma,)),
             ("rgb", 0.5, ((chroma[0], "u"), (chroma[1], "v"))),
         )
     if stream == "previewout":
-        picture = np.zeros((3, view.preview_size[1], view.preview_size[0]), np.uint8)
+        image = np.zeros((3, view.preview_size[1], view.preview_size[0]), np.uint8)
         channels = ("b", "g", "r") if view.nn_camera == "rgb" else ("grey",) * 3
-        return picture, (("preview", 1.0, tuple(zip(picture, channels, strict=True))),)
-    picture = np.zeros(view.mono_size[::-1], np.uint8)
-    return picture, ((stream, 1.0, ((picture, "grey"),)),)
+        return image, (("preview", 1.0, tuple(zip(image, channels, strict=True))),)
+    image = np.zeros(view.mono_size[::-1], np.uint8)
+    return image, ((stream, 1.0, ((image, "grey"),)),)
 
 
 def _paint_finely(layer: Layer, faces: Faces) -> None:
-    """Paint faces at a multiple of the size, then shrink."""
+    """Paint faces at a multiple of the size, then scale down."""
     width, height = layer.camera.size
     factor = min(4, _FINE_WIDTH // width)
     large = (width * factor, height * factor)
@@ -90,7 +90,7 @@ def _paint_finely(layer: Layer, faces: Faces) -> None:
 
 
 class SyntheticScene:
-    """The room as a picture source."""
+    """The room as a source of images."""
 
     name = "synthetic"
 
@@ -101,50 +101,50 @@ class SyntheticScene:
         self._boxes = box_faces()
         self._view: SceneView | None = None
         self._cameras: dict[str, SceneCamera] = {}
-        self._canvases: dict[str, _Canvas] = {}
+        self._stream_images: dict[str, _StreamImage] = {}
         self._bgr: tuple[float, Pixels] | None = None
         self._scenery: _Scenery | None = None
 
     def configure(self, view: SceneView) -> None:
-        """Take other sizes; every stream's background is painted when it is first asked for."""
+        """Set the image sizes; the background of a stream is painted with its first image."""
         self._view = view
         self._cameras = make_cameras(self._calibration, view)
-        self._canvases, self._bgr, self._scenery = {}, None, None
+        self._stream_images, self._bgr, self._scenery = {}, None, None
 
     def camera(self, name: str) -> SceneCamera:
-        """One camera of the present view; names as in optics.make_cameras."""
+        """One camera of the present view; optics.make_cameras has the names."""
         return self._cameras[name]
 
     def landmarks(self) -> Floats:
-        """World points of the chessboard corners, never hidden.
+        """World points of the chessboard corners; they are never hidden.
 
         Shape   (72, 3) metres
         """
         return np.concatenate([board.inner_corners() for board in BOARDS])
 
     def paint(self, stream: str, time_s: float, sequence: int) -> Pixels:
-        """See source.Source; the pictures depend on the time alone."""
+        """See source.Source; the images depend on the time only."""
         if stream == "color_bgr":
             return self._paint_bgr(time_s, sequence)
-        canvas = self._canvases.get(stream) or self._new_canvas(stream)
-        if canvas.time_s != time_s:
-            canvas.paint(self._scenery_at(time_s))
-            canvas.time_s = time_s
-        return canvas.shown
+        stream_image = self._stream_images.get(stream) or self._new_stream_image(stream)
+        if stream_image.time_s != time_s:
+            stream_image.paint(self._scenery_at(time_s))
+            stream_image.time_s = time_s
+        return stream_image.shown
 
     def _paint_bgr(self, time_s: float, sequence: int) -> Pixels:
         if self._bgr is None or self._bgr[0] != time_s:
-            picture = self.paint("color", time_s, sequence)
-            bgr = cv2.cvtColor(picture, cv2.COLOR_YUV2BGR_I420)
+            image = self.paint("color", time_s, sequence)
+            bgr = cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420)
             self._bgr = time_s, np.asarray(bgr, np.uint8)
         return self._bgr[1]
 
     def _scenery_at(self, time_s: float) -> _Scenery:
-        """What all streams of one time share."""
+        """Boxes and views of one time, shared by all streams."""
         scenery = self._scenery
         if scenery is None or scenery.time_s != time_s:
             boxes = self._boxes_at(time_s)
-            layers = [layer for canvas in self._canvases.values() for layer in canvas.layers]
+            layers = [layer for each in self._stream_images.values() for layer in each.layers]
             views = boxes.seen_by([layer.camera for layer in layers])
             scenery = _Scenery(time_s, boxes, dict(zip(layers, views, strict=True)))
             self._scenery = scenery
@@ -158,32 +158,32 @@ class SyntheticScene:
 
     def _configured(self) -> SceneView:
         if self._view is None:
-            raise ConfigError("synthetic scene: configure() must come before the first picture")
+            raise ConfigError("synthetic scene: configure() must come before the first image")
         return self._view
 
-    def _new_canvas(self, stream: str) -> _Canvas:
+    def _new_stream_image(self, stream: str) -> _StreamImage:
         view = self._configured()
         if stream == "disparity":
-            picture = np.zeros(view.mono_size[::-1], np.uint8)
+            image = np.zeros(view.mono_size[::-1], np.uint8)
             camera = self._cameras["rectified_right"]
-            surface = DisparityLayer(camera, picture, self._calibration.baseline_m)
+            surface = DisparityLayer(camera, image, self._calibration.baseline_m)
             surface.begin(self._room)
             layers: tuple[Layer | DisparityLayer, ...] = (surface,)
             mirrored = not view.mirror_rectified
         else:
-            picture, layers = self._texture_layers(stream, view)
+            image, layers = self._texture_layers(stream, view)
             mirrored = view.mirror_rectified and stream.startswith("rectified")
-        shown = np.empty_like(picture) if mirrored else picture
+        shown = np.empty_like(image) if mirrored else image
         for layer in layers:
             layer.settle()
-        canvas = _Canvas(layers, picture, mirrored, shown)
-        self._canvases[stream], self._scenery = canvas, None  # it has yet to look
-        return canvas
+        stream_image = _StreamImage(layers, image, mirrored, shown)
+        self._stream_images[stream], self._scenery = stream_image, None  # new layers need views
+        return stream_image
 
     def _texture_layers(self, stream: str, view: SceneView) -> tuple[Pixels, tuple[Layer, ...]]:
         if stream not in _TEXTURED:
             raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_TEXTURED)}")
-        picture, parts = _planes(stream, view)
+        image, parts = _planes(stream, view)
         layers = []
         for name, scale, planes in parts:
             camera = self._cameras[name]
@@ -194,10 +194,10 @@ class SyntheticScene:
             else:
                 layer.begin(self._room)
             layers.append(layer)
-        return picture, tuple(layers)
+        return image, tuple(layers)
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
-        """See source.Source; things mostly hidden or outside the picture are left out."""
+        """See source.Source; without things that are mostly hidden or outside the image."""
         camera = self._cameras["preview"]
         fronts = _fronts_at(time_s)
         boxes = _outlines(fronts, camera)
@@ -217,24 +217,24 @@ class SyntheticScene:
 
 
 def _fronts_at(time_s: float) -> Floats:
-    """Shape (N, 3) metres: where each of THINGS is."""
+    """Positions of THINGS, shape (N, 3), metres."""
     return np.array([thing.front_at(time_s) for thing in THINGS])
 
 
 def _far_to_near(fronts: Floats) -> NDArray[np.intp]:
-    """Shape (N,): THINGS by the depth of their backs."""
+    """Indices of THINGS by the depth of their backs, shape (N,)."""
     return np.argsort(-(fronts[:, 2] + _SIZES[:, 2]))
 
 
 def _outlines(fronts: Floats, camera: SceneCamera) -> Floats:
-    """Shape (N, 4): box around each thing, 0..1 of the picture, not clipped."""
+    """Bounding box of each thing, shape (N, 4), 0..1 of the image, not clipped."""
     corners = (fronts[:, None] + _SIZES[:, None] * _CORNERS).reshape(-1, 3)
     edges = ((camera.project(corners) + 0.5) / camera.size).reshape(len(fronts), -1, 2)
     return np.hstack([edges.min(axis=1), edges.max(axis=1)])
 
 
 def _visible_shares(boxes: Floats, order: NDArray[np.intp]) -> list[float]:
-    """Share of each box that is in the picture with no nearer box before it.
+    """Share of each box that is inside the image and not hidden by a nearer box.
 
     Shape   boxes (N, 4), 0..1, not clipped; order (N,) far to near
     """

@@ -1,4 +1,4 @@
-"""What a picture source of the virtual device is, whichever scene it shows."""
+"""The interface of all scenes, and their factory."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ...errors import ConfigError
 
 @dataclass(frozen=True)
 class SceneView:
-    """What the session asks a source to paint; sizes are (width, height) in pixels."""
+    """Configuration of a source; sizes are (width, height) in pixels."""
 
     mono_size: tuple[int, int]  # (1280, 720), (1280, 800), (640, 400)
     rgb_size: tuple[int, int]  # (1920, 1080), (3840, 2160), (4056, 3040)
     preview_size: tuple[int, int]  # the network's input
-    keep_aspect_ratio: bool  # preview: True centred crop, False whole picture squeezed
+    keep_aspect_ratio: bool  # preview: True = centred crop, False = whole image, distorted
     nn_camera: str  # rgb, left, right, rectified_left, rectified_right
     mirror_rectified: bool  # True: rectified_* mirrored; False: disparity mirrored
-    center_crop: bool  # 720 lines are cut from the middle of 800, else from the top
+    center_crop: bool  # 720 lines: True = middle of the 800 lines, False = top
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One thing that the network would find, and where it is.
+    """One object for the network to detect.
 
-    Units   box: 0..1 of the preview picture (its outer edges), clipped to the picture;
+    Units   box: 0..1 of the preview image (its outer edges), clipped to the image;
             position: metres, centre of the front face, rectified right camera, optical axes
-            (x right, y down, z forward); not a number where the source does not know it
+            (x right, y down, z forward); NaN if the source does not know it
     """
 
     label: int  # class of the 21-class MobileNet-SSD list
@@ -42,20 +42,19 @@ class SceneObject:
 
 
 class Source(Protocol):
-    """Paints what the cameras see.
+    """Renders the camera images of one scene.
 
-    All pictures asked for with one `time_s` show the same instant. The same stream at the same
-    time and sequence gives the same pixels. The array may be painted over by the next `paint()`
-    of the same stream.
+    All images with the same `time_s` show the same instant. The same stream, time and sequence give
+    the same pixels. The next `paint()` of a stream may overwrite the array of the one before.
     """
 
     name: str
 
     def configure(self, view: SceneView) -> None:
-        """Prepare for another set of sizes; forgets what was painted before."""
+        """Set sizes and options; discards cached images."""
 
     def paint(self, stream: str, time_s: float, sequence: int) -> NDArray[np.uint8]:
-        """Paint one picture of one stream.
+        """Render one image of one stream.
 
         Shape   left, right, rectified_*, disparity: (H, W); color: (H * 3 / 2, W) I420;
                 color_bgr: (H, W, 3); previewout: (3, h, w), planes B, G, R; all uint8
@@ -64,7 +63,7 @@ class Source(Protocol):
         ...
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
-        """What is to be found in the preview picture of that instant."""
+        """The objects visible in the preview image of that instant."""
         ...
 
 
@@ -93,11 +92,11 @@ def _video(path: str, eeprom: Mapping[str, Any]) -> Source:
 
 
 class SceneKind(NamedTuple):
-    """A scene by name. Makers import late: OpenCV is loaded for what is shown only."""
+    """A scene by name. Makers import late: each loads only the modules it needs."""
 
     make: Callable[[str, Mapping[str, Any]], Source]
     path: str  # what follows "=", "" = nothing
-    eeprom: int  # layout that fits: recorded pictures come without intrinsics
+    eeprom: int  # default layout; recorded images have no known intrinsics
 
 
 SCENES = {
@@ -109,7 +108,7 @@ SCENES = {
 
 
 def make_source(text: str, eeprom: Mapping[str, Any]) -> Source:
-    """Make the source that `text` names; `eeprom` is the document the device announces.
+    """Make the source `SCENE[=PATH]`; `eeprom` is the document in `config_d2h`.
 
     Raises  ConfigError if the name is unknown or its path is missing or cannot be read
     """

@@ -1,4 +1,4 @@
-"""Computes disparity from a rectified stereo pair, the way the device counts it."""
+"""Computes disparity from a rectified stereo pair, in the device's convention."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _BLOCK = 3
 _SMALL_STEP, _LARGE_STEP = 8 * _BLOCK**2, 32 * _BLOCK**2
 _UNIQUENESS_PERCENT = 5
 _SPECKLE_PIXELS, _SPECKLE_STEP = 100, 2
-#: A pixel counts only if matching from the other picture comes back this close, px.
+#: Left-right check: a disparity is valid if matching back deviates at most by this, px.
 _ROUND_TRIP = 1.0
-#: OpenCV's results are sixteenths of a pixel.
+#: OpenCV's disparities are in 1/16 px.
 _FIXED_POINT = 16.0
-#: The pair is this wide when only its range of disparities is wanted.
+#: Image width for estimating the disparity range.
 _COARSE_WIDTH = 320
-#: Share of the pixels that must lie inside the range.
+#: Percentile of the disparities that is taken as the largest one.
 _RANGE_PERCENT = 99.5
 
 
 def _match(reference: Pixels, other: Pixels) -> NDArray[np.float32]:
-    """Disparity of `reference`, whose partners lie further left in `other`; negative = none."""
+    """Disparity of `reference`; matches are further left in `other`. Negative = no match."""
     matcher = cv2.StereoSGBM.create(
         0,
         LEVELS,
@@ -40,7 +40,7 @@ def _match(reference: Pixels, other: Pixels) -> NDArray[np.float32]:
         _SPECKLE_STEP,
         cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
-    # Without a margin the first columns would not be searched at all.
+    # The matcher skips the first LEVELS columns: add a margin.
     margin = (0, 0, LEVELS, 0, cv2.BORDER_REPLICATE)
     wide = matcher.compute(
         cv2.copyMakeBorder(reference, *margin), cv2.copyMakeBorder(other, *margin)
@@ -48,15 +48,15 @@ def _match(reference: Pixels, other: Pixels) -> NDArray[np.float32]:
     return np.asarray(wide[:, LEVELS:] / _FIXED_POINT, np.float32)
 
 
-def _flipped(picture: NDArray[np.generic]) -> NDArray[np.generic]:
-    return np.ascontiguousarray(picture[:, ::-1])
+def _flipped(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    return np.ascontiguousarray(image[:, ::-1])
 
 
 def match_right(left: Pixels, right: Pixels) -> Pixels:
-    """Disparity of the right picture.
+    """Disparity of the right image.
 
-    Shape   two (H, W) grey pictures -> (H, W) uint8
-    Units   px, whole; 0 = none: no partner, or the way back leads elsewhere
+    Shape   two (H, W) grey images -> (H, W) uint8
+    Units   whole px; 0 = none: no match, or the left-right check failed
     """
     mirrored = _match(np.asarray(_flipped(right), np.uint8), np.asarray(_flipped(left), np.uint8))
     of_right = np.asarray(_flipped(mirrored), np.float32)
@@ -69,12 +69,12 @@ def match_right(left: Pixels, right: Pixels) -> Pixels:
 
 
 def largest_disparity(left: Pixels, right: Pixels) -> float:
-    """About the largest disparity of a pair, px of the pictures as they are; 0 = none found."""
+    """Approximate largest disparity of a pair, px at full size; 0 = none found."""
     scale = min(1.0, _COARSE_WIDTH / left.shape[1])
     size = (round(left.shape[1] * scale), max(1, round(left.shape[0] * scale)))
     small = (
-        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        for picture in (left, right)
+        np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in (left, right)
     )
     disparity = match_right(*small)
     found = disparity[disparity > 0]

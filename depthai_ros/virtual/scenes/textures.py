@@ -1,4 +1,4 @@
-"""Draws the surfaces of the synthetic scene: figures on fixed-seed noise, fit for matching."""
+"""Draws the textures of the synthetic scene: figures on fixed-seed noise, for stereo matching."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # B, G, R
 
-#: Halvings that a texture offers; its sides are multiples of 2^(LEVELS - 1), plus 1, texels.
+#: Levels of a texture, each half the size; sides are multiples of 2^(LEVELS - 1), plus 1, texels.
 LEVELS = 4
 _GRAIN = 2 ** (LEVELS - 1)
 
@@ -28,33 +28,33 @@ _CHANNELS: dict[str, tuple[float, float, float, float]] = {
 
 
 class Texture:
-    """One picture at several sizes, split into channels when they are asked for.
+    """One image at several sizes; channels are computed on first use.
 
-    Texel centres lie at whole numbers and the corner texels at the corners of the face, at every
-    level; hence the sides of 2^n * m + 1 texels.
+    Texel centres are at integers, and at every level the corner texels are at the corners of the
+    face; therefore the sides have 2^n * m + 1 texels.
     """
 
-    def __init__(self, picture: Pixels) -> None:
-        height, width = picture.shape[:2]
+    def __init__(self, image: Pixels) -> None:
+        height, width = image.shape[:2]
         assert (width % _GRAIN, height % _GRAIN) == (1, 1), "sides must be multiples of 8, plus 1"
         self.span = (width - 1, height - 1)
-        self._pictures = [picture]
+        self._images = [image]
         self._pixels: dict[tuple[tuple[str, ...], int], Pixels] = {}
 
     def pixels(self, channels: tuple[str, ...], level: int) -> Pixels:
-        """Shape (h, w) for one channel, (h, w, n) for several: at one size."""
+        """The texture at one level, shape (h, w) for one channel, (h, w, n) for several."""
         key = channels, level
         if key not in self._pixels:
-            while len(self._pictures) <= level:
-                self._pictures.append(np.asarray(cv2.pyrDown(self._pictures[-1]), np.uint8))
+            while len(self._images) <= level:
+                self._images.append(np.asarray(cv2.pyrDown(self._images[-1]), np.uint8))
             weights = np.array([_CHANNELS[channel] for channel in channels])
-            pixels = cv2.transform(self._pictures[level], weights)
+            pixels = cv2.transform(self._images[level], weights)
             self._pixels[key] = np.asarray(pixels, np.uint8)
         return self._pixels[key]
 
 
 def texture_size(width_m: float, height_m: float, texel_m: float) -> tuple[int, int]:
-    """(width, height) in texels of a face of that size."""
+    """(width, height) in texels for a face of that size in metres."""
     return (
         max(1, round(width_m / texel_m / _GRAIN)) * _GRAIN + 1,
         max(1, round(height_m / texel_m / _GRAIN)) * _GRAIN + 1,
@@ -62,7 +62,7 @@ def texture_size(width_m: float, height_m: float, texel_m: float) -> tuple[int, 
 
 
 def noise(size: tuple[int, int], seed: int) -> NDArray[np.float32]:
-    """Grey noise with detail at every scale, so that it can be matched near and far.
+    """Grey noise with detail at several scales, so that it can be matched near and far.
 
     Shape   (height, width), mean 0, standard deviation about 1
     """
@@ -76,29 +76,29 @@ def noise(size: tuple[int, int], seed: int) -> NDArray[np.float32]:
     return np.asarray(total / total.std(), np.float32)
 
 
-def grained(picture: Pixels, seed: int, contrast: float = 22.0) -> Pixels:
-    """A picture with noise laid over it."""
-    height, width = picture.shape[:2]
+def grained(image: Pixels, seed: int, contrast: float = 22.0) -> Pixels:
+    """The image with noise added."""
+    height, width = image.shape[:2]
     grain = noise((width, height), seed) * contrast
-    return np.clip(picture + grain[..., None], 0, 255).astype(np.uint8)
+    return np.clip(image + grain[..., None], 0, 255).astype(np.uint8)
 
 
 def plain(size: tuple[int, int], colour: Colour) -> Pixels:
-    """One colour."""
+    """An image of one colour."""
     return np.full((size[1], size[0], 3), colour, np.uint8)
 
 
 class Pen:
-    """Draws filled shapes in coordinates 0..1 of a picture."""
+    """Draws filled shapes in coordinates 0..1 of an image."""
 
-    def __init__(self, picture: Pixels) -> None:
-        self._picture = picture
-        self._scale = np.array([picture.shape[1] - 1, picture.shape[0] - 1])
+    def __init__(self, image: Pixels) -> None:
+        self._image = image
+        self._scale = np.array([image.shape[1] - 1, image.shape[0] - 1])
 
     def polygon(self, colour: Colour, *points: tuple[float, float]) -> None:
         """Fill a polygon."""
         corners = np.rint(np.array(points) * self._scale).astype(np.int32)
-        cv2.fillPoly(self._picture, [corners], colour, cv2.LINE_AA)
+        cv2.fillPoly(self._image, [corners], colour, cv2.LINE_AA)
 
     def box(self, colour: Colour, x0: float, y0: float, x1: float, y1: float) -> None:
         """Fill an upright rectangle."""
@@ -196,7 +196,7 @@ def _table(pen: Pen, colours: Sequence[Colour]) -> None:
     pen.box(dark, 0.1, 0.25, 0.9, 0.3)
 
 
-#: What can be drawn on the front of a box.
+#: Figures for the front of a box.
 FIGURES: dict[str, Callable[[Pen, Sequence[Colour]], None]] = {
     "person": _person,
     "bottle": _bottle,
@@ -209,20 +209,20 @@ FIGURES: dict[str, Callable[[Pen, Sequence[Colour]], None]] = {
 def figure_texture(
     figure: str, size: tuple[int, int], colours: Sequence[Colour], card: Colour, seed: int
 ) -> Texture:
-    """A figure on a card of one colour, all of it grained."""
-    picture = plain(size, card)
-    FIGURES[figure](Pen(picture), colours)
-    return Texture(grained(picture, seed))
+    """A figure on a card of one colour, with noise."""
+    image = plain(size, card)
+    FIGURES[figure](Pen(image), colours)
+    return Texture(grained(image, seed))
 
 
 def surface_texture(size: tuple[int, int], colour: Colour, seed: int) -> Texture:
-    """A wall, a floor or the side of a box: grained, with faint tiles to see perspective by."""
-    picture = plain(size, colour)
+    """A wall, a floor or the side of a box: one colour with noise and faint tiles."""
+    image = plain(size, colour)
     tile = 64
-    lines = np.zeros(picture.shape[:2], np.bool_)
+    lines = np.zeros(image.shape[:2], np.bool_)
     lines[::tile] = lines[:, ::tile] = True
-    picture[lines] = np.array(colour) // 2
-    return Texture(grained(picture, seed, contrast=28.0))
+    image[lines] = np.array(colour) // 2
+    return Texture(grained(image, seed, contrast=28.0))
 
 
 def board_texture(squares: tuple[int, int], square_texels: int) -> Texture:
@@ -235,7 +235,7 @@ def board_texture(squares: tuple[int, int], square_texels: int) -> Texture:
     cells = np.full((rows, columns), 235, np.uint8)
     y, x = np.mgrid[: squares[1], : squares[0]]
     cells[1:-1, 1:-1][(x + y) % 2 == 0] = 25
-    picture = np.kron(cells, np.ones((square_texels, square_texels), np.uint8))
-    # One more row and column of margin: sides must be multiples of 8, plus 1.
-    picture = np.pad(picture, ((0, 1), (0, 1)), mode="edge")
-    return Texture(np.asarray(np.repeat(picture[..., None], 3, axis=2), np.uint8))
+    image = np.kron(cells, np.ones((square_texels, square_texels), np.uint8))
+    # Sides must be multiples of 8, plus 1: one more row and column of margin.
+    image = np.pad(image, ((0, 1), (0, 1)), mode="edge")
+    return Texture(np.asarray(np.repeat(image[..., None], 3, axis=2), np.uint8))

@@ -1,4 +1,4 @@
-"""The virtual device carries out what a device can be told, and survives what it cannot."""
+"""The virtual device executes camera commands and ignores malformed ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from depthai_ros.virtual.commands import CameraState
 
 
 def brightness(state: CameraState, camera: str = "left") -> float:
-    """Of a pixel that naturally has 100."""
+    """Brightness of a pixel that has 100 at the natural exposure."""
     table = state.exposure_table(camera)
     return 100.0 if table is None else float(table[100])
 
 
-#: commands to the left camera, what a pixel of 100 becomes
+#: Commands to the left camera -> brightness of a pixel that has 100 at the natural exposure.
 EXPOSURES: list[tuple[tuple[str, ...], float]] = [
     ((), 100),
     (("5 1 5000 400 33333",), 50),
@@ -22,7 +22,7 @@ EXPOSURES: list[tuple[tuple[str, ...], float]] = [
     (("10 1 -2",), 50),
     (("10 1 -2", "10 1 0"), 100),
     (("10 1 +2",), 200),
-    # A manual exposure is not compensated, an automatic one again.
+    # Compensation applies to automatic exposure only.
     (("10 1 -2", "5 1 10000 400 33333"), 100),
     (("10 1 -2", "5 1 10000 400 33333", "6 1"), 50),
     (("12 1 1", "10 1 -2"), 100),
@@ -65,7 +65,7 @@ def test_exposure_commands_change_the_brightness(case: tuple[tuple[str, ...], fl
         b"\x04" + bytes(32),
     ],
 )
-def test_command_that_makes_no_sense_is_told_and_changes_nothing(command: bytes) -> None:
+def test_malformed_command_is_logged_and_ignored(command: bytes) -> None:
     state = CameraState()
     state.execute(command)
     (line,) = state.take_logs()

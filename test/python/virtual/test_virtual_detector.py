@@ -1,4 +1,4 @@
-"""The stand-in for a network: people found by OpenCV's HOG detector."""
+"""The replacement for a network: people detected by OpenCV's HOG detector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from depthai_ros.virtual.scenes.detector import PersonDetector
 
 VIDEO = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 needs_video = pytest.mark.skipif(
-    not VIDEO.exists(), reason=f"the video of Debian's opencv-doc is not there: {VIDEO}"
+    not VIDEO.exists(), reason=f"the video of Debian's opencv-doc is missing: {VIDEO}"
 )
 needs_hog = pytest.mark.skipif(
     not hasattr(cv2, "HOGDescriptor"), reason=f"OpenCV {cv2.__version__} has no HOG detector"
@@ -24,18 +24,18 @@ needs_hog = pytest.mark.skipif(
 def frame() -> NDArray[np.uint8]:
     capture = cv2.VideoCapture(str(VIDEO))
     capture.set(cv2.CAP_PROP_POS_FRAMES, 395)
-    good, picture = capture.read()
+    good, image = capture.read()
     assert good
-    return np.asarray(picture, np.uint8)
+    return np.asarray(image, np.uint8)
 
 
 @needs_video
 @needs_hog
 @pytest.mark.parametrize("grey", [False, True])
 def test_standing_people_are_found(frame: NDArray[np.uint8], grey: bool) -> None:
-    picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) if grey else frame
-    people = PersonDetector(2).detect(picture)
-    bodies = [(277, 237), (689, 352)]  # seen by eye in this frame, px
+    image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) if grey else frame
+    people = PersonDetector(2).detect(image)
+    bodies = [(277, 237), (689, 352)]  # people in this frame, px
     for x, y in bodies:
         (person,) = (
             p
@@ -51,7 +51,7 @@ def test_standing_people_are_found(frame: NDArray[np.uint8], grey: bool) -> None
 
 @needs_video
 @needs_hog
-def test_boxes_do_not_depend_on_the_size_of_the_picture(frame: NDArray[np.uint8]) -> None:
+def test_boxes_do_not_depend_on_the_size_of_the_image(frame: NDArray[np.uint8]) -> None:
     large = np.asarray(cv2.resize(frame, None, fx=2, fy=2), np.uint8)
     boxes = [np.array([p.box for p in PersonDetector(2).detect(f)]) for f in (frame, large)]
     assert len(boxes[0]) >= 2
@@ -60,11 +60,11 @@ def test_boxes_do_not_depend_on_the_size_of_the_picture(frame: NDArray[np.uint8]
 
 
 @pytest.mark.parametrize("shape", [(576, 768, 3), (720, 1280), (100, 50), (1, 1)])
-def test_nobody_is_found_where_nobody_is(shape: tuple[int, ...]) -> None:
+def test_image_without_people_gives_no_detection(shape: tuple[int, ...]) -> None:
     assert PersonDetector(16).detect(np.full(shape, 127, np.uint8)) == []
 
 
-def test_opencv_without_the_detector_finds_nobody_and_says_so(
+def test_opencv_without_the_detector_gives_no_detection_and_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(cv2, "HOGDescriptor", raising=False)

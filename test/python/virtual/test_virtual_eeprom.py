@@ -1,4 +1,4 @@
-"""The EEPROM documents: keys of every layout, and matrices that agree with each other."""
+"""The EEPROM documents: keys of every layout, and consistent matrices."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def test_focal_length_agrees_with_field_of_view() -> None:
     assert m2[1, 1] == m2[0, 0]
 
 
-def test_rectification_turns_the_baseline_into_the_x_axis() -> None:
+def test_rectification_aligns_the_baseline_with_the_x_axis() -> None:
     document = eeprom_document(5)
     r1, r2 = matrix(document, "calib_R1_L"), matrix(document, "calib_R2_R")
     rotation, translation_cm = matrix(document, "calib_R"), np.array(document["calib_T"])
     for r in (r1, r2, rotation):
         np.testing.assert_allclose(r @ r.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(r) == pytest.approx(1)
-    # Both cameras look the same way after rectification, and are apart along x only.
+    # After rectification both cameras have the same orientation and differ in x only.
     np.testing.assert_allclose(r2 @ rotation, r1, atol=1e-12)
     np.testing.assert_allclose(r2 @ translation_cm, [-7.5, 0, 0], atol=1e-12)
     assert translation_cm[0] == pytest.approx(-7.5, abs=0.01)

@@ -1,4 +1,4 @@
-"""Encoded pictures, decoded again by the libraries' own readers."""
+"""Encoded images, decoded again with OpenCV and PyAV."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PROFILES = {
 }
 
 
-def picture(sequence: int) -> NDArray[np.uint8]:
-    """A soft gradient with a square that moves, (240, 320, 3) BGR."""
+def image(sequence: int) -> NDArray[np.uint8]:
+    """A gradient with a moving square, (240, 320, 3) BGR."""
     y, x = np.mgrid[:240, :320]
     bgr = np.stack([x * 0.6 + 20, y * 0.8 + 20, (x + y) * 0.4], axis=-1).astype(np.uint8)
     bgr[100:140, 20 + 4 * sequence : 60 + 4 * sequence] = (40, 200, 230)
@@ -33,7 +33,7 @@ def picture(sequence: int) -> NDArray[np.uint8]:
 
 
 def i420(sequence: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(picture(sequence), cv2.COLOR_BGR2YUV_I420), np.uint8)
+    return np.asarray(cv2.cvtColor(image(sequence), cv2.COLOR_BGR2YUV_I420), np.uint8)
 
 
 def decoded(stream: bytes, container: str) -> tuple[list[Any], str]:
@@ -48,37 +48,37 @@ def error(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 @pytest.mark.parametrize(("quality", "limit"), [(95, 1.0), (50, 3.0)])
-def test_jpeg_decodes_to_the_picture(quality: int, limit: float) -> None:
-    data = encode_jpeg(picture(3), quality)
+def test_jpeg_decodes_to_the_image(quality: int, limit: float) -> None:
+    data = encode_jpeg(image(3), quality)
     assert data[:2] == b"\xff\xd8"
     assert data[-2:] == b"\xff\xd9"
     back = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert error(np.asarray(back), picture(3)) < limit
+    assert error(np.asarray(back), image(3)) < limit
 
 
 def test_better_quality_makes_larger_jpegs() -> None:
-    sizes = [len(encode_jpeg(picture(0), quality)) for quality in (0, 30, 60, 90, 100)]
+    sizes = [len(encode_jpeg(image(0), quality)) for quality in (0, 30, 60, 90, 100)]
     assert sizes == sorted(set(sizes))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_video_decodes_to_the_pictures(profile: str) -> None:
+def test_video_decodes_to_the_images(profile: str) -> None:
     pytest.importorskip("av")
     container, start, name = PROFILES[profile]
     encoder = VideoEncoder(SIZE, 30, {"profile": profile, "bitrate": 4_000_000})
-    assert encoder.picture_form == "color"
+    assert encoder.image_form == "color"
     units = [encoder.encode(i420(sequence), sequence) for sequence in range(5, 17)]
-    assert all(units), "one access unit for each picture, at once"
+    assert all(units), "one access unit for each image, without delay"
     assert units[0].startswith(start)
     frames, found = decoded(b"".join(units), container)
     assert found == name
     assert len(frames) == len(units)
     for sequence, frame in enumerate(frames, start=5):
-        assert error(frame, picture(sequence)) < 4.0, sequence
+        assert error(frame, image(sequence)) < 4.0, sequence
 
 
 @pytest.mark.parametrize("every", [4, 10])
-def test_reader_may_begin_at_any_key_frame(every: int) -> None:
+def test_decoder_can_start_at_any_key_frame(every: int) -> None:
     pytest.importorskip("av")
     encoder = VideoEncoder(SIZE, 30, {"keyframeFrequency": every})
     units = [encoder.encode(i420(sequence), sequence) for sequence in range(20)]
@@ -86,15 +86,15 @@ def test_reader_may_begin_at_any_key_frame(every: int) -> None:
     assert keys == list(range(0, 20, every))
     frames, _ = decoded(b"".join(units[every:]), "h264")
     assert len(frames) == 20 - every
-    assert error(frames[0], picture(every)) < 4.0
+    assert error(frames[0], image(every)) < 4.0
 
 
 @pytest.mark.parametrize("profile", ["mjpeg", "MJPEG", 4])
-def test_mjpeg_is_a_row_of_jpegs(profile: Any) -> None:
+def test_mjpeg_is_a_sequence_of_jpegs(profile: Any) -> None:
     encoder = VideoEncoder(SIZE, 30, {"profile": profile, "quality": 90})
-    assert encoder.picture_form == "color_bgr"
-    unit = encoder.encode(picture(2), 2)
-    assert unit == encode_jpeg(picture(2), 90)
+    assert encoder.image_form == "color_bgr"
+    unit = encoder.encode(image(2), 2)
+    assert unit == encode_jpeg(image(2), 90)
 
 
 @pytest.mark.parametrize("profile", ["H264_Main", 1, "1"])
@@ -133,17 +133,17 @@ def test_bitrate_and_quality_set_the_size() -> None:
         ({"rateCtrlMode": "abr"}, "video_config.rateCtrlMode is 'abr', must be one of cbr, vbr"),
     ],
 )
-def test_unknown_words_are_refused(config: dict[str, Any], message: str) -> None:
+def test_unknown_profile_or_rate_control_is_refused(config: dict[str, Any], message: str) -> None:
     pytest.importorskip("av")
     with pytest.raises(ConfigError, match=message):
         VideoEncoder(SIZE, 30, config)
 
 
-def test_without_pyav_the_video_is_mjpeg_and_says_so(
+def test_without_pyav_the_video_is_mjpeg_and_a_warning_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     encoder = VideoEncoder(SIZE, 30, {})
     assert "PyAV is not installed: the video stream is MJPEG instead of h264_high" in caplog.text
-    assert encoder.picture_form == "color_bgr"
-    assert encoder.encode(picture(0), 0)[:2] == b"\xff\xd8"
+    assert encoder.image_form == "color_bgr"
+    assert encoder.encode(image(0), 0)[:2] == b"\xff\xd8"

@@ -1,4 +1,4 @@
-"""Who says when the virtual device takes its next exposure: its cameras, or whoever is slow."""
+"""Pace of the virtual device: a slow machine drops exposures (camera) or delays them (receiver)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from depthai_ros.virtual.frame_scheduler import PACKET_FAULTS
 from depthai_ros.virtual.settings import FAULTS, parse_settings
 
 LIMIT_S = 20.0
-#: Longer than the device's buffers hold.
+#: Longer than the device's buffers last.
 STARVED_S = 0.7
 
 
 def sequences(pace: str) -> list[int]:
-    """What arrives of one stream when the device's process is stopped for a while."""
+    """Sequence numbers of one stream while the device's process is paused once."""
     device = OpenDevice.open(f"virtual:pattern?pace={pace}")
     pipeline = device.start_pipeline(config.defaults().replace({"stream_list": ["left"]}))
     assert device._process
@@ -43,7 +43,7 @@ def sequences(pace: str) -> list[int]:
     return seen
 
 
-def test_cameras_do_not_wait_and_the_receiver_is_waited_for() -> None:
+def test_exposures_are_dropped_at_pace_camera_and_delayed_at_pace_receiver() -> None:
     missed = {
         pace: seen[-1] - seen[0] + 1 - len(seen)
         for pace in ("camera", "receiver")
@@ -53,7 +53,7 @@ def test_cameras_do_not_wait_and_the_receiver_is_waited_for() -> None:
     assert missed["camera"] > 0
 
 
-def test_wrong_pace_is_told() -> None:
+def test_unknown_pace_is_refused() -> None:
     with pytest.raises(ConfigError, match="one of camera, receiver"):
         parse_settings("pattern?pace=slow")
 

@@ -1,4 +1,4 @@
-"""Pictures by formula: each pixel against the formula in the module's head."""
+"""Images by formula: pixels against the formulas in the docstring of `pattern.py`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def disparity(x: int, y: int, sequence: int) -> int:
 def test_mono_pixels_follow_the_formula(stream: str, formula: Formula, sequence: int) -> None:
     source = make_source("pattern", eeprom_document(5))
     source.configure(VIEW)
-    picture = source.paint(stream, 0.0, sequence)
-    assert picture.shape == MONO[::-1]
-    assert picture.dtype == np.uint8
+    image = source.paint(stream, 0.0, sequence)
+    assert image.shape == MONO[::-1]
+    assert image.dtype == np.uint8
     for x, y in ((0, 0), (1, 0), (0, 1), (639, 0), (0, 399), (639, 399), (123, 321)):
-        assert picture[y, x] == formula(x, y, sequence), (x, y)
+        assert image[y, x] == formula(x, y, sequence), (x, y)
 
 
 @pytest.mark.parametrize("sequence", [0, 7, 100_000])
@@ -61,8 +61,8 @@ def test_color_pixels_follow_the_formula(sequence: int) -> None:
     assert color[1079, 1919] == plain(1919, 1079, sequence)
     assert np.all(color[1080:] == 128)
     for channel in range(3):
-        for picture, x, y in ((bgr[..., channel], 1919, 1079), (preview[channel], 299, 199)):
-            values: NDArray[np.uint8] = picture
+        for image, x, y in ((bgr[..., channel], 1919, 1079), (preview[channel], 299, 199)):
+            values: NDArray[np.uint8] = image
             assert values[y, x] == (x + 2 * y + 3 * sequence + 64 * channel) % 256
 
 

@@ -1,4 +1,4 @@
-"""Replayed pictures: pairs of the synthetic scene, and real ones where they are installed."""
+"""Replayed images: pairs of the synthetic scene, and recorded ones if they are installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLANK = eeprom_document(-1)
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]
 SAMPLES = Path("/usr/share/doc/opencv-doc/examples/data")
 needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"the pictures of Debian's opencv-doc are not in {SAMPLES}"
+    not SAMPLES.is_dir(), reason=f"the images of Debian's opencv-doc are not in {SAMPLES}"
 )
 needs_hog = pytest.mark.skipif(
     not hasattr(cv2, "HOGDescriptor"), reason=f"OpenCV {cv2.__version__} has no HOG detector"
@@ -46,7 +46,7 @@ def textured(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def scene_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.uint8]]:
-    """A folder with the synthetic scene's rectified pair, and its true disparity."""
+    """Folder with a rectified pair of the synthetic scene, and the true disparity."""
     scene = make_source("synthetic", eeprom_document(5))
     scene.configure(view(mirror_rectified=False))
     folder = tmp_path_factory.mktemp("pair")
@@ -56,7 +56,7 @@ def scene_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[
     return folder, scene.paint("disparity", 2.0, 0).copy()
 
 
-def test_disparity_of_a_pair_agrees_with_the_scene_it_shows(
+def test_disparity_of_a_pair_agrees_with_the_true_one(
     scene_pair: tuple[Path, NDArray[np.uint8]],
 ) -> None:
     folder, truth = scene_pair
@@ -67,7 +67,7 @@ def test_disparity_of_a_pair_agrees_with_the_scene_it_shows(
     assert (np.abs(disparity.astype(int)[:, ::-1] - truth)[found] <= 1).mean() < 0.7
 
 
-def test_mirror_setting_flips_rectified_pictures_or_disparity(
+def test_mirror_setting_flips_rectified_images_or_disparity_of_a_replay(
     scene_pair: tuple[Path, NDArray[np.uint8]],
 ) -> None:
     mirrored, upright = images(scene_pair[0]), images(scene_pair[0], mirror_rectified=False)
@@ -83,7 +83,7 @@ def test_mirror_setting_flips_rectified_pictures_or_disparity(
         assert np.abs(upright.paint(side, 0.0, 0).astype(int) - recorded).max() <= 2
 
 
-def test_raw_pictures_fit_the_calibration_that_is_asked_for(
+def test_raw_images_match_the_calibration_of_the_eeprom(
     scene_pair: tuple[Path, NDArray[np.uint8]],
 ) -> None:
     document = eeprom_document(5)
@@ -126,7 +126,7 @@ def test_pair_is_scaled_down_until_its_disparities_fit(tmp_path: Path) -> None:
         (["b.png", "a.jpg", "note.txt"], [("a", "a"), ("b", "b")]),
     ],
 )  # fmt: skip
-def test_pairs_are_told_by_their_names(
+def test_pairs_are_recognised_by_their_names(
     tmp_path: Path, files: list[str], shots: list[tuple[str, str]]
 ) -> None:
     brightness = {}
@@ -137,7 +137,7 @@ def test_pairs_are_told_by_their_names(
         data = cv2.imencode(ending, np.full((72, 128, 3), brightness[stem], np.uint8))[1].tobytes()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     source = images(tmp_path)
-    for second, (left, right) in enumerate(shots * 2):  # a second each, then from the beginning
+    for second, (left, right) in enumerate(shots * 2):  # one second each, repeated
         for time_s in (second, second + 0.999 - 0.01):
             assert source.paint("left", time_s, 0)[360, 640] == pytest.approx(
                 brightness[left], abs=2
@@ -147,7 +147,7 @@ def test_pairs_are_told_by_their_names(
             )
 
 
-def test_path_may_be_a_pattern(tmp_path: Path) -> None:
+def test_path_may_be_a_glob_pattern(tmp_path: Path) -> None:
     for name, grey in (("one", 50), ("two", 100), ("twos", 150)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((72, 128), grey, np.uint8))
     source = images(tmp_path / "two*")
@@ -155,13 +155,11 @@ def test_path_may_be_a_pattern(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mono", [(1280, 720), (1280, 800), (640, 400)])
-def test_plain_picture_is_letterboxed_on_every_camera(
-    tmp_path: Path, mono: tuple[int, int]
-) -> None:
-    picture = np.zeros((300, 400, 3), np.uint8)
-    picture[:] = (30, 200, 120)
-    picture[:, :200] = (200, 60, 60)
-    cv2.imwrite(str(tmp_path / "p.png"), picture)
+def test_single_image_is_letterboxed_on_every_camera(tmp_path: Path, mono: tuple[int, int]) -> None:
+    image = np.zeros((300, 400, 3), np.uint8)
+    image[:] = (30, 200, 120)
+    image[:, :200] = (200, 60, 60)
+    cv2.imwrite(str(tmp_path / "p.png"), image)
     source = images(tmp_path, mono_size=mono)
     for stream in STREAMS:
         assert source.paint(stream, 0.0, 0).dtype == np.uint8
@@ -183,14 +181,14 @@ def test_plain_picture_is_letterboxed_on_every_camera(
 
 
 BROKEN = [
-    ({}, "no pictures there"),
-    ({"note.txt": b"x"}, "no pictures there"),
-    ({"a.png": b"not a picture"}, "cannot read .*a.png as a picture"),
+    ({}, "no images found"),
+    ({"note.txt": b"x"}, "no images found"),
+    ({"a.png": b"not an image"}, "cannot read .*a.png as an image"),
 ]
 
 
 @pytest.mark.parametrize(("files", "message"), BROKEN)
-def test_folder_without_pictures_is_refused(
+def test_folder_without_images_is_refused(
     tmp_path: Path, files: dict[str, bytes], message: str
 ) -> None:
     for name, data in files.items():
@@ -200,11 +198,11 @@ def test_folder_without_pictures_is_refused(
 
 
 def test_missing_folder_and_unequal_pair_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no pictures there"):
+    with pytest.raises(ConfigError, match="no images found"):
         images(tmp_path / "nowhere")
     cv2.imwrite(str(tmp_path / "aL.png"), textured(60, 80))
     cv2.imwrite(str(tmp_path / "aR.png"), textured(60, 81))
-    with pytest.raises(ConfigError, match="pictures differ in size"):
+    with pytest.raises(ConfigError, match="images differ in size"):
         images(tmp_path)
 
 
@@ -220,7 +218,7 @@ def short_video(tmp_path: Path) -> Path:
     return path
 
 
-def test_video_runs_at_its_own_rate_and_begins_again(short_video: Path) -> None:
+def test_video_runs_at_its_own_rate_in_a_loop(short_video: Path) -> None:
     source = make_source(f"video={short_video}", BLANK)
     source.configure(view())
     for time_s, number in ((0.0, 0), (1 / 30, 0), (2 / 30, 0), (3 / 30, 1), (0.55, 5), (1.1, 11),
@@ -241,7 +239,7 @@ def test_unreadable_video_is_refused(tmp_path: Path) -> None:
             make_source(f"video={path}", BLANK)
 
 
-def test_recorded_pictures_come_with_a_blank_eeprom() -> None:
+def test_recorded_images_have_a_blank_eeprom_by_default() -> None:
     layouts = {name: scene.eeprom for name, scene in SCENES.items()}
     assert layouts == {"synthetic": 5, "pattern": 5, "images": -1, "video": -1}
 
@@ -253,7 +251,7 @@ def test_recorded_pictures_come_with_a_blank_eeprom() -> None:
 def test_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     mono: tuple[int, int], density: float
 ) -> None:
-    """aloeGT.png: disparity of the left picture, px of its full size, 0 = unknown."""
+    """aloeGT.png: disparity of the left image, px of its full size, 0 = unknown."""
     source = images(SAMPLES / "aloe*", mono_size=mono)
     truth = cv2.imread(str(SAMPLES / "aloeGT.png"), cv2.IMREAD_GRAYSCALE)
     assert truth is not None
@@ -261,7 +259,7 @@ def test_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     x, y = placement.offset((truth.shape[1], truth.shape[0]))
     rows, columns = np.nonzero(disparity)
     found = disparity[rows, columns].astype(float)
-    # Ours belongs to the right picture: its partner lies `found` px further right in the left one.
+    # Our disparity is that of the right image: the match is `found` px further right in the left.
     left = (columns - x + found + 0.5) / placement.scale - 0.5
     above = (rows - y + 0.5) / placement.scale - 0.5
     known = (left < truth.shape[1] - 1) & (above < truth.shape[0] - 1)
@@ -278,7 +276,7 @@ def test_disparity_of_a_real_pair_agrees_with_its_ground_truth(
 @pytest.mark.parametrize(
     "changes", [{"keep_aspect_ratio": False}, {}, {"nn_camera": "rectified_left"}]
 )
-def test_people_of_a_real_video_are_found_in_their_own_frame(changes: dict[str, Any]) -> None:
+def test_people_of_a_real_video_are_detected_in_their_own_frame(changes: dict[str, Any]) -> None:
     source = make_source(f"video={SAMPLES / 'vtest.avi'}", BLANK)
     assert isinstance(source, VideoReplay)
     source.configure(view(**changes))

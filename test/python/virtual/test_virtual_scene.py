@@ -44,7 +44,7 @@ def shown(scene: SyntheticScene, **changes: Any) -> SyntheticScene:
 
 
 def intrinsics(key: str, size: tuple[int, int], *, center_crop: bool = True) -> Any:
-    """The host's rule for other resolutions, written down a second time."""
+    """Intrinsics at other resolutions by the host's rule, independent of the code under test."""
     matrix = np.array(eeprom_document(5)[key]).reshape(3, 3)
     if size[1] == 400:
         matrix[:2] /= 2
@@ -61,7 +61,7 @@ def rgb_intrinsics(size: tuple[int, int]) -> Any:
 def cast_rays(
     matrix: Any, size: tuple[int, int], camera_x_m: float, time_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-    """Depth and thing (-1 = room) of every pixel of an upright camera at (x, 0, 0)."""
+    """Depth and index of the thing (-1 = room) for every pixel of a camera at (x, 0, 0)."""
     u, v = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     return cast(matrix, u, v, camera_x_m, time_s)
 
@@ -69,7 +69,7 @@ def cast_rays(
 def cast(
     matrix: Any, u: NDArray[Any], v: NDArray[Any], camera_x_m: float, time_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-    """The same for some pixels."""
+    """The same for given pixels."""
     x, y = (u - matrix[0, 2]) / matrix[0, 0], (v - matrix[1, 2]) / matrix[1, 1]
     with np.errstate(divide="ignore"):
         depth = np.minimum(BACK_Z_M, np.where(y > 0, FLOOR_Y_M / y, CEILING_Y_M / y))
@@ -97,9 +97,9 @@ def cast(
     return depth, thing_of
 
 
-def edges(picture: NDArray[Any]) -> NDArray[np.bool_]:
+def edges(image: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels beside one of another value."""
-    values = picture.astype(np.float32)
+    values = image.astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.dilate(values, kernel) != cv2.erode(values, kernel))
 
@@ -149,17 +149,17 @@ def projected(key: str, rotation: str, x_m: float, points: Any, size: tuple[int,
         ("right", "calib_M2_R", "calib_R2_R", 0.0),
     ],
 )
-def test_chessboard_corners_lie_where_the_calibration_projects_them(
+def test_chessboard_corners_agree_with_the_calibration(
     room: SyntheticScene, size: tuple[int, int], stream: str, key: str, rotation: str, x_m: float
 ) -> None:
     expected = projected(key, rotation, x_m, room.landmarks(), size)
-    # At 640x400 a square is seven pixels wide, and finding its corners is what limits.
+    # At 640x400 a square is seven pixels wide, which limits the corner detection.
     reach, limit_px = (4, 0.1) if size[0] == 1280 else (3, 0.15)
     for time_s in (0.0, 9.1):
-        picture = shown(room, mono_size=size).paint(stream, time_s, 0)
+        image = shown(room, mono_size=size).paint(stream, time_s, 0)
         guess = (expected + np.array([0.8, -0.7])).astype(np.float32)
         stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
-        found = cv2.cornerSubPix(picture, guess, (reach, reach), (-1, -1), stop)
+        found = cv2.cornerSubPix(image, guess, (reach, reach), (-1, -1), stop)
         errors = np.linalg.norm(found.reshape(-1, 2) - expected, axis=1)
         assert errors.max() < limit_px
         assert errors.mean() < limit_px / 2
@@ -175,13 +175,13 @@ def test_landmarks_are_never_hidden(room: SyntheticScene) -> None:
             assert u.max() < 1264
             assert v.min() > 15
             assert v.max() < 720
-            for shift in (-12, 12):  # nor is the neighbourhood
+            for shift in (-12, 12):  # their neighbourhood is not hidden either
                 _, thing_of = cast(matrix, u + shift, v, x_m, float(time_s))
                 assert (thing_of == -1).all(), time_s
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 400)])
-def test_homographies_of_the_eeprom_rectify_the_raw_pictures(
+def test_homographies_of_the_eeprom_rectify_the_raw_images(
     room: SyntheticScene, size: tuple[int, int]
 ) -> None:
     shown(room, mono_size=size, mirror_rectified=False)
@@ -198,7 +198,7 @@ def test_homographies_of_the_eeprom_rectify_the_raw_pictures(
 
 
 @pytest.mark.parametrize("time_s", [0.0, 3.3, 8.0])
-def test_stereo_matching_of_the_pictures_agrees_with_the_disparity(
+def test_stereo_matching_of_the_images_agrees_with_the_disparity(
     room: SyntheticScene, time_s: float
 ) -> None:
     shown(room, mirror_rectified=True)
@@ -206,7 +206,7 @@ def test_stereo_matching_of_the_pictures_agrees_with_the_disparity(
         room.paint(stream, time_s, 0)
         for stream in ("rectified_left", "rectified_right", "disparity")
     )
-    # Mirrored, the right picture takes the left one's part.
+    # The images are mirrored: the right one is the matcher's left one.
     matcher = cv2.StereoSGBM.create(0, 96, 5, 200, 800, 1, 0, 10, 100, 2)
     matched = matcher.compute(right, left)[:, ::-1] / 16.0
     reliable = matched > 0
@@ -215,19 +215,19 @@ def test_stereo_matching_of_the_pictures_agrees_with_the_disparity(
     assert agreeing.mean() > 0.95
 
 
-def test_mirror_setting_flips_rectified_pictures_or_disparity(room: SyntheticScene) -> None:
-    pictures = {}
+def test_mirror_setting_flips_rectified_images_or_disparity(room: SyntheticScene) -> None:
+    images = {}
     for mirror in (True, False):
         shown(room, mirror_rectified=mirror)
         for stream in ("left", "rectified_left", "rectified_right", "disparity"):
-            pictures[stream, mirror] = room.paint(stream, 1.0, 0).copy()
-    np.testing.assert_array_equal(pictures["left", True], pictures["left", False])
+            images[stream, mirror] = room.paint(stream, 1.0, 0).copy()
+    np.testing.assert_array_equal(images["left", True], images["left", False])
     for stream in ("rectified_left", "rectified_right", "disparity"):
-        np.testing.assert_array_equal(pictures[stream, True], pictures[stream, False][:, ::-1])
-    upright = pictures["rectified_left", False]
-    assert np.corrcoef(upright.ravel(), pictures["left", True].ravel())[0, 1] > 0.05
-    # The bottle stands right of the middle: upright disparity is larger there.
-    disparity = pictures["disparity", True][300:600]
+        np.testing.assert_array_equal(images[stream, True], images[stream, False][:, ::-1])
+    upright = images["rectified_left", False]
+    assert np.corrcoef(upright.ravel(), images["left", True].ravel())[0, 1] > 0.05
+    # The bottle is right of the middle: upright disparity is larger there.
+    disparity = images["disparity", True][300:600]
     assert disparity[:, 640:].mean() > disparity[:, :640].mean()
 
 
@@ -245,15 +245,13 @@ def test_same_time_gives_same_pixels(room: SyntheticScene) -> None:
 
 
 @pytest.mark.parametrize("mono", MONO_SIZES)
-def test_mono_pictures_have_the_configured_size(
-    room: SyntheticScene, mono: tuple[int, int]
-) -> None:
+def test_mono_images_have_the_configured_size(room: SyntheticScene, mono: tuple[int, int]) -> None:
     shown(room, mono_size=mono)
     for stream in ("left", "right", "rectified_left", "rectified_right", "disparity"):
-        picture = room.paint(stream, 0.0, 0)
-        assert picture.shape == mono[::-1]
-        assert picture.dtype == np.uint8
-        assert picture.flags.c_contiguous
+        image = room.paint(stream, 0.0, 0)
+        assert image.shape == mono[::-1]
+        assert image.dtype == np.uint8
+        assert image.flags.c_contiguous
     assert room.paint("disparity", 0.0, 0).max() <= 95
 
 
@@ -267,7 +265,7 @@ def test_color_has_the_configured_size_and_scale(
     assert color.flags.c_contiguous
     bgr = room.paint("color_bgr", 0.0, 0)
     assert bgr.shape == (rgb[1], rgb[0], 3)
-    # The red cap of the bottle is where an ideal pinhole half-way between the cameras sees it.
+    # The red cap of the bottle is at its projection by a pinhole half-way between the cameras.
     bottle = next(thing for thing in THINGS if thing.label == BOTTLE)
     x, y, z = bottle.front_at(0.0)
     cap = np.array([x + BASELINE_M / 2, y - bottle.size_m[1] * 0.955, z])
@@ -278,7 +276,7 @@ def test_color_has_the_configured_size_and_scale(
 
 
 @pytest.mark.parametrize("center_crop", [True, False])
-def test_720_lines_are_cut_from_800(room: SyntheticScene, center_crop: bool) -> None:
+def test_720_lines_are_a_crop_of_800(room: SyntheticScene, center_crop: bool) -> None:
     whole = shown(room, mono_size=(1280, 800)).paint("disparity", 0.0, 0).copy()
     cut = shown(room, mono_size=(1280, 720), center_crop=center_crop).paint("disparity", 0.0, 0)
     first = 40 if center_crop else 0
@@ -297,20 +295,20 @@ def test_720_lines_are_cut_from_800(room: SyntheticScene, center_crop: bool) -> 
         ("left", (300, 300)),
     ],
 )
-def test_preview_is_the_camera_picture_cropped_or_squeezed(
+def test_preview_is_the_camera_image_cropped_or_distorted(
     room: SyntheticScene, camera: str, size: tuple[int, int], keep: bool
 ) -> None:
     shown(room, nn_camera=camera, preview_size=size, keep_aspect_ratio=keep)
     preview = room.paint("previewout", 3.0, 0)
     assert preview.shape == (3, size[1], size[0])
     stream = "color_bgr" if camera == "rgb" else camera
-    picture = room.paint(stream, 3.0, 0)
-    height, width = picture.shape[:2]
+    image = room.paint(stream, 3.0, 0)
+    height, width = image.shape[:2]
     if keep:
         cut = min(width, height * size[0] / size[1]), min(height, width * size[1] / size[0])
         x, y = round((width - cut[0]) / 2), round((height - cut[1]) / 2)
-        picture = picture[y : height - y, x : width - x]
-    expected = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        image = image[y : height - y, x : width - x]
+    expected = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     planes = expected.transpose(2, 0, 1) if expected.ndim == 3 else np.stack([expected] * 3)
     blurred = [cv2.blur(a.astype(np.float32), (3, 3)) for p in (preview, planes) for a in p]
     for plane in range(3):
@@ -327,7 +325,7 @@ OBJECT_VIEWS = [
 
 @pytest.mark.parametrize("changes", OBJECT_VIEWS)
 @pytest.mark.parametrize("time_s", [0.0, 4.4, 12.8, 25.0])
-def test_boxes_are_those_of_the_pixels(
+def test_boxes_enclose_the_pixels_of_their_things(
     room: SyntheticScene, changes: dict[str, Any], time_s: float
 ) -> None:
     objects = shown(room, **changes).objects(time_s, 0)
@@ -354,7 +352,7 @@ def test_boxes_are_those_of_the_pixels(
         assert columns.max() + 0.5 <= x1 + 1
         assert y0 - 1 <= rows.min() + 0.5
         assert rows.max() + 0.5 <= y1 + 1
-        if found.confidence > 0.979:  # nothing hides it: the box is tight
+        if found.confidence > 0.979:  # fully visible: the box is tight
             pixels = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             np.testing.assert_allclose([x0, y0, x1, y1], pixels, atol=1.01)
         column, row = camera.project(front[None])[0] + 0.5
@@ -363,7 +361,7 @@ def test_boxes_are_those_of_the_pixels(
     assert reported == len(objects) >= 2
 
 
-def test_objects_come_and_go_and_one_always_stays(room: SyntheticScene) -> None:
+def test_a_person_leaves_the_image_and_the_bottle_is_always_in_it(room: SyntheticScene) -> None:
     shown(room)
     people = set()
     for time_s in np.arange(0, 120, 0.5):
@@ -374,7 +372,7 @@ def test_objects_come_and_go_and_one_always_stays(room: SyntheticScene) -> None:
         assert 0.05 < bottle.box[1] < bottle.box[3] < 0.95
         assert all(0 <= edge <= 1 for thing in objects for edge in thing.box)
         assert all(0.5 < thing.confidence < 1 for thing in objects)
-    assert people >= {1, 2}, "one person leaves the picture and comes back"
+    assert people >= {1, 2}, "one person leaves the image and comes back"
 
 
 def test_mostly_hidden_things_are_not_reported(room: SyntheticScene) -> None:
@@ -396,7 +394,7 @@ def test_mostly_hidden_things_are_not_reported(room: SyntheticScene) -> None:
     assert checked > 10
 
 
-def test_boxes_never_meet() -> None:
+def test_boxes_never_intersect() -> None:
     for time_s in np.arange(0, 300, 0.83):
         spans = []
         for thing in THINGS:
@@ -411,7 +409,7 @@ def test_boxes_never_meet() -> None:
                 ), time_s
 
 
-def test_pictures_follow_the_calibration_they_are_given() -> None:
+def test_images_use_the_calibration_of_the_eeprom() -> None:
     document = eeprom_document(5)
     document["left_to_right_distance_m"] = 0.15
     wide, usual = make_source("synthetic", document), make_source("synthetic", eeprom_document(4))
@@ -420,7 +418,7 @@ def test_pictures_follow_the_calibration_they_are_given() -> None:
     ratio = wide.paint("disparity", 0.0, 0) / usual.paint("disparity", 0.0, 0).astype(float)
     assert np.median(ratio) == pytest.approx(2.0, abs=0.1)
     assert usual.paint("disparity", 0.0, 0).max() == 63, "the table's front"
-    assert wide.paint("disparity", 0.0, 0).max() == 95, "not 126: the search ends there"
+    assert wide.paint("disparity", 0.0, 0).max() == 95, "not 126: limit of the search"
 
 
 def test_unknown_stream_and_missing_view_are_refused(room: SyntheticScene) -> None:
@@ -431,6 +429,6 @@ def test_unknown_stream_and_missing_view_are_refused(room: SyntheticScene) -> No
 
 
 @pytest.mark.parametrize("text", ["", "Synthetic", "synthetic=x", "images", "images=", "webcam=0"])
-def test_unknown_scene_names_what_is_allowed(text: str) -> None:
+def test_unknown_scene_is_refused_with_the_allowed_ones(text: str) -> None:
     with pytest.raises(ConfigError, match="synthetic, pattern, images=DIR, video=FILE"):
         make_source(text, eeprom_document(5))

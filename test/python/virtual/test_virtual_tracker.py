@@ -1,4 +1,4 @@
-"""Identities, states and limits of the tracker."""
+"""Ids, states and limits of the tracker."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def states(tracklets: NDArray[Any]) -> list[tuple[int, int]]:
     return [(int(row["id"]), int(row["status"])) for row in tracklets]
 
 
-def test_box_comes_out_in_pixels_and_fits_the_wire() -> None:
+def test_box_is_in_pixels_and_survives_encoding() -> None:
     tracklets = Tracker(20, 0.5).update(detections((15, 0.9, 0.1, 0.2, 0.5, 1.0)), (300, 200))
     (row,) = decode_tracklets(np.frombuffer(encode_tracklets(tracklets), np.uint8).copy())
     assert row.tolist() == (30, 40, 150, 200, 0, 15, NEW)
 
 
-def test_identity_follows_a_moving_object() -> None:
+def test_moving_object_keeps_its_id() -> None:
     tracker = Tracker(20, 0.5)
     assert states(tracker.update(detections(person(0.2)), SIZE)) == [(0, NEW)]
     for step in range(1, 15):
@@ -58,25 +58,25 @@ def test_identity_follows_a_moving_object() -> None:
 def test_crossing_objects_keep_the_better_overlap() -> None:
     tracker = Tracker(20, 0.5)
     tracker.update(detections(person(0.40), person(0.50)), SIZE)
-    # Both detections overlap both objects; the surer one belongs to the second object.
+    # Both detections overlap both objects; the one with higher confidence is the second object.
     tracklets = tracker.update(detections(person(0.49, confidence=0.95), person(0.41)), SIZE)
     by_id = {int(row["id"]): int(row["left"]) for row in tracklets}
     assert by_id == {0: round(0.31 * 300), 1: round(0.39 * 300)}
 
 
-def test_object_of_another_class_is_another_object() -> None:
+def test_object_of_another_class_gets_a_new_id() -> None:
     tracker = Tracker(20, 0.5)
     tracker.update(detections(person(0.5)), SIZE)
     assert states(tracker.update(detections(person(0.5, label=9)), SIZE)) == [(0, LOST), (1, NEW)]
 
 
-def test_object_that_jumps_is_another_object() -> None:
+def test_object_that_jumps_gets_a_new_id() -> None:
     tracker = Tracker(20, 0.5)
     tracker.update(detections(person(0.2)), SIZE)
     assert states(tracker.update(detections(person(0.8)), SIZE)) == [(0, LOST), (1, NEW)]
 
 
-def test_lost_object_is_found_again_under_its_identity() -> None:
+def test_lost_object_is_found_again_with_its_id() -> None:
     tracker = Tracker(20, 0.5)
     tracker.update(detections(person(0.5)), SIZE)
     for _ in range(MAX_LOST_FRAMES):
@@ -84,7 +84,7 @@ def test_lost_object_is_found_again_under_its_identity() -> None:
     assert states(tracker.update(detections(person(0.5)), SIZE)) == [(0, TRACKED)]
 
 
-def test_object_found_again_may_be_lost_for_as_long_again() -> None:
+def test_finding_an_object_again_resets_its_lost_frames() -> None:
     tracker = Tracker(20, 0.5)
     for _ in range(3):
         tracker.update(detections(person(0.5)), SIZE)
@@ -92,7 +92,7 @@ def test_object_found_again_may_be_lost_for_as_long_again() -> None:
             assert states(tracker.update(NOTHING, SIZE)) == [(0, LOST)]
 
 
-def test_object_lost_for_too_long_is_forgotten_and_its_identity_not_used_again() -> None:
+def test_object_lost_for_too_long_is_removed_and_its_id_is_not_reused() -> None:
     tracker = Tracker(20, 0.5)
     tracker.update(detections(person(0.5)), SIZE)
     for _ in range(MAX_LOST_FRAMES):
@@ -102,7 +102,9 @@ def test_object_lost_for_too_long_is_forgotten_and_its_identity_not_used_again()
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(1, 1), (3, 3), (20, 20), (99, MAX_TRACKLETS)])
-def test_no_more_than_the_limit_are_followed_and_the_surest_first(limit: int, kept: int) -> None:
+def test_objects_beyond_the_limit_are_dropped_lowest_confidence_first(
+    limit: int, kept: int
+) -> None:
     found = detections(
         *(person(0.1 + 0.1 * (i % 5), 0.03 * i, confidence=0.5 + 0.01 * i) for i in range(25))
     )
@@ -112,7 +114,7 @@ def test_no_more_than_the_limit_are_followed_and_the_surest_first(limit: int, ke
     assert tracklets[0]["top"] == round(3000 * max(0, 0.03 * 24 - 0.2))
 
 
-def test_unsure_objects_are_not_followed() -> None:
+def test_objects_below_the_confidence_threshold_are_not_tracked() -> None:
     tracker = Tracker(20, 0.5)
     assert len(tracker.update(detections(person(0.5, confidence=0.49)), SIZE)) == 0
     assert len(tracker.update(detections(person(0.5, confidence=0.5)), SIZE)) == 1
