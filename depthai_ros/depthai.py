@@ -1,7 +1,7 @@
 """The Gen1 DepthAI API: `from depthai_ros import depthai`.
 
-Programs that say `import depthai` run unchanged with `python -m depthai_ros.depthai PROGRAM`. The
-module functions act on one device of the process; `Device` objects stand for themselves.
+Programs with `import depthai` run unchanged with `python -m depthai_ros.depthai PROGRAM`. The
+module functions use one device per process; `Device` objects are independent of it.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ __all__ = [
 
 _log = logging.getLogger("depthai")
 
-#: What programs compare; an ending of +dev tells them that this is no release of the vendor's.
+#: Programs compare this version; the suffix +dev marks a module that is not a vendor release.
 __version__ = "1.0.0.0+dev"
-#: Where the first releases had the commit they were built from.
+#: In the first releases: the commit of the build.
 __dev_version__ = _own_version
 
 #: The device of the module functions.
@@ -71,11 +71,11 @@ def init_device(
     *,
     cmd_file_path: str | os.PathLike[str] | None = None,
 ) -> bool:
-    """Open the device that the functions of this module act on; False if that is not possible.
+    """Open the device of the module functions. False if it fails or a device is already open.
 
-    `cmd_file` (or `cmd_file_path`) is the firmware for a board on USB; a path without a file will
-    do as well, then DEPTHAI_FIRMWARE counts. `usb_device` is as for `Device`. False as well if
-    there is a device already; it stays open.
+    `cmd_file` (or `cmd_file_path`) is the firmware for a board on USB; DEPTHAI_FIRMWARE is used if
+    that file does not exist. `usb_device` is as for `Device`. A device that is already open stays
+    open.
     """
     global _device
     file = cmd_file if cmd_file_path is None else cmd_file_path
@@ -98,7 +98,7 @@ def _hold(session: Gen1Session) -> Device:
 
 
 def create_pipeline(config: dict[str, Any] = {}) -> CNNPipeline | None:  # noqa: B006
-    """`Device.create_pipeline` of the module's device; None before `init_device`."""
+    """`Device.create_pipeline` of the module's device. None before `init_device`."""
     if not isinstance(config, dict):
         raise TypeError(f"config is {config!r}, must be a dict")
     if _device is None:
@@ -122,42 +122,42 @@ def get_available_streams() -> list[str]:
 
 
 def get_available_steams() -> list[str]:
-    """The same under the name that it had first."""
+    """`get_available_streams` under its first name."""
     return get_available_streams()
 
 
 def get_nn_to_depth_bbox_mapping() -> dict[str, int]:
     """`Device.get_nn_to_depth_bbox_mapping` of the module's device."""
-    return (_device or _NOBODY).get_nn_to_depth_bbox_mapping()
+    return (_device or _NO_DEVICE).get_nn_to_depth_bbox_mapping()
 
 
 def request_jpeg() -> None:
-    """Have one picture taken for `jpegout`."""
-    (_device or _NOBODY).request_jpeg()
+    """Capture one still image for stream `jpegout`."""
+    (_device or _NO_DEVICE).request_jpeg()
 
 
 def request_af_trigger() -> None:
-    """Focus once."""
-    (_device or _NOBODY).request_af_trigger()
+    """Start one autofocus run."""
+    (_device or _NO_DEVICE).request_af_trigger()
 
 
 def request_af_mode(mode: AutofocusMode) -> None:
-    """Choose how the camera focuses."""
-    (_device or _NOBODY).request_af_mode(mode)
+    """Set the focus mode."""
+    (_device or _NO_DEVICE).request_af_mode(mode)
 
 
 def send_disparity_confidence_threshold(confidence: int) -> None:
-    """0..255; pixels of lower certainty become invalid."""
-    (_device or _NOBODY).send_disparity_confidence_threshold(confidence)
+    """Set the limit, 0..255: matches that cost more are invalid."""
+    (_device or _NO_DEVICE).send_disparity_confidence_threshold(confidence)
 
 
 def send_DisparityConfidenceThreshold(confidence: int) -> None:
-    """The same under the name that it had first."""
+    """`send_disparity_confidence_threshold` under its first name."""
     send_disparity_confidence_threshold(confidence)
 
 
 def reboot_device(device_id: int = 0) -> None:
-    """Reset the device; there is only number 0."""
+    """Reset the module's device; `device_id` has no effect."""
     print(f"resetting device {device_id}")
     deinit_device()
     print("done")
@@ -171,14 +171,14 @@ def download_blob(
     output_folder_path: str,
     /,
 ) -> int:
-    """Fetched a compiled network from the vendor's server, which is gone: always 1, a failure."""
+    """Always fails and returns 1: the vendor's server for compiled networks is gone."""
     _log.error("download_blob: the server for %s is gone", model_name)
     return 1
 
 
-#: Stands in for the module's device before there is one.
-_NOBODY = Device.__new__(Device)
-_NOBODY._session = None
+#: Used by the module functions before `init_device`; its commands have no effect.
+_NO_DEVICE = Device.__new__(Device)
+_NO_DEVICE._session = None
 
 for _public in [globals()[name] for name in __all__]:
     if isinstance(_public, type):
@@ -194,7 +194,7 @@ del _public
 
 
 def __dir__() -> list[str]:
-    """What programs are meant to see, not what this file is made with."""
+    """The public names and the special ones, without the imports of this file."""
     special = [name for name in globals() if name.startswith("__") and name.endswith("__")]
     return sorted([*__all__, *special])
 

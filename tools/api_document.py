@@ -16,71 +16,73 @@ Generated from the docstrings of `depthai_ros/depthai.py` by `make docs`.
 
     from depthai_ros import depthai
 
-Programs that say `import depthai` run unchanged:
+Programs with `import depthai` run unchanged:
 
     python -m depthai_ros.depthai --device virtual PROGRAM ARGUMENTS
     depthai-run --device usb PROGRAM ARGUMENTS
 
-Only in a program run like this does `import depthai` mean this module: the official package of that
-name may be installed beside it, and each works. Which device a program gets is told by, in this
-order: a selector in place of its `usb_device` argument, `--device`, the environment variable
-`DEPTHAI_DEVICE`; else `usb`. There is no silent fallback to the virtual device. Firmware for boards
-on USB is the program's own `cmd_file` if there is such a file, else `DEPTHAI_FIRMWARE`.
+`import depthai` is this module only in a program started in this way. The official package of that
+name may be installed as well; both work. The device of a program is chosen by the first of these: a
+selector as `usb_device` argument, `--device`, the environment variable `DEPTHAI_DEVICE`; the default
+is `usb`. A missing device is never replaced by the virtual one. The firmware for boards on USB is
+the program's `cmd_file` if that file exists, else `DEPTHAI_FIRMWARE`.
 
 The keys of a pipeline's configuration are those of [parameters.md](parameters.md) that are not
-marked as the node's; `streams` is a list of names, or of dicts with `name` and `max_fps`.
+marked as parameters of the node; `streams` is a list of names, or of dicts with `name` and
+`max_fps`.
 
 ## Moving from the official Gen1 package
 
-The module is the union of what the releases from June 2020 to February 2021 offered: module
-functions and `entries()` of the first ones, `Device` and typed tensors of the last ones. A blob
-configuration with `NN_config` gives results the present way, one with `tensors` only the older way.
+The module combines the APIs of the releases from June 2020 to February 2021: module functions and
+`entries()` of the first releases, `Device` and typed tensors of the last ones. A blob configuration
+with `NN_config` gives results in the style of the last releases, one with only `tensors` in the
+style of the first.
 
-What is different, on purpose, stands below; [differential.md](differential.md) has every call that
-the official wheel 1.0.0.0 answers in another way, and how that is measured.
+[differential.md](differential.md) has every call that the official wheel 1.0.0.0 answers in another
+way, and how that is measured. Intended differences:
 
 | | official | here |
 |---|---|---|
 """
 
 _DEVIATIONS = """
-configuration dict | turned to text, quotes replaced | read as it is: paths, numpy scalars, tuples
+configuration dict | converted to text, quotes replaced | read as objects: paths, numpy scalars, tuples
 fatal conditions | `abort()` or `exit()` | `RuntimeError`; `SystemExit(0)` for `usb_device="list"`
 out of range | undefined | `IndexError`, `RuntimeError`
-waiting | holds the interpreter's lock and ignores Ctrl-C | lets threads run, Ctrl-C ends it
-waiting for a device that is gone | for ever | returns empty lists
-`get_available_data_packets` | has network results as raw packets | leaves them out
-packets that wait when the device is let go of | given out once more | gone with it
-second `create_pipeline` | half works | ends the first pipeline, starts the second
+blocking getters | hold the interpreter lock and ignore Ctrl-C | release the lock; Ctrl-C ends the wait
+blocking getters, device lost | wait for ever | return empty lists
+`get_available_data_packets` | returns network results as raw packets | omits network results
+packets queued when the device is released | returned once more | discarded
+second `create_pipeline` | works partly | ends the first pipeline, starts the second
 mono resolution | that of the first pipeline of the process | that of the running pipeline
-calibration getters | changed a little more by each pipeline | always from what is stored
+calibration getters | results change with each pipeline | always computed from the stored calibration
 second `init_device` | fails and drops the connection | fails, the connection stays
-`disparity` with `disparity_color` | one disturbs the other | both
-`disparity` with `depth` | one of them is not valid | disparity is read back from depth
+`disparity` with `disparity_color` | they interfere | both are correct
+`disparity` with `depth` | one of them is not valid | disparity is computed from depth
 stream names | those of one release | those of all releases
 `depth.confidence_threshold` | an error since 0.3 | accepted
-`None` for a text | an error | as if it were not there
-section that is no dict | ignored | `RuntimeError`: it is a mistake
+`None` for a text | an error | treated as absent
+section that is not a dict | ignored | `RuntimeError`
 camera control of more than 64 bytes | never returns | `ValueError`
-one stream named twice | crashes when the device is let go of | counts once
+one stream named twice | crashes when the device is released | opened once
 blob that cannot be read | crashes later | `create_pipeline` returns None
-`entries()` too large for the result | crashes | `RuntimeError`, one sentence
-unknown element type in `tensors` | nonsense | `RuntimeError` that names it
+`entries()` too large for the result | crashes | `RuntimeError`
+unknown element type in `tensors` | wrong values | `RuntimeError` with its name
 absent key in `video_config` | 0 | its default
-device that comes back | process ends with status 9 if it does not | retried, then the pipeline ends
-firmware | inside the package | the program's own file, or DEPTHAI_FIRMWARE: [usb.md](usb.md)
-standard output | a lot | nothing; messages are logged by the logger `depthai`
-`TensorInfo.Dimension.C` | has a blank in its name | has none
+lost device | reopened, or the process ends with status 9 | reopened, or the pipeline ends
+firmware | in the package | the program's file, or DEPTHAI_FIRMWARE: [usb.md](usb.md)
+standard output | many messages | none; the logger `depthai` has the messages
+`TensorInfo.Dimension.C` | its name has a trailing blank | its name has no blank
 """
 
 
 _ARRAYS = """
-**Arrays.** Each `getData()` and `get_tensor()` gives a new array that owns its memory, as the
-official module does: programs draw into them and ask again. The bytes lie untouched where USB has
-put them until then; that one pass is the only copy between the cable and the program, and colours
-and disparities are made in it. `bench/gen1_api.py` prints its time beside that of a plain copy. A
-view of the packet's own memory would have been shared by two calls, or its second caller would
-have seen what the first has drawn. Arrays outlive packets, and both outlive pipeline and device.
+**Arrays.** Each `getData()` and `get_tensor()` returns a new array that owns its memory, as in the
+official module: programs draw into the arrays and call again. That call makes the only copy between
+the USB buffer and the program, and converts colours and disparities in the same pass;
+`bench/gen1_api.py` prints its time and that of a plain copy. A view of the packet's memory would be
+shared by all calls: the second caller would see what the first has drawn. Arrays stay valid without
+their packet, and both stay valid without pipeline and device.
 """
 
 
@@ -98,7 +100,7 @@ def _table_rows(text: str) -> Iterator[str]:
 
 
 def _signature(thing: Any) -> str:
-    """Arguments and result as they are written, without the quotes of delayed annotations."""
+    """Arguments and result as in the source, without the quotes of delayed annotations."""
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))
     return re.sub(r"\bself, |(?<=\()self(?=\))|, /", "", text)
 
@@ -108,7 +110,7 @@ def _prose(thing: Any) -> str:
 
 
 def members(kind: type) -> dict[str, Any]:
-    """Public attributes that a class defines itself."""
+    """Public attributes that the class itself defines."""
     return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
 
 

@@ -1,1 +1,1 @@
-"""The Gen1 Python API, behind the face `depthai_ros.depthai`."""
+"""Implementation of the Gen1 Python API; `depthai_ros.depthai` has its public names."""

@@ -1,4 +1,4 @@
-"""Calibration matrices as Gen1 programs get them: single precision, from the EEPROM only."""
+"""Calibration matrices for the getters of the Gen1 API: float32, from the EEPROM only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Matrix = NDArray[np.float32]
 
 
 class Gen1Calibration:
-    """What the getters of a device return; `lines` is the height of the mono pictures.
+    """Results of the calibration getters; `lines` is the height of the mono images.
 
-    Always derived from what is stored. Absent or singular matrices are empty lists.
+    They are computed from the stored calibration at each call. A missing matrix, or the inverse of
+    a singular one, is an empty list.
     """
 
     def __init__(self, eeprom: Mapping[str, Any], lines: int = MONO_FULL_SIZE[1]) -> None:
@@ -39,11 +40,11 @@ class Gen1Calibration:
         return _rows(self._checked()._intrinsic("calib_M2_R"))
 
     def left_homography(self) -> list[list[float]]:
-        """3x3, left picture -> rectified left picture."""
+        """3x3, left image -> rectified left image."""
         return _rows(self._checked()._homography("calib_H1_L", "calib_R1_L", "calib_M1_L"))
 
     def right_homography(self) -> list[list[float]]:
-        """3x3, right picture -> rectified right picture; old layouts: their only matrix."""
+        """3x3, right image -> rectified right image; old layouts: their only matrix."""
         if self._version < INTRINSICS_LAYOUT:
             return _rows(self._stored("calib_old_H"))
         return _rows(self._homography("calib_H2_R", "calib_R2_R", "calib_M2_R"))
@@ -87,7 +88,7 @@ class Gen1Calibration:
 
 
 def _inverse(matrix: Matrix) -> Matrix:
-    """Inverse, empty if there is none."""
+    """Inverse of a matrix; empty if the matrix is empty or singular."""
     if not matrix.size:
         return matrix
     try:

@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 
 #: Sections of the dict. Source: docs/wire_format.md#configuration
 _SECTIONS = ("depth", "ai", "ot", "board_config", "camera", "video_config", "app")
-#: Keys without a default as soon as their section is there.
+#: Required keys of a section, if the section is present.
 _REQUIRED = {
     "camera.rgb": ("resolution_h", "fps"),
     "camera.mono": ("resolution_h", "fps"),
 }
-#: Encoder settings that may also be numbers, and the names in order of these numbers.
+#: Encoder settings that accept a number -> names in the order of the numbers.
 _NUMBERED = {
     "video_config.rateCtrlMode": RATE_CONTROL_MODES,
     "video_config.profile": VIDEO_PROFILES,
@@ -37,8 +37,8 @@ _NUMBERED = {
 def from_gen1(config: Mapping[str, Any]) -> Settings:
     """Settings from a nested Gen1 dict.
 
-    Types follow Gen1: numbers take truth values, integers are cut from floats, None stands for an
-    absent text, unknown keys are ignored. Without "streams" there are none.
+    Types follow Gen1: numbers accept bool, integers truncate floats, None means an absent text,
+    unknown keys are ignored. Without "streams" no stream is requested.
 
     Raises  ConfigTypeError for a wrong type or a missing required key; ConfigError for a value
             that Gen1 does not allow
@@ -61,7 +61,7 @@ def _section(path: str, value: Any) -> Mapping[str, Any]:
 
 
 def _read_section(path: str, section: Mapping[str, Any], values: dict[str, Any]) -> None:
-    """Collect the known keys of a section and of the sections inside it."""
+    """Collect the known keys of a section and of its subsections."""
     for key in _REQUIRED.get(path, ()):
         if key not in section:
             raise ConfigTypeError(f"{path} has no {key}, it is required")
@@ -79,7 +79,7 @@ def _read_section(path: str, section: Mapping[str, Any], values: dict[str, Any])
 
 
 def _tell_of_unknown(prefix: str, section: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Gen1 ignores what it does not know; the one who has misspelt it should hear of it."""
+    """Warn of unknown keys, which Gen1 ignores without a message."""
     for key in section:
         if key not in known:
             nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
@@ -92,7 +92,7 @@ def _below(path: str) -> Iterable[Any]:
 
 
 def _convert(key: str, default: Value, value: Any) -> Value | None:
-    """One value by Gen1's rules; None = as if absent."""
+    """One value by Gen1's rules; None = treat the key as absent."""
     if key in _NUMBERED:
         return _encoder_name(_NUMBERED[key], value)
     if isinstance(value, np.generic):
@@ -122,7 +122,7 @@ def _wrong(key: str, value: Any, expected: str) -> ConfigTypeError:
 
 
 def _encoder_name(names: tuple[str, ...], value: Any) -> str | None:
-    """Encoder settings in any letter case or as a number; what is unknown means the default."""
+    """Name of an encoder setting from a name in any letter case or a number; None if unknown."""
     if isinstance(value, str):
         return value.lower() if value.lower() in names else None
     if isinstance(value, (int, np.integer)) and 0 <= value < len(names):
@@ -155,7 +155,7 @@ def _present_name(name: str) -> str:
 
 
 def _mend(values: dict[str, Any]) -> None:
-    """Replace what Gen1 accepts, but what no device could do."""
+    """Replace values that Gen1 accepts but no device supports."""
     height = values.get("camera.mono.resolution_h", 720)
     width = values.get("camera.mono.resolution_w", 0)
     if height in MONO_WIDTHS and width not in (0, MONO_WIDTHS[height]):

@@ -11,7 +11,7 @@ class AutofocusMode(
     Enumeration,
     members={f"AF_MODE_{name.upper()}": number for number, name in enumerate(FOCUS_MODES)},
 ):
-    """How the colour camera focuses."""
+    """Focus mode of the colour camera."""
 
     __slots__ = ()
 
@@ -22,11 +22,11 @@ class CameraControl(Opaque):
     __slots__ = ()
 
     class CamId(Enumeration, members={name.upper(): number for number, name in enumerate(CAMERAS)}):
-        """Which camera a command is for."""
+        """Camera that receives a command."""
 
         __slots__ = ()
 
     class Command(Enumeration, members=CONTROLS):
-        """What the camera should do; `extra_args` holds its numbers, separated by blanks."""
+        """Camera command; its arguments are the numbers in `extra_args`, separated by blanks."""
 
         __slots__ = ()

@@ -22,18 +22,18 @@ from .types import Opaque, describe
 
 _log = logging.getLogger("depthai")
 
-#: Names the device that programs get, as `depthai_ros` selectors do: usb, virtual, unix:/path, …
+#: Environment variable with the selector of the device: usb, virtual, unix:/path, …
 SELECTOR_VARIABLE = "DEPTHAI_DEVICE"
-#: Path of the firmware for boards on USB, where the program names no file that exists.
+#: Environment variable with the path of the USB firmware, used if `cmd_file` does not exist.
 FIRMWARE_VARIABLE = "DEPTHAI_FIRMWARE"
 _USB = "usb"
 _EMPTY: dict[str, Any] = {}
 
 
 def choose_selector(usb_device: str) -> str:
-    """Selector for what a program asked for.
+    """Selector for the argument `usb_device`.
 
-    A selector in `usb_device` wins over DEPTHAI_DEVICE, and that over a USB port path.
+    Priority: selector in `usb_device`, then DEPTHAI_DEVICE, then USB port path in `usb_device`.
     """
     if usb_device.partition(":")[0] in LINKS:
         return usb_device
@@ -42,16 +42,16 @@ def choose_selector(usb_device: str) -> str:
 
 
 def _on_usb() -> list[str]:
-    """Boards on USB, booted or not, as selectors."""
+    """Selectors of the boards on USB, booted or unbooted."""
     try:
         return sorted(f"{_USB}:{board.location}" for board in _core.scan_usb())
-    except DepthaiError as cause:  # no bus at all, as in a container
+    except DepthaiError as cause:  # no USB bus, for example in a container
         _log.warning("%s", str(cause))
         return []
 
 
 def list_devices() -> None:
-    """Print what could be opened, and leave the program. Raises SystemExit."""
+    """Print the available devices and exit. Raises SystemExit."""
     selector = choose_selector("")
     found = _on_usb() if selector.partition(":")[0] == _USB else [selector]
     print(f"Detected {len(found)} device(s):", *found, sep="\n")
@@ -59,19 +59,19 @@ def list_devices() -> None:
 
 
 def _firmware(cmd_file: str | os.PathLike[str]) -> str:
-    """The program's own file if there is one, else that of the environment."""
+    """`cmd_file` if that file exists, else DEPTHAI_FIRMWARE."""
     if str(cmd_file) and Path(cmd_file).is_file():
         return str(cmd_file)
     return os.environ.get(FIRMWARE_VARIABLE, "")
 
 
 def _slow_variant(selector: str, firmware: str) -> bool:
-    """True if the firmware can be made to stay at USB 2 speed; a message if not."""
+    """True if the firmware can be limited to USB 2 speed; logs a warning if not."""
     if not selector.startswith(_USB) or zipfile.is_zipfile(firmware):
         return selector.startswith(_USB)
     _log.warning(
-        "usb2_mode: %s is a finished image and decides itself; give the official wheel, or an "
-        "image made with `depthai-firmware extract --usb2`",
+        "usb2_mode is ignored: the USB speed of firmware image %s is fixed; use the official "
+        "wheel, or an image made with `depthai-firmware extract --usb2`",
         firmware,
     )
     return False
@@ -80,7 +80,7 @@ def _slow_variant(selector: str, firmware: str) -> bool:
 def open_session(
     usb_device: str, cmd_file: str | os.PathLike[str] = "", *, usb2: bool = False
 ) -> Gen1Session | None:
-    """Open the device, None and a message if that is not possible."""
+    """Open the device; logs an error and returns None if that fails."""
     if usb_device == "list":
         list_devices()
     selector, firmware = choose_selector(usb_device), _firmware(cmd_file)
@@ -95,7 +95,7 @@ def open_session(
 
 
 def _read_arguments(arguments: tuple[Any, ...]) -> tuple[str, str | os.PathLike[str] | None, bool]:
-    """(usb_device, cmd_file, usb2_mode) of the three forms of `Device()`; one has a cmd_file."""
+    """(usb_device, cmd_file, usb2_mode) from the three forms of `Device()`; None = no cmd_file."""
     if not arguments:
         return "", None, False
     if len(arguments) == 2:
@@ -114,13 +114,13 @@ def _read_arguments(arguments: tuple[Any, ...]) -> tuple[str, str | os.PathLike[
 class Device(Opaque):
     """A device: `Device()`, `Device(usb_device, usb2_mode)` or `Device(cmd_file, usb_device)`.
 
-    `usb_device` is a USB port path such as "2.1", "" for the first device found, "list" to print
-    what there is and exit, or a selector such as "virtual". With `usb2_mode` the link stays at USB
-    2 speed, if the firmware is the official wheel. The connection ends with the last reference to
-    the object, whether or not its pipeline is still referenced.
+    `usb_device` is a USB port path such as "2.1", "" for the first device, "list" to print the
+    devices and exit, or a selector such as "virtual". `usb2_mode` limits the link to USB 2 speed if
+    the firmware is the official wheel. The connection ends with the last reference to the `Device`,
+    even if its pipeline is still referenced.
 
-    Raises  RuntimeError if the device cannot be opened, in the form with `cmd_file` only; else
-            `create_pipeline` returns None. TypeError for other arguments
+    Raises  RuntimeError if the device cannot be opened, only in the form with `cmd_file`; in the
+            other forms `create_pipeline` returns None. TypeError for other arguments
     """
 
     __slots__ = ("_session",)
@@ -151,11 +151,11 @@ class Device(Opaque):
     def create_pipeline(self, config: dict[str, Any] = _EMPTY) -> CNNPipeline | None:
         """Configure the device and start its streams; docs/parameters.md has all keys.
 
-        A pipeline that was there before ends. None, with a message on stderr, if the device is not
-        there, lacks a stream or resources, or a value is out of range.
+        Ends the previous pipeline. Returns None and logs an error if the device is missing, does
+        not offer a stream, has too few resources, or if a value is out of range.
 
         Raises  RuntimeError for a wrong type, a missing field, or a blob configuration that does
-                not fit; TypeError if `config` is not a dict
+                not fit the blob; TypeError if `config` is not a dict
         """
         if not isinstance(config, dict):
             raise TypeError(f"config is {describe(config)}, must be a dict")
@@ -172,37 +172,37 @@ class Device(Opaque):
         return pipeline
 
     def get_available_streams(self) -> list[str]:
-        """Streams that the device offers, in its own order."""
+        """Streams that the device offers, in the device's order."""
         return list(self._session.device.available_streams) if self._session else []
 
     def get_nn_to_depth_bbox_mapping(self) -> dict[str, int]:
-        """Where the network's input lies in the depth picture: max_h, max_w, off_x, off_y.
+        """Region of the depth image that the network's input covers: max_h, max_w, off_x, off_y.
 
-        Pixels; x of the depth picture is off_x + x_nn * max_w. Zeros until a network is loaded.
+        Pixels; x in the depth image is off_x + x_nn * max_w. Zeros until a network is loaded.
         """
         return self._session.nn_to_depth if self._session else dict.fromkeys(_MAPPING_KEYS, 0)
 
-    # -- commands; without a running pipeline nothing happens
+    # -- commands; ignored without a running pipeline
 
     def _command(self, send: Callable[[Any], None]) -> None:
         if self._session is not None:
             self._session.command(send)
 
     def request_jpeg(self) -> None:
-        """Have one picture taken for `jpegout`."""
+        """Capture one still image for stream `jpegout`."""
         self._command(lambda device: device.capture_still())
 
     def request_af_trigger(self) -> None:
-        """Focus once."""
+        """Start one autofocus run."""
         self._command(lambda device: device.trigger_autofocus())
 
     def request_af_mode(self, mode: AutofocusMode) -> None:
-        """Choose how the camera focuses. Raises TypeError for anything but an AutofocusMode."""
+        """Set the focus mode. Raises TypeError if `mode` is not an AutofocusMode."""
         _check(mode, AutofocusMode, "mode")
         self._command(lambda device: device.set_autofocus_mode(int(mode)))
 
     def send_disparity_confidence_threshold(self, confidence: int) -> None:
-        """0..255, pixels of lower certainty become invalid. Raises TypeError for anything else."""
+        """Set the limit, 0..255: matches that cost more are invalid. Raises TypeError."""
         value = _byte("confidence", confidence)
         self._command(lambda device: device.set_disparity_confidence(value))
 
@@ -212,9 +212,9 @@ class Device(Opaque):
         command_id: CameraControl.Command,
         extra_args: str,
     ) -> None:
-        """Command one camera; `extra_args` are numbers separated by blanks, or "".
+        """Send a command to one camera; `extra_args` are numbers separated by blanks, or "".
 
-        Raises  TypeError; ValueError if the text is too long
+        Raises  TypeError; ValueError if the command has more than 64 bytes
         """
         _check(camera_id, CameraControl.CamId, "camera_id")
         _check(command_id, CameraControl.Command, "command_id")
@@ -222,10 +222,10 @@ class Device(Opaque):
         numbers = int(camera_id), int(command_id)
         self._command(lambda device: device.control_camera(*numbers, extra_args))
 
-    # -- what the device is
+    # -- properties of the device
 
     def is_usb3(self) -> bool:
-        """True if the link is as fast as USB 3, or is none of USB."""
+        """True for a link at USB 3 speed, and for links other than USB."""
         return self._opened().device.usb_speed not in ("LOW", "FULL", "HIGH")
 
     def get_mx_id(self) -> str:
@@ -233,29 +233,29 @@ class Device(Opaque):
         return self._opened().device.mx_id
 
     def is_device_changed(self) -> bool:
-        """True until `reset_device_changed()`, and again after the device had to be restarted."""
+        """True after opening and after each restart, until `reset_device_changed()`."""
         return self._opened().is_changed
 
     def reset_device_changed(self) -> None:
-        """Make `is_device_changed()` false."""
+        """Set `is_device_changed()` to False."""
         self._opened().is_changed = False
 
     def is_rgb_connected(self) -> bool:
-        """True if there is a colour camera."""
+        """True if the colour camera is connected."""
         return self._opened().device.cameras["rgb"]
 
     def is_left_connected(self) -> bool:
-        """True if there is a left camera."""
+        """True if the left camera is connected."""
         return self._opened().device.cameras["left"]
 
     def is_right_connected(self) -> bool:
-        """True if there is a right camera."""
+        """True if the right camera is connected."""
         return self._opened().device.cameras["right"]
 
-    # -- calibration; once a pipeline runs, for its mono resolution
+    # -- calibration, at the mono resolution of the last pipeline
 
     def is_eeprom_loaded(self) -> bool:
-        """True if the device has a stored calibration with camera matrices."""
+        """True if the EEPROM holds a calibration with intrinsics."""
         return self._opened().calibration.is_loaded
 
     def get_left_intrinsic(self) -> list[list[float]]:
@@ -267,26 +267,26 @@ class Device(Opaque):
         return self._opened().calibration.right_intrinsic()
 
     def get_left_homography(self) -> list[list[float]]:
-        """3x3, left picture to rectified picture. Raises RuntimeError as above."""
+        """3x3, left image to rectified image. Raises RuntimeError as above."""
         return self._opened().calibration.left_homography()
 
     def get_right_homography(self) -> list[list[float]]:
-        """3x3, right picture to rectified picture; [] if nothing is stored."""
+        """3x3, right image to rectified image; [] if nothing is stored."""
         return self._opened().calibration.right_homography()
 
     def get_rotation(self) -> list[list[float]]:
-        """3x3, right camera with respect to the left. Raises RuntimeError as above."""
+        """3x3, rotation from the left to the right camera. Raises RuntimeError as above."""
         return self._opened().calibration.rotation()
 
     def get_translation(self) -> list[float]:
-        """Right camera with respect to the left, centimetres. Raises RuntimeError as above."""
+        """Translation from the left to the right camera, cm. Raises RuntimeError as above."""
         return self._opened().calibration.translation_cm()
 
     def write_eeprom_data(self, config: dict[str, Any] = _EMPTY) -> None:
-        """Have the device store a board description and a calibration; see docs/wire_format.md.
+        """Write board description and calibration to the EEPROM; see docs/wire_format.md.
 
-        The outcome comes as a log line of `meta_d2h`.
-        Raises  RuntimeError without a pipeline with `app.enable_reconfig`, or if the transfer fails
+        The device reports the result as a log line on `meta_d2h`.
+        Raises  RuntimeError if no pipeline with `app.enable_reconfig` runs or the transfer fails
         """
         if not isinstance(config, dict):
             raise TypeError(f"config is {describe(config)}, must be a dict")
@@ -306,7 +306,7 @@ def _check(value: Any, kind: type, name: str) -> None:
 
 
 def _byte(name: str, value: Any) -> int:
-    """0..255, truth values as 0 and 1. Raises TypeError."""
+    """An integer 0..255; bool as 0 and 1. Raises TypeError."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -317,7 +317,7 @@ def _byte(name: str, value: Any) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say, from what programs put into dicts. Raises TypeError for anything else."""
+    """A value as JSON types; accepts numpy values and paths. Raises TypeError for other types."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,6 @@
 """Decodes network results by the `tensors` descriptions of older Gen1 blob configurations.
 
-A tensor is cut along one axis into entries, an entry into properties, and properties have names.
+One axis of a tensor gives its entries; the values of an entry are its properties, with names.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _log = logging.getLogger(__name__)
 
 #: Name of an element type -> numpy dtype.
 _TYPES = {"f16": "<f2", "u8": "u1"}
-#: Smallest normal half-precision number; what is smaller counts as zero.
+#: Smallest normal half-precision number; smaller numbers are read as zero.
 _SMALLEST_HALF = 2.0**-14
 _INDEX, _DIMENSIONS = "output_entry_iteration_index", "output_dimensions"
 
 
 class PropertyNotFoundError(RuntimeError, IndexError, KeyError):
-    """An entry has no such property; each Gen1 release raised another of its three bases."""
+    """An entry has no such property; Gen1 releases raised different ones of the three bases."""
 
     __str__ = Exception.__str__
 
 
 @dataclass(frozen=True, slots=True)
 class TensorPlan:
-    """How to cut one tensor: `count` entries of `width` properties each, `offset` in bytes."""
+    """Layout of one tensor: `count` entries of `width` properties each, `offset` in bytes."""
 
     name: str
     dimensions: tuple[int, ...]
@@ -46,12 +46,12 @@ class TensorPlan:
 
     @property
     def elements(self) -> int:
-        """Elements of the whole tensor, as it is declared."""
+        """Elements of the whole tensor by its declaration."""
         return math.prod(self.dimensions)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the whole tensor, as it is declared."""
+        """Bytes of the whole tensor by its declaration."""
         return self.elements * np.dtype(self.dtype).itemsize
 
     @property
@@ -61,7 +61,7 @@ class TensorPlan:
 
     @property
     def has_distances(self) -> bool:
-        """True if each entry is a detection of ten properties, with its position."""
+        """True if each entry is a detection with position (ten properties)."""
         return self.dimensions[-1] == 10 or any(name.startswith("distance_") for name in self.names)
 
     @property
@@ -74,9 +74,9 @@ class TensorPlan:
 
 
 def read_tensors(path: str, tensors: Sequence[Any], *, stage: int = 1) -> tuple[TensorPlan, ...]:
-    """Plans for the `tensors` of a blob configuration; names of a second stage are told apart.
+    """Plans for the `tensors` of a blob configuration; names of a second stage get a suffix.
 
-    Raises  ConfigTypeError naming the file, the tensor, the field and what is wrong with it
+    Raises  ConfigTypeError with the file, the tensor, the field and its error
     """
     return tuple(
         _read_tensor(f"{path}: tensors[{index}]", tensor, index, stage)
@@ -132,7 +132,7 @@ def _numbers(where: str, tensor: Mapping[str, Any], key: str) -> list[int]:
 
 
 def _names(where: str, tensor: Mapping[str, Any]) -> dict[str, int]:
-    """Property name -> its position; the first of equal names wins."""
+    """Property name -> position; of equal names the first one."""
     axes = _numbers(where, tensor, "output_properties_dimensions")
     mapping = _field(where, tensor, "property_key_mapping", list)
     for names in mapping:
@@ -153,9 +153,9 @@ def bind(
 ) -> tuple[TensorPlan, ...]:
     """Plans with the offsets of the network's outputs, in the same order.
 
-    The first `made_here` tensors are built on the host: their size is not the device's matter.
+    The host makes the first `made_here` tensors; their size is not checked.
 
-    Raises  ConfigTypeError if the network has fewer outputs, or smaller ones
+    Raises  ConfigTypeError if the network has fewer or smaller outputs
     """
     if len(plans) > len(layers):
         raise ConfigTypeError(
@@ -177,7 +177,7 @@ def bind(
 
 
 class TensorEntry(Opaque):
-    """One entry of one tensor: numbers that can be asked for by position or by name."""
+    """One entry of one tensor: its properties by position or by name."""
 
     __slots__ = ("_names", "_values")
     _values: list[float]
@@ -227,7 +227,7 @@ class _Table:
 
 
 class TensorEntryContainer(Opaque):
-    """Entries of all tensors of one result: `container[i]` lists the i-th entry of each tensor."""
+    """Entries of all tensors of one result; `container[i]` has entry i of each tensor."""
 
     __slots__ = ("_tables",)
     _tables: tuple[_Table, ...]
@@ -247,16 +247,16 @@ class TensorEntryContainer(Opaque):
             if table.is_valid[row]:
                 found.append(_make_entry(table.rows[row].tolist(), table.names))
             else:
-                _log.info("entry %d is left out: it holds a number that is not finite", number)
+                _log.info("entry %d is skipped: it has a number that is not finite", number)
         return found
 
     def __iter__(self) -> Iterator[list[TensorEntry]]:
-        """All entries; those of which nothing is left are skipped."""
+        """All entries without the empty ones."""
         return (entries for number in range(len(self)) if (entries := self[number]))
 
 
 def decode_entries(plans: Sequence[TensorPlan], payload: NDArray[np.uint8]) -> TensorEntryContainer:
-    """Cut a payload into entries, which do not refer to it any more.
+    """Copy the entries out of a payload.
 
     Raises  RuntimeError if the payload is shorter than the plans say
     """

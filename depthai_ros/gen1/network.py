@@ -1,4 +1,4 @@
-"""Reads blob configurations of both Gen1 styles, and says how results are to be decoded."""
+"""Reads blob configurations of both Gen1 styles and plans the decoding of results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..errors import ConfigError, ConfigTypeError
 from .entries import TensorPlan, bind, read_tensors
 from .types import describe
 
-#: What the device is asked to do when the host has to build records with distances itself:
-#: report everything; the threshold only decides which detections keep their distances.
+#: NN_config for the device if the host makes the records with distances. The device must report all
+#: detections; the host's threshold decides only which of them keep their distances.
 _DETECTION = {"output_format": "detection", "NN_family": "mobilenet", "confidence_threshold": 0.0}
 
 
@@ -23,9 +23,9 @@ _DETECTION = {"output_format": "detection", "NN_family": "mobilenet", "confidenc
 class NetworkPlan:
     """How to decode the results of a pipeline's networks.
 
-    formats      by stage: output_format, or None where the configuration does not say
-    tensors      entries of the older style, empty if there are none
-    is_legacy    get_tensor() gives flat bytes
+    formats         by stage: output_format; None if the configuration has none
+    tensors         tensors of the older style; empty if there are none
+    is_legacy       get_tensor() returns flat bytes
     makes_records   the device sends detections, and the host makes the first tensor from them
     """
 
@@ -43,10 +43,10 @@ class NetworkPlan:
 
 
 def read_network_plan(settings: Settings) -> NetworkPlan:
-    """The plan for what `settings` name; without a blob there is nothing to decode.
+    """The plan for the networks of `settings`; the default plan without a blob.
 
-    Raises  ConfigTypeError for broken JSON, a wrong type or a missing field;
-            ConfigError if the older style's outline is wrong
+    Raises  ConfigTypeError for invalid JSON, a wrong type or a missing field;
+            ConfigError if `tensors` or `mappings` of the older style have a wrong type
     """
     if not settings["ai.blob_file"]:
         return NetworkPlan()
@@ -71,7 +71,7 @@ def read_network_plan(settings: Settings) -> NetworkPlan:
 
 
 def _needs_records(first: TensorPlan | None, settings: Settings) -> bool:
-    """Distances, and boxes for a second network, come only with the device's own decoding."""
+    """True if distances or a second network are needed: both need decoding on the device."""
     if first is None:
         return False
     with_distances = settings["ai.calc_dist_to_bb"] and first.has_distances
@@ -119,7 +119,7 @@ def _tensors(path: str, document: Mapping[str, Any], settings: Settings) -> tupl
 
 
 def _check_mappings(path: str, mappings: Any) -> None:
-    """Only their outline matters: they are for the program, which reads them itself."""
+    """Check the type only; the program itself reads the mappings."""
     lists = mappings.values() if isinstance(mappings, dict) else [None]
     for texts in lists:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -127,7 +127,7 @@ def _check_mappings(path: str, mappings: Any) -> None:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The document, empty if there is no such file."""
+    """The JSON document of a file; empty if the file does not exist."""
     if not path:
         return {}
     try:

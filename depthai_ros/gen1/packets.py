@@ -1,4 +1,4 @@
-"""Packets of the Gen1 API: frames with their metadata, and tracked objects."""
+"""Packets of the Gen1 API: payload, metadata, and tracked objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_FRAME = wire_formats.FrameTrailer(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class FrameMetadata(Opaque):
-    """What the device says about one frame."""
+    """The device's metadata of one frame."""
 
     __slots__ = ("_frame",)
     _frame: wire_formats.FrameTrailer
@@ -28,11 +28,11 @@ class FrameMetadata(Opaque):
         self._frame = _NO_FRAME
 
     def getTimestamp(self) -> float:
-        """Time of capture: seconds, clock of the device since it booted."""
+        """Time of capture: seconds since boot, clock of the device."""
         return self._frame.timestamp_ns / 1e9
 
     def getFrameType(self) -> int:
-        """Kind of picture: 15 grey, 21 bitstream; others are the device's own."""
+        """Frame type: 15 grey, 21 bitstream, or another number of the device."""
         return self._frame.format
 
     def getFrameWidth(self) -> int:
@@ -48,11 +48,11 @@ class FrameMetadata(Opaque):
         return self._frame.bytes_per_pixel
 
     def getStride(self) -> int:
-        """Bytes per line."""
+        """Bytes per row."""
         return self._frame.stride
 
     def getCategory(self) -> int:
-        """0 for a frame of the running video, 1 for a still picture."""
+        """0 for a frame of a continuous stream, 1 for a still image."""
         return self._frame.category
 
     def getInstanceNum(self) -> int:
@@ -60,7 +60,7 @@ class FrameMetadata(Opaque):
         return self._frame.camera
 
     def getSequenceNum(self) -> int:
-        """Counts the exposures of a camera; the same for everything made from one exposure."""
+        """Number of the exposure; equal in all packets made from one exposure of a camera."""
         return self._frame.sequence
 
     def getCameraName(self) -> str:
@@ -69,7 +69,7 @@ class FrameMetadata(Opaque):
 
 
 def make_metadata(frame: wire_formats.FrameTrailer | None) -> FrameMetadata | None:
-    """The public face of a trailer."""
+    """A `FrameMetadata` for a trailer; None without one."""
     if frame is None:
         return None
     metadata = FrameMetadata()
@@ -78,17 +78,17 @@ def make_metadata(frame: wire_formats.FrameTrailer | None) -> FrameMetadata | No
 
 
 class Tracklet(Opaque):
-    """One tracked object; its box is in pixels of the network's input picture."""
+    """One tracked object; its box is in pixels of the network's input."""
 
     __slots__ = ("_row",)
     _row: dict[str, int]
 
     def getId(self) -> int:
-        """Number of the object, the same as long as it is tracked."""
+        """Id of the object, constant while it is tracked."""
         return self._row["id"]
 
     def getLabel(self) -> int:
-        """Class of the object, as the network numbers them."""
+        """Class number of the network."""
         return self._row["label"]
 
     def getStatus(self) -> str:
@@ -116,7 +116,7 @@ class Tracklet(Opaque):
 
 
 class ObjectTracker(Opaque):
-    """The objects that are tracked at one moment, at most 20."""
+    """The tracked objects of one exposure, at most 20."""
 
     __slots__ = ("_rows",)
     _rows: list[dict[str, int]]
@@ -131,11 +131,11 @@ class ObjectTracker(Opaque):
         return (self.getTracklet(index) for index in range(len(self)))
 
     def getNrTracklets(self) -> int:
-        """How many objects there are."""
+        """Number of objects."""
         return len(self._rows)
 
     def getTracklet(self, index: int, /) -> Tracklet:
-        """One of them. Raises IndexError if there are fewer, TypeError if it is no integer."""
+        """One object. Raises IndexError if out of range, TypeError if not an integer."""
         number = integer("index", index)
         if not 0 <= number < len(self._rows):
             raise IndexError(f"tracklet {number} of {len(self._rows)}")
@@ -145,7 +145,7 @@ class ObjectTracker(Opaque):
 
 
 def read_tracker(payload: Bytes) -> ObjectTracker:
-    """Tracked objects from their wire form. Raises RuntimeError if it is something else."""
+    """Decode a payload of tracked objects. Raises RuntimeError for any other payload."""
     if len(payload) != wire_formats.TRACKLETS_BYTES:
         raise RuntimeError(
             f"packet has {len(payload)} bytes, tracked objects have {wire_formats.TRACKLETS_BYTES}"
@@ -163,7 +163,7 @@ def read_tracker(payload: Bytes) -> ObjectTracker:
 
 
 class DataPacket(Opaque):
-    """One packet of any stream but `metaout`. It outlives the pipeline and the device."""
+    """One packet of any stream except `metaout`; valid after its pipeline and device are closed."""
 
     __slots__ = ("_data", "_frame", "_name", "_read", "_size")
     _name: str
@@ -174,39 +174,39 @@ class DataPacket(Opaque):
 
     @property
     def stream_name(self) -> str:
-        """The stream, under the name by which it was asked for."""
+        """Name of the stream as in the configuration."""
         return self._name
 
     def size(self) -> int:
-        """Bytes of data, without the metadata."""
+        """Bytes of the payload, without metadata."""
         return self._size
 
     def getData(self) -> NDArray[Any]:
-        """The data as a new array, which belongs to the caller.
+        """The data as a new array that the caller owns.
 
-        Shape   left, right, rectified_*, disparity: (H, W) uint8; depth: (H, W) uint16, mm, 65535
-                where there is none; disparity_color: (H, W, 3) uint8, BGR; previewout: (3, h, w)
-                uint8, planes B, G, R, or flat if no network is loaded; others: flat uint8
+        Shape   left, right, rectified_*, disparity: (H, W) uint8; depth: (H, W) uint16, mm, 65535 =
+                no depth; disparity_color: (H, W, 3) uint8, BGR; previewout: (3, h, w) uint8, planes
+                B, G, R, or flat if no network is loaded; others: flat uint8
         """
         return self._read(self._data)
 
     def getDataAsStr(self) -> str:
-        """The data up to the first zero byte, as UTF-8 text; meant for `meta_d2h`."""
+        """The data up to the first zero byte as UTF-8 text; for `meta_d2h`."""
         return bytes(self._data).split(b"\0", 1)[0].decode()
 
     def getMetadata(self) -> FrameMetadata | None:
-        """What the device says about the frame, None if it said nothing."""
+        """Metadata of the frame; None if the packet has none."""
         return make_metadata(self._frame)
 
     def getObjectTracker(self) -> ObjectTracker:
-        """Tracked objects of a packet of `object_tracker`. Raises RuntimeError on any other."""
+        """Tracked objects of an `object_tracker` packet. Raises RuntimeError for other streams."""
         return read_tracker(self._data)
 
 
 def make_packet(
     name: str, data: Bytes, frame: wire_formats.FrameTrailer | None, read: Reader, size: int
 ) -> DataPacket:
-    """A packet that reads `data` with `read` each time it is asked for an array."""
+    """A packet whose `getData` calls `read` with `data`."""
     packet = DataPacket.__new__(DataPacket)
     packet._name, packet._data, packet._frame = name, data, frame
     packet._read, packet._size = read, size
@@ -214,4 +214,4 @@ def make_packet(
 
 
 class DataPacketList(list[DataPacket]):
-    """What `get_available_data_packets` returns: a list."""
+    """List of packets, returned by `get_available_data_packets`."""

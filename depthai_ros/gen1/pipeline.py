@@ -1,4 +1,4 @@
-"""The pipeline of the Gen1 API: one queue, from which programs take packets."""
+"""The pipeline of the Gen1 API: one packet queue for all streams."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .results import NNetPacket, NNetPacketList
 from .streams import PacketSource
 from .types import Opaque
 
-#: A blocking getter looks this often whether its pipeline was exchanged for a new one.
+#: Interval at which a blocking getter checks for a new packet source.
 _WAIT_S = 1.0
-#: For how long it rests when there is none, or the old one has just failed.
+#: Pause of a blocking getter while there is no source or the source has failed.
 _REST_S = 0.1
 
 
 class Feed:
-    """Where a pipeline's packets come from; the source may be exchanged while programs wait."""
+    """The packets of a pipeline; their source can be replaced while a program waits."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -27,25 +27,25 @@ class Feed:
         self._process = os.getpid()
 
     def switch(self, source: PacketSource | None) -> None:
-        """Take packets from another source; None while there is none."""
+        """Set the source of packets; None while the device is being reopened."""
         with self._changed:
             self._source = source
             self._changed.notify_all()
 
     def end(self) -> None:
-        """No packets any more; whoever waits gets an empty list."""
+        """End the feed; waiting getters return an empty list."""
         with self._changed:
             self._source = None
             self._is_over = True
             self._changed.notify_all()
 
     def dropped(self) -> dict[str, int]:
-        """By stream on the wire: packets that nobody took in time."""
+        """Wire stream -> packets dropped because the queue was full."""
         return self._source.pipeline.dropped() if self._source else {}
 
     def take(self, *, blocking: bool) -> list[DataPacket | NNetPacket]:
-        """Everything that waits; with `blocking` at least one packet, unless the feed is over."""
-        if os.getpid() != self._process:  # a fork: the packets belong to the parent
+        """All queued packets; with `blocking` at least one, unless the feed ends."""
+        if os.getpid() != self._process:  # forked child: only the parent reads the device
             return []
         while True:
             with self._changed:
@@ -65,12 +65,12 @@ def _take(source: PacketSource, blocking: bool) -> list[DataPacket | NNetPacket]
         if blocking and not source.pipeline.wait(_WAIT_S):
             return []
         return source.take()
-    except LinkError:  # whoever watches the link will provide another source
+    except LinkError:  # the watchdog of the session reopens the device
         return []
 
 
 class Pipeline(Opaque):
-    """A name of the Gen1 module that nothing returns; see `CNNPipeline`."""
+    """A name of the Gen1 module without instances; see `CNNPipeline`."""
 
     __slots__ = ()
 
@@ -80,25 +80,25 @@ class Pipeline(Opaque):
 
 
 class CNNPipeline(Opaque):
-    """The running streams of a device. All of them share one queue of 30 packets."""
+    """The running streams of a device. They share one queue of 30 packets."""
 
     __slots__ = ("_feed",)
     _feed: Feed
 
     def get_available_data_packets(self, blocking: bool = False) -> DataPacketList:
-        """Take all packets that wait, oldest first; network results among them are given up.
+        """Take all queued packets, oldest first; network results among them are discarded.
 
-        With `blocking` waits until there is at least one packet; Ctrl-C ends the wait. Returns an
-        empty list when the device is gone.
+        With `blocking`, wait for at least one packet or network result; Ctrl-C ends the wait.
+        Returns an empty list if the device is lost.
         """
         return self.get_available_nnet_and_data_packets(blocking)[1]
 
     def get_available_nnet_and_data_packets(
         self, blocking: bool = False
     ) -> tuple[NNetPacketList, DataPacketList]:
-        """Take all packets that wait: network results, and all others; oldest first.
+        """Take all queued packets, oldest first: a list of network results and one of the others.
 
-        With `blocking` waits until there is at least one packet; one of the lists may be empty.
+        With `blocking`, wait for at least one packet; one of the lists may be empty.
         """
         results, packets = NNetPacketList(), DataPacketList()
         for packet in self._feed.take(blocking=bool(blocking)):
@@ -110,7 +110,7 @@ class CNNPipeline(Opaque):
 
 
 def make_pipeline(feed: Feed) -> CNNPipeline:
-    """The face of a feed."""
+    """A `CNNPipeline` for a feed."""
     pipeline = CNNPipeline.__new__(CNNPipeline)
     pipeline._feed = feed
     return pipeline

@@ -1,4 +1,4 @@
-"""Network results of the Gen1 API: tensors, decoded detections, and entries of the older style."""
+"""Network results of the Gen1 API: tensors, decoded detections, entries of the older style."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def _attribute(name: str, doc: str) -> Any:
 
 
 class Detection(Opaque):
-    """One object that the network found; independent of the packet it came with."""
+    """One detected object; valid without its packet."""
 
     __slots__ = ("_values",)
     _values: tuple[Any, ...]
 
-    label = _attribute("label", "Class of the object, as the network numbers them.")
+    label = _attribute("label", "Class number of the network.")
     confidence = _attribute("confidence", "0..1.")
-    x_min = _attribute("x_min", "Left edge, as a share of the network's input picture.")
-    y_min = _attribute("y_min", "Upper edge, as a share of the picture.")
-    x_max = _attribute("x_max", "Right edge, as a share of the picture.")
-    y_max = _attribute("y_max", "Lower edge, as a share of the picture.")
-    depth_x = _attribute("depth_x", "Metres to the right; 0 if it was not measured.")
-    depth_y = _attribute("depth_y", "Metres down; 0 if it was not measured.")
-    depth_z = _attribute("depth_z", "Metres ahead; 0 if it was not measured.")
+    x_min = _attribute("x_min", "Left edge, 0..1 of the network's input.")
+    y_min = _attribute("y_min", "Upper edge, 0..1 of the network's input.")
+    x_max = _attribute("x_max", "Right edge, 0..1 of the network's input.")
+    y_max = _attribute("y_max", "Lower edge, 0..1 of the network's input.")
+    depth_x = _attribute("depth_x", "Metres to the right; 0 if not measured.")
+    depth_y = _attribute("depth_y", "Metres down; 0 if not measured.")
+    depth_z = _attribute("depth_z", "Metres ahead; 0 if not measured.")
 
     def get_dict(self) -> dict[str, Any]:
         """All attributes by name."""
@@ -50,12 +50,12 @@ class Detection(Opaque):
 
 
 class Detections(Opaque):
-    """The objects that the network found in one picture, at most 100."""
+    """The objects detected in one frame, at most 100."""
 
     __slots__ = ("_rows",)
     _rows: list[tuple[Any, ...]]
 
-    size = read_only(lambda detections: len(detections._rows), "How many there are; an attribute.")
+    size = read_only(lambda detections: len(detections._rows), "Number of objects; an attribute.")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -72,7 +72,7 @@ class Detections(Opaque):
 
 
 def read_detections(payload: Bytes) -> Detections:
-    """Detections from their wire form. Raises RuntimeError if it is something else."""
+    """Decode a payload of detections. Raises RuntimeError for any other payload."""
     detections = Detections.__new__(Detections)
     try:
         detections._rows = wire_formats.decode_detections(payload).tolist()
@@ -85,7 +85,7 @@ def read_detections(payload: Bytes) -> Detections:
 class ResultReader:
     """How to read the results of one pipeline.
 
-    `layers` are the outputs of all networks; the first `first_stage` of them are the first's.
+    `layers` are the outputs of all networks; the first `first_stage` of them belong to the first.
     """
 
     plan: NetworkPlan
@@ -100,8 +100,8 @@ class ResultReader:
     def records(self, payload: Bytes) -> Bytes:
         """The first tensor of the older style, made from the device's detections.
 
-        One record of half-precision numbers each: 0, label, confidence, box, position; the list
-        ends with -1. Detections that are not certain enough have no position.
+        One record of half-precision numbers per detection: 0, label, confidence, box, position; -1
+        ends the list. The position is 0 below `distance_confidence`.
         """
         tensor = self.plan.tensors[0]
         table = np.zeros((tensor.count, tensor.width), "<f2")
@@ -116,7 +116,7 @@ class ResultReader:
 
 
 class NNetPacket(Opaque):
-    """Results of the networks for one picture. It outlives the pipeline and the device."""
+    """Network results of one frame; valid after its pipeline and device are closed."""
 
     __slots__ = ("_data", "_frame", "_results")
     _data: Bytes
@@ -124,11 +124,11 @@ class NNetPacket(Opaque):
     _results: ResultReader
 
     def get_tensor(self, key: int | str, /) -> NDArray[Any] | None:
-        """One output tensor as a new array, by number or by name.
+        """One output tensor as a new array, by number or by name; None for an unknown name.
 
-        With a blob configuration of the older style (`tensors`): flat uint8, for number 0 or the
-        first name the whole payload. Else: type and shape that the network gives it. None for an
-        unknown name. Raises IndexError, TypeError; RuntimeError if the device decodes that network.
+        With a blob configuration of the older style (`tensors`) it is flat uint8: the whole payload
+        for number 0 or the first name. Else it has the network's type and shape.
+        Raises IndexError, TypeError; RuntimeError if the device decodes that network.
         """
         index = self._index_of(key)
         if index is None:
@@ -148,7 +148,7 @@ class NNetPacket(Opaque):
         return dict(sorted(by_name.items(), key=itemgetter(0)))
 
     def getTensorsSize(self) -> int:
-        """How many output tensors there are, of all networks."""
+        """Number of output tensors of all networks."""
         return len(self._results.layers)
 
     def getOutputLayersInfo(self) -> list[TensorInfo]:
@@ -156,11 +156,11 @@ class NNetPacket(Opaque):
         return [make_tensor_info(layer) for layer in self._results.layers]
 
     def getInputLayersInfo(self) -> list[TensorInfo]:
-        """Descriptions of what the networks take."""
+        """Descriptions of the input tensors."""
         return [make_tensor_info(layer) for layer in self._results.inputs]
 
     def getDetectedObjects(self) -> Detections:
-        """What the device has decoded. Raises RuntimeError if `output_format` is another."""
+        """Detections decoded by the device. Raises RuntimeError for another `output_format`."""
         output_format = self._results.plan.formats[0]
         if output_format not in (None, "detection"):
             raise RuntimeError(
@@ -170,13 +170,13 @@ class NNetPacket(Opaque):
         return read_detections(self._data)
 
     def getMetadata(self) -> FrameMetadata | None:
-        """What the device says about the picture that the network has looked at."""
+        """Metadata of the frame that was the network's input."""
         return make_metadata(self._frame)
 
     def entries(self) -> TensorEntryContainer:
-        """Results cut into named properties, as a blob configuration with `tensors` says.
+        """Entries with named properties, by the `tensors` of the blob configuration.
 
-        Raises  RuntimeError if there is no such configuration, or the payload is too short for it
+        Raises  RuntimeError if the configuration has no `tensors` or the payload is too short
         """
         plan = self._results.plan
         if not plan.tensors:
@@ -188,7 +188,7 @@ class NNetPacket(Opaque):
         container._tables += decode_entries(plan.tensors[1:], self._data)._tables
         return container
 
-    # -- how it is done
+    # -- implementation
 
     def _index_of(self, key: Any) -> int | None:
         if isinstance(key, str):
@@ -241,4 +241,4 @@ def make_result(
 
 
 class NNetPacketList(list[NNetPacket]):
-    """The first of what `get_available_nnet_and_data_packets` returns: a list."""
+    """List of network results, returned by `get_available_nnet_and_data_packets`."""

@@ -1,7 +1,8 @@
-"""Keeps one device running for a Gen1 program: pipelines, commands, and a watchdog.
+"""One open device of a Gen1 program: pipelines, commands, and a watchdog.
 
-When the link fails or falls silent, the device is opened anew and its pipeline is made again
-behind the program's back. A process that was forked never touches its parent's device.
+If the link fails or no packet arrives for `WATCHDOG_S`, the watchdog reopens the device and
+restarts its pipeline; the program keeps its pipeline object. A forked process never uses the device
+of its parent.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from .streams import CAPACITY, PacketSource
 
 _log = logging.getLogger("depthai")
 
-_LOOK_S = 0.25
-#: Pauses before the attempts to get a lost device back.
+_CHECK_S = 0.25
+#: Pauses before the attempts to reopen a lost device.
 _RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
@@ -42,7 +43,7 @@ _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A pipeline as the program sees it, and what it takes to make it again."""
+    """The pipeline of the program, and the data to restart it."""
 
     settings: Settings
     plan: NetworkPlan
@@ -52,7 +53,7 @@ class _Running:
 
 
 class Gen1Session:
-    """One open device; `firmware` is the path of what a board on USB gets, `usb2` its slow variant.
+    """One open device; `firmware` is a path for boards on USB, `usb2` limits it to USB 2 speed.
 
     Raises  DepthaiError if it cannot be opened
     """
@@ -77,18 +78,18 @@ class Gen1Session:
 
     @property
     def pipeline(self) -> CNNPipeline | None:
-        """The running one."""
+        """The running pipeline."""
         running = self._running
         return running.pipeline if running else None
 
     @property
     def nn_to_depth(self) -> dict[str, int]:
-        """Where the network's input lies in the depth picture; zeros without a network."""
+        """Region of the depth image that the network's input covers; zeros without a network."""
         running = self._running
         return dict(running.mapping if running else _NO_MAPPING)
 
     def start(self, config: Mapping[str, Any]) -> CNNPipeline | None:
-        """Configure the device; the pipeline before, if any, ends. None if it is not possible.
+        """End the previous pipeline and start another; logs an error and returns None on failure.
 
         Raises  RuntimeError for a wrong type or a missing field in the configuration
         """
@@ -106,7 +107,7 @@ class Gen1Session:
             except ConfigTypeError as cause:
                 raise RuntimeError(f"create_pipeline: {cause}") from cause
             except DepthaiError as cause:
-                # Its text only: records are kept, and a traceback would keep the device with them.
+                # Log the text only: a stored record with the exception would keep the device open.
                 _log.error("create_pipeline: %s", str(cause))
                 return None
             feed.switch(source)
@@ -135,7 +136,7 @@ class Gen1Session:
         return PacketSource(pipeline, results, self.device.eeprom)
 
     def _with_usable_calibration(self, settings: Settings) -> Settings:
-        """A file that is too short is left out; Gen1 went on without it."""
+        """Ignore a calibration file that is too short, as Gen1 did, unless it is to be stored."""
         path, store = settings["depth.calibration_file"], settings["board_config.store_to_eeprom"]
         if not path or not (store or settings["board_config.override_eeprom"]):
             return settings
@@ -147,11 +148,11 @@ class Gen1Session:
                 f"depth.calibration_file {path} has {file.stat().st_size} bytes, storing it needs "
                 f"{CALIBRATION_BYTES}"
             )
-        _log.warning("depth.calibration_file %s is too short and ignored", path)
+        _log.warning("depth.calibration_file %s is ignored: it is too short", path)
         return settings.replace({"depth.calibration_file": ""})
 
     def _with_present_camera(self, settings: Settings) -> Settings:
-        """A network looks through another camera if its own is not there."""
+        """Replace `ai.camera_input` if that camera is not connected."""
         present = dict(self.device.cameras)
         if settings["board_config.swap_left_and_right_cameras"]:
             present["left"], present["right"] = present["right"], present["left"]
@@ -162,7 +163,7 @@ class Gen1Session:
             instead = "rgb"
         if instead == wanted:
             return settings
-        _log.warning("ai.camera_input: %s is not connected, %s takes its place", wanted, instead)
+        _log.warning("ai.camera_input: %s is not connected, using %s instead", wanted, instead)
         return settings.replace({"ai.camera_input": instead})
 
     def _end_pipeline(self) -> None:
@@ -173,16 +174,16 @@ class Gen1Session:
     # -- commands
 
     def command(self, send: Callable[[OpenDevice], None]) -> None:
-        """Send a command; without a running pipeline nothing happens, and nobody is told."""
+        """Send a command; without a running pipeline it is ignored."""
         if self.is_foreign or self._running is None:
             return
         try:
             send(self.device)
         except LinkError as cause:
-            _log.info("a command was lost: %s", str(cause))
+            _log.info("command was not sent: %s", str(cause))
 
     def write_board(self, document: Mapping[str, Any]) -> None:
-        """Have the device write its EEPROM. Raises RuntimeError if it does not take it."""
+        """Send a board description to write to the EEPROM. Raises RuntimeError if not possible."""
         running = self._running
         if running is None or self.is_foreign:
             raise RuntimeError("write_eeprom_data: no pipeline is running")
@@ -198,13 +199,13 @@ class Gen1Session:
     def _watch(self) -> None:
         if self._watcher is None:
             self._watcher = threading.Thread(
-                target=self._look_now_and_then, name="depthai watchdog", daemon=True
+                target=self._run_watchdog, name="depthai watchdog", daemon=True
             )
             self._watcher.start()
 
-    def _look_now_and_then(self) -> None:
+    def _run_watchdog(self) -> None:
         packets, since_s, seen = -1, 0.0, None
-        while not self._stopping.wait(_LOOK_S):
+        while not self._stopping.wait(_CHECK_S):
             running = self._running
             count = self.device.link_counters()["packets_in"]
             if count != packets or running is not seen:
@@ -213,14 +214,14 @@ class Gen1Session:
                 continue
             is_silent = time.monotonic() - since_s > WATCHDOG_S and _is_watched(running)
             if is_silent or not self.device.is_connected:
-                self._recover(running, "fell silent" if is_silent else "was lost")
+                self._recover(running, "sends no packets" if is_silent else "was lost")
                 packets = -1
 
     def _recover(self, running: _Running, why: str) -> None:
         with self._lock:
             if self._running is not running:
                 return
-            _log.warning("device %s %s, it is opened again", self.device.selector, why)
+            _log.warning("device %s %s, reopening it", self.device.selector, why)
             running.feed.switch(None)
             for pause_s in _RETRY_S:
                 if self._stopping.wait(pause_s):
@@ -237,10 +238,10 @@ class Gen1Session:
             _log.error("device %s is gone, its pipeline has ended", self.device.selector)
             self._end_pipeline()
 
-    # -- the end
+    # -- closing
 
     def close(self) -> None:
-        """Reset the device and let go of it. May be called twice, and from anywhere."""
+        """Reset and close the device. May be called repeatedly, and from any thread."""
         if self.is_foreign or self._stopping.is_set():
             return
         self._stopping.set()
@@ -256,21 +257,21 @@ class Gen1Session:
 
 
 def _warn_of_order(streams: Sequence[str]) -> None:
-    """The first documents wanted `left` first; the order means nothing."""
+    """Log that `left` need not come first, which the first Gen1 documents required."""
     if "left" in streams[1:]:
-        _log.warning("stream left is not the first one in the list; that is no longer needed")
+        _log.warning("stream left is not the first one in the list; the order has no effect")
 
 
 def _is_watched(running: _Running) -> bool:
     return any(STREAMS[name].pace != "request" for name in stream_list(running.settings))
 
 
-#: Every session that is still referenced, for the ends of this process.
+#: All sessions that are still referenced; closed at exit.
 _SESSIONS: weakref.WeakSet[Gen1Session] = weakref.WeakSet()
 
 
 @atexit.register
 def close_all() -> None:
-    """Close what a program has left open."""
+    """Close the sessions that the program has not closed."""
     for session in list(_SESSIONS):
         session.close()

@@ -1,7 +1,7 @@
-"""Turns frames on the wire into the packets a Gen1 program has asked for.
+"""Converts frames from the device to the packets of a Gen1 program.
 
-The device sends what `settings.wire_streams` names; pictures that are made on the host, and older
-names of streams, come in here.
+The device sends the streams of `settings.wire_streams`. This module adds the streams that the host
+derives from them, and older stream names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..streams import ALIASES, STREAMS
 from .packets import Bytes, DataPacket, Reader, make_packet
 from .results import NNetPacket, ResultReader, make_result
 
-#: Packets that wait for a program at most, all streams together.
+#: Length of the packet queue, all streams together.
 CAPACITY = 30
 
 
@@ -38,7 +38,7 @@ def _colors(shape: tuple[int, ...]) -> Reader:
 
 
 def _through(table: NDArray[np.uint8], shape: tuple[int, ...], then: Reader) -> Reader:
-    """Depth back to disparity, and on."""
+    """A reader that converts depth to disparity by `table` and passes it to `then`."""
 
     def read(data: Bytes) -> NDArray[Any]:
         depth = data.view(np.uint16).reshape(shape)
@@ -51,11 +51,11 @@ def _through(table: NDArray[np.uint8], shape: tuple[int, ...], then: Reader) -> 
 
 @dataclass(slots=True)
 class _Route:
-    """One packet to make of each frame of a wire stream.
+    """Makes one packet from each frame of a wire stream.
 
-    `read` makes the array. `bytes_per_pixel` is None where nothing is changed. Frames that come
-    sooner than `least_ns` after the one before are left out: the device cannot do it for one of
-    several streams that are made from the same.
+    `read` makes the array. `bytes_per_pixel` is None if the metadata is unchanged. Frames less than
+    `least_ns` after the one before are dropped here if several streams come from one wire stream:
+    the device can limit only the wire stream.
     """
 
     name: str
@@ -64,8 +64,8 @@ class _Route:
     least_ns: int = 0
     last_ns: int = -1
 
-    def wants(self, metadata: wire_formats.FrameTrailer | None) -> bool:
-        """False if the stream was asked for at a lower rate."""
+    def is_due(self, metadata: wire_formats.FrameTrailer | None) -> bool:
+        """False if `least_ns` has not passed since the last packet."""
         if not self.least_ns or metadata is None:
             return True
         elapsed_ns = metadata.timestamp_ns - self.last_ns
@@ -100,7 +100,7 @@ class PacketSource:
         self._routes = _routes(pipeline, eeprom)
 
     def take(self) -> list[DataPacket | NNetPacket]:
-        """Everything that waits, oldest first, at most CAPACITY."""
+        """All queued packets, oldest first, at most CAPACITY."""
         packets: list[DataPacket | NNetPacket] = []
         for frame in self.pipeline.frames():
             if len(frame.data) > 0:
@@ -110,12 +110,12 @@ class PacketSource:
     def _packets(self, frame: Frame) -> Sequence[DataPacket | NNetPacket]:
         if frame.stream == "metaout":
             return [make_result(frame.data, frame.metadata, self._results)]
-        routes = [route for route in self._routes[frame.stream] if route.wants(frame.metadata)]
+        routes = [route for route in self._routes[frame.stream] if route.is_due(frame.metadata)]
         return [route.packet(frame) for route in routes]
 
 
 def _routes(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> dict[str, list[_Route]]:
-    """Wire stream -> what to make of its frames, under the names that were asked for."""
+    """Wire stream -> routes of its frames, with the stream names of the configuration."""
     derived = derived_streams(pipeline.settings)
     routes = defaultdict(list)
     for asked in pipeline.settings["stream_list"]:
@@ -125,13 +125,13 @@ def _routes(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> dict[str, l
         route.least_ns = _least_ns(pipeline.settings, name)
         routes[source].append(route)
     for single in routes.values():
-        if len(single) == 1:  # the device keeps its rate
+        if len(single) == 1:  # the device limits the rate
             single[0].least_ns = 0
     return dict(routes)
 
 
 def _least_ns(settings: Settings, name: str) -> int:
-    """Least time between two frames of a limited stream; devices allow half a frame's."""
+    """Minimum time between two frames by `max_fps`, less half a frame, as on the device."""
     limit, fps = settings[f"stream.{name}.max_fps"], settings["camera.mono.fps"]
     return round((1 / limit - 0.5 / fps) * 1e9) if 0 < limit < fps else 0
 

@@ -1,4 +1,4 @@
-"""Describes the input and output layers of a network, as the Gen1 API shows them."""
+"""Descriptions of the input and output layers of a network in the Gen1 API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TYPE_SIZES = tuple(np.dtype(code).itemsize for code in TENSOR_DTYPES)
 
 
 class _DataType(Opaque):
-    """Type of a tensor's elements; only its text means something: float16, uint8, …"""
+    """Element type of a tensor; its text is the name: float16, uint8, …"""
 
     __slots__ = ("_name",)
     _name: str
@@ -45,12 +45,12 @@ _ATTRIBUTES = (
     "element_size",
     "index",
 )
-#: Dimension -> its word in the description of a tensor.
+#: Dimension -> its name in the description of a tensor.
 _WORDS = {1: "Width", 2: "Height", 3: "Channel", 4: "Batch"}
 
 
 class TensorInfo(Opaque):
-    """One input or output layer of a network, as the device describes it."""
+    """Description of one input or output layer of a network."""
 
     __slots__ = ("_layer",)
     _layer: Mapping[str, Any]
@@ -88,7 +88,7 @@ class TensorInfo(Opaque):
 
     @property
     def dimensions(self) -> list[int]:
-        """Extent of each axis."""
+        """Size of each axis."""
         return [int(size) for size in self._layer["shape"]["dimensions"]]
 
     @property
@@ -103,7 +103,7 @@ class TensorInfo(Opaque):
 
     @property
     def offset(self) -> int:
-        """Where the tensor starts in the payload, bytes."""
+        """Offset of the tensor in the payload, bytes."""
         return int(self._layer["offset"])
 
     @property
@@ -117,7 +117,7 @@ class TensorInfo(Opaque):
         return int(self._layer["idx"])
 
     def get_dimension(self, dim: Any, /) -> int:
-        """Extent along one axis. Raises RuntimeError if the tensor has no such axis."""
+        """Size of one axis. Raises RuntimeError if the tensor has no such axis."""
         if not isinstance(dim, self.Dimension):
             raise TypeError(f"dim is {describe(dim)}, must be a TensorInfo.Dimension")
         if dim not in self.order:
@@ -149,14 +149,14 @@ class TensorInfo(Opaque):
 
 
 def make_tensor_info(layer: Mapping[str, Any]) -> TensorInfo:
-    """The public face of a layer of outBlob."""
+    """A `TensorInfo` for a layer of outBlob."""
     info = TensorInfo.__new__(TensorInfo)
     info._layer = layer
     return info
 
 
 def layer_bytes(layer: Mapping[str, Any]) -> int:
-    """Bytes from the first to behind the last element of a layer."""
+    """Bytes from the first to the end of the last element of a layer."""
     info = make_tensor_info(layer)
     extents = zip(info.dimensions, info.strides, strict=True)
     return sum((size - 1) * stride for size, stride in extents) + info.element_size

@@ -1,6 +1,6 @@
-"""What the classes of the Gen1 API have in common: closed objects, and the old enumerations.
+"""Base classes of the Gen1 API: opaque objects and Gen1 enumerations.
 
-Nothing here is public by itself; `depthai.py` has the names that programs use.
+This module has no public names; those are in `depthai.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 
 def describe(value: object) -> str:
-    """A value and its type, for messages."""
+    """A value and its type, for error messages."""
     return f"{value!r} ({type(value).__name__})"
 
 
@@ -32,7 +32,7 @@ def unsigned(name: str, value: Any) -> int:
 
 
 class Opaque:
-    """Made by the module only: takes no attributes, cannot be pickled, equals only itself."""
+    """An object without constructor or attributes; cannot be pickled and equals only itself."""
 
     __slots__ = ("__weakref__",)
 
@@ -52,10 +52,10 @@ _Kind = TypeVar("_Kind", bound="Enumeration")
 
 
 class Enumeration:
-    """An enumeration as Gen1 had it: named constants of one class, equal only to their like.
+    """A Gen1 enumeration: named constants that equal only members of the same class.
 
-    `Class.NAME`, `Class(number)`, `Class.__members__`, `int(member)`, `member.name`. Members can be
-    pickled; the class itself is not iterable.
+    Use: `Class.NAME`, `Class(number)`, `Class.__members__`, `int(member)`, `member.name`. Members
+    can be pickled; the class is not iterable.
     """
 
     __slots__ = ("_number",)
@@ -82,7 +82,7 @@ class Enumeration:
 
     @property
     def name(self) -> str:
-        """Name of the constant; of several with one number, the first."""
+        """Name of the constant; the first name if several have the same number."""
         names = (name for name, member in self.__members__.items() if member == self)
         return next(names, "???")
 
@@ -106,7 +106,7 @@ class Enumeration:
         return _restore, (type(self).__qualname__, self._number)
 
 
-#: Qualified name -> enumeration, for pickles: they must not depend on what `depthai` means there.
+#: Qualified name -> enumeration. Pickles use it so that they do not depend on the module `depthai`.
 _KINDS: dict[str, type[Enumeration]] = {}
 
 
