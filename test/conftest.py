@@ -1,4 +1,4 @@
-"""What every test may count on: a ROS domain of its own, and processes that do not outlive it."""
+"""Shared by all tests: a ROS domain per test run, and processes that end with their test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ros_domain import hold_domain
 
-#: First part of a log folder's name; the number of the process that made it follows.
+#: Prefix of the log folders; the id of the process that made them follows.
 LOGS = "depthai_ros-log-"
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
@@ -24,7 +24,7 @@ if not HAS_ROS:
 
 
 def _make_log_folder() -> str:
-    """A folder for what this run's nodes log; those of runs that were killed are taken away."""
+    """A log folder for the nodes of this run; removes those of runs that were killed."""
     for left in Path(tempfile.gettempdir()).glob(f"{LOGS}*"):
         if not Path("/proc", left.name.removeprefix(LOGS).partition("-")[0]).exists():
             shutil.rmtree(left, ignore_errors=True)
@@ -47,20 +47,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    """Say at once what this run cannot show."""
+    """Report in the header which tests cannot run."""
     if not HAS_ROS:
         return "test/ros is not run: rclpy cannot be imported (no ROS 2 in this environment)"
     return f"ROS 2 {os.environ.get('ROS_DISTRO')}, domain {os.environ['ROS_DOMAIN_ID']}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Repeat what failed before pytest started, beside the summary that ends the output."""
+    """Repeat failures from before pytest at the end of the output."""
     for what in filter(None, os.environ.get("DEPTHAI_ROS_FAILED_BEFORE", "").split(";")):
         terminalreporter.write_line(f"FAILED before pytest, see above: {what.strip()}", red=True)
 
 
 def _stop(process: subprocess.Popen[Any], timeout_s: float) -> None:
-    """Ask a process to end, then make it."""
+    """Send SIGINT to a process; kill it if it does not end."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
@@ -81,7 +81,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """start(*command, **options for Popen): a text-mode process that ends with the test."""
+    """start(*command, **Popen options) starts a text-mode process that ends with the test."""
     processes: list[subprocess.Popen[str]] = []
 
     def start_process(*command: str, **options: Any) -> subprocess.Popen[str]:

@@ -23,9 +23,9 @@ Programs with `import depthai` run unchanged:
 
 `import depthai` is this module only in a program started in this way. The official package of that
 name may be installed as well; both work. The device of a program is chosen by the first of these: a
-selector as `usb_device` argument, `--device`, the environment variable `DEPTHAI_DEVICE`; the default
-is `usb`. A missing device is never replaced by the virtual one. The firmware for boards on USB is
-the program's `cmd_file` if that file exists, else `DEPTHAI_FIRMWARE`.
+selector as `usb_device` argument, `--device`, the environment variable `DEPTHAI_DEVICE`. Default:
+`usb`. A missing device is never replaced by the virtual one. The firmware for boards on USB is the
+program's `cmd_file` if that file exists, else `DEPTHAI_FIRMWARE`.
 
 The keys of a pipeline's configuration are those of [parameters.md](parameters.md) that are not
 marked as parameters of the node; `streams` is a list of names, or of dicts with `name` and
@@ -46,16 +46,16 @@ way, and how that is measured. Intended differences:
 """
 
 _DEVIATIONS = """
-configuration dict | converted to text, quotes replaced | read as objects: paths, numpy scalars, tuples
+configuration dict | converted to text, quotes replaced | accepts paths, numpy scalars, tuples
 fatal conditions | `abort()` or `exit()` | `RuntimeError`; `SystemExit(0)` for `usb_device="list"`
 out of range | undefined | `IndexError`, `RuntimeError`
-blocking getters | hold the interpreter lock and ignore Ctrl-C | release the lock; Ctrl-C ends the wait
+blocking getters | hold the interpreter lock, ignore Ctrl-C | release the lock; Ctrl-C ends them
 blocking getters, device lost | wait for ever | return empty lists
 `get_available_data_packets` | returns network results as raw packets | omits network results
 packets queued when the device is released | returned once more | discarded
 second `create_pipeline` | works partly | ends the first pipeline, starts the second
 mono resolution | that of the first pipeline of the process | that of the running pipeline
-calibration getters | results change with each pipeline | always computed from the stored calibration
+calibration getters | results change with each pipeline | computed from the stored calibration
 second `init_device` | fails and drops the connection | fails, the connection stays
 `disparity` with `disparity_color` | they interfere | both are correct
 `disparity` with `depth` | one of them is not valid | disparity is computed from depth

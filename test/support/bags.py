@@ -1,6 +1,6 @@
 """Records every topic of a node as `ros2 bag record --storage mcap` does, and reads such a folder.
 
-Written with the reference writer of the format, read with the independent `rosbags`.
+It writes with the reference implementation of MCAP and reads with the independent `rosbags`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RULE = "=" * 80
 
 
 def definition(type_name: str) -> str:
-    """A message type and all that it is made of, as recordings carry it."""
+    """Definition of a message type with all nested types, as in recordings."""
     texts: dict[str, str] = {}
     waiting = [type_name]
     while waiting:
@@ -49,7 +49,7 @@ def definition(type_name: str) -> str:
 
 
 class Recorder:
-    """Subscribes to whatever a node publishes, in the QoS that it offers."""
+    """Subscribes to all topics of a node, with the QoS of the publisher."""
 
     def __init__(self, folder: Path, node_name: str, keep: int) -> None:
         self._folder, self._name, self._keep = folder, node_name, keep
@@ -76,7 +76,7 @@ class Recorder:
     def _subscribe(self, topic: str, type_name: str) -> None:
         offers = self._node.get_publishers_info_by_topic(topic)
         if not offers:
-            return  # the graph does not know yet
+            return  # not discovered yet
         offered = offers[0].qos_profile
         profile = QoSProfile(
             depth=10, reliability=offered.reliability, durability=offered.durability
@@ -96,7 +96,7 @@ class Recorder:
         self._node.create_subscription(message_type, topic, write, profile, raw=True)
 
     def record_until(self, condition: Callable[[], Any], what: str) -> None:
-        """Record until a condition holds."""
+        """Record until the condition is true."""
         end_s = time.monotonic() + DEADLINE_S
         looked_s = 0.0
         while not condition():
@@ -107,7 +107,7 @@ class Recorder:
             self._executor.spin_once(timeout_sec=0.1)
 
     def close(self) -> None:
-        """Finish file and folder."""
+        """Finish the file and write metadata.yaml."""
         self._executor.shutdown()
         self._node.destroy_node()
         self._writer.finish()
@@ -144,7 +144,7 @@ class Recorder:
 
 
 class Bag:
-    """What another reader makes of a recorded folder, and what rclpy makes of the same bytes."""
+    """The messages of a recorded folder, decoded by `rosbags` and by rclpy."""
 
     def __init__(self, folder: Path) -> None:
         self.types: dict[str, str] = {}
@@ -161,7 +161,7 @@ class Bag:
 
 
 def frames_in(message: Any) -> Iterator[str]:
-    """Every frame that a message names, however deep."""
+    """Every frame_id in a message, at any depth."""
     for name in getattr(message, "__dataclass_fields__", ()):
         value = getattr(message, name)
         if name in ("frame_id", "child_frame_id"):

@@ -1,4 +1,4 @@
-"""A board that a test can pull the plug of."""
+"""A virtual board that a test can plug in and unplug."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 
 class Board:
-    """A virtual device that listens; killing it is pulling its plug."""
+    """A listening virtual device; `unplug` kills its process."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "device"

@@ -1,4 +1,4 @@
-"""Rigs and packets for tests that need no device."""
+"""Message contexts and packets for tests without a device."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_test_context(
     nn_to_depth: dict[str, int] | None = None,
     tensors: Sequence[Mapping[str, Any]] | None = None,
 ) -> MessageContext:
-    """`tensors`: the layers of a network that nobody decodes, instead of a detector."""
+    """`tensors`: output layers of a raw network; without them the network is a detector."""
     settings = validate({**SMALL, **(values or {})})
     health = Health("oak", settings)
     health.stream_stats = make_stream_stats(settings, started_ns=0)
@@ -88,7 +88,7 @@ def make_metadata(stream: str, data_bytes: int, camera: str = "") -> FrameTraile
 def make_picture(
     context: MessageContext, stream: str, content: NDArray[Any] | bytes, *, camera: str = ""
 ) -> StampedPacket:
-    """What the packet loop makes of a packet with this content."""
+    """A packet with this content as the packet loop stamps it."""
     data = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
     payload = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
     metadata = make_metadata(stream, len(payload), camera)
@@ -107,14 +107,14 @@ def make_picture(
     )
 
 
-def build_message(context: MessageContext, topic_name: str, picture: StampedPacket) -> Any:
-    """What subscribers of a topic get for this packet."""
+def build_message(context: MessageContext, topic_name: str, packet: StampedPacket) -> Any:
+    """The message that subscribers of a topic receive for this packet."""
     topic: Topic = TOPICS[topic_name]
     builder = BUILDERS[topic.message]
     assert isinstance(builder, Builder)
-    if picture.stream.layout in PACKET_HOOKS:
-        PACKET_HOOKS[picture.stream.layout](context, picture)
-    message = builder.build(context, topic, picture)
+    if packet.stream.layout in PACKET_HOOKS:
+        PACKET_HOOKS[packet.stream.layout](context, packet)
+    message = builder.build(context, topic, packet)
     if not isinstance(message, Serialized):
         return message
     raw = _core.serialized(

@@ -1,4 +1,4 @@
-"""What the tests of Gen1 devices share: devices, pipelines, and waiting for what they send."""
+"""Shared parts of the Gen1 tests: pipelines, and waiting for packets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEADLINE_S = 15.0
 
 
 def until(condition: Callable[[], Any], what: str = "") -> Any:
-    """Wait for something to become true."""
+    """Wait until the condition is true; returns its value."""
     end_s = time.monotonic() + DEADLINE_S
     while not (result := condition()):
         assert time.monotonic() < end_s, what
@@ -26,7 +26,7 @@ def until(condition: Callable[[], Any], what: str = "") -> Any:
 
 
 def packets_of(pipeline: depthai.CNNPipeline, *names: str) -> dict[str, depthai.DataPacket]:
-    """The newest packet of each of these streams."""
+    """Wait for each of these streams; returns the newest packet of each stream."""
     found: dict[str, Any] = {}
 
     def complete() -> bool:
@@ -45,14 +45,14 @@ def start(device: depthai.Device, **config: Any) -> depthai.CNNPipeline:
     return pipeline
 
 
-def logs_of(pipeline: depthai.CNNPipeline, *wanted: str) -> None:
-    """Wait until the device has said all of these."""
-    said: list[str] = []
+def logs_of(pipeline: depthai.CNNPipeline, *expected: str) -> None:
+    """Wait until the device has logged all of these texts."""
+    lines: list[str] = []
 
     def complete() -> bool:
         for packet in pipeline.get_available_data_packets():
             if packet.stream_name == "meta_d2h":
-                said.extend(json.loads(packet.getDataAsStr()).get("logs", []))
-        return all(any(words in line for line in said) for words in wanted)
+                lines.extend(json.loads(packet.getDataAsStr()).get("logs", []))
+        return all(any(words in line for line in lines) for words in expected)
 
-    until(complete, f"{said}")
+    until(complete, f"{lines}")

@@ -1,4 +1,4 @@
-"""A launch file in a process, programs that stand in for others, and a node that looks on."""
+"""Launch files in processes, stand-ins for foreign programs, and a node that observes others."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 DEADLINE_S = 40.0
-#: launch gives its children 5 s after SIGINT and 5 more after SIGTERM.
+#: launch waits 5 s after SIGINT and 5 s after SIGTERM for its children.
 _END_S = 20.0
 
 
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # its parent is missing; our own folder launch/ is no such parent
+    except ImportError:  # the parent package is missing; our folder launch/ is not that package
         return False
 
 
 HAS_LAUNCH = _is_installed("launch.actions") and _is_installed("launch_ros.actions")
 
-#: Does what `ros2 launch` does with such a command line: launch depthai_ros FILE …, launch PATH …
+#: Replaces `ros2` for the command lines: launch depthai_ros FILE …, launch PATH …
 _RUNNER = """
 import sys
 import launch
@@ -48,7 +48,7 @@ service.include_launch_description(launch.LaunchDescription(
 sys.exit(service.run())
 """
 
-#: Writes its words and its parameter files down, then waits for a signal.
+#: Stand-in that records its arguments and parameter files, then waits for a signal.
 _RECORDER = """#!{python}
 import json, os, signal, sys
 words = sys.argv[1:]
@@ -63,7 +63,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, stop)
 signal.sigwait(stop)
 """
 
-#: A component container as far as its loader sees it.
+#: Stand-in for a component container: records load requests.
 _CONTAINER = """#!{python}
 import json, sys
 import rclpy
@@ -88,7 +88,7 @@ except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
     pass
 """
 
-#: Package -> its program, or none: only its being there counts.
+#: Package -> its program; "" = only the package itself is needed.
 PACKAGES = {
     "robot_state_publisher": "robot_state_publisher",
     "tf2_ros": "static_transform_publisher",
@@ -101,7 +101,7 @@ PACKAGES = {
 
 
 class StandIns:
-    """An install prefix with programs that only write down how they were called."""
+    """An install prefix with programs that only record their arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.prefix = folder / "prefix"
@@ -111,7 +111,7 @@ class StandIns:
         self._write(self.path / "ros2", _RECORDER, "ros2")
 
     def install(self, *packages: str) -> None:
-        """Have these packages, instead of the real ones if there are any."""
+        """Install stand-ins for these packages; they hide installed ones."""
         for package in packages:
             index = self.prefix / "share/ament_index/resource_index/packages" / package
             index.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class StandIns:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def calls(self, program: str) -> list[dict[str, Any]]:
-        """How a program was called, so far."""
+        """The recorded calls of a program."""
         records = [json.loads(path.read_text()) for path in self._records.glob("*.json")]
         return [record for record in records if record["program"] == program]
 
@@ -146,7 +146,7 @@ def wait_until(condition: Callable[[], Any], what: str) -> None:
 
 
 class Launched:
-    """A launch file that runs."""
+    """A running launch file."""
 
     def __init__(self, folder: Path, stand_ins: StandIns, *words: str, **variables: str) -> None:
         self._output = folder / "output.log"
@@ -185,11 +185,11 @@ class Launched:
         assert self.output.count(words) >= count, self.output
 
     def wait(self) -> int:
-        """Exit status of what ends by itself."""
+        """Wait for the launch to end by itself; returns the exit status."""
         return self.process.wait(DEADLINE_S)
 
     def stop(self) -> int:
-        """End it as Ctrl-C does, and see that nothing is left."""
+        """Send SIGINT as Ctrl-C does, and check that no process is left."""
         os.killpg(self.process.pid, signal.SIGINT)
         status = self.process.wait(_END_S)
         wait_until(lambda: not self._session(), f"the end of {self._session()}:\n{self.output}")
@@ -207,12 +207,12 @@ class Launched:
             os.kill(pid, signal.SIGKILL)
 
     def _session(self) -> list[int]:
-        """Processes that this launch has started and that still run."""
+        """Running processes that this launch has started."""
         found = []
         for entry in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = entry.read_text().rpartition(")")[2].split()
-            except OSError:  # ended meanwhile
+            except OSError:  # the process has ended
                 continue
             if int(fields[3]) == self.process.pid and fields[0] != "Z":
                 found.append(int(entry.parent.name))
@@ -223,7 +223,7 @@ StartLaunch = Callable[..., Launched]
 
 
 class Observer:
-    """Looks at nodes from outside."""
+    """A node that reads topics, services and parameters of other nodes."""
 
     def __init__(self) -> None:
         import rclpy
@@ -250,7 +250,7 @@ class Observer:
             self._executor.spin_once(timeout_sec=0.1)
 
     def collect(self, message_type: Any, topic: str, *, latched: bool = False) -> list[Any]:
-        """A list that messages are added to whenever this observer waits for something."""
+        """Subscribe; messages are appended to the list while the observer waits."""
         from rclpy.qos import DurabilityPolicy, QoSProfile
 
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
@@ -260,7 +260,7 @@ class Observer:
         return messages
 
     def stamps_ns(self, node: str) -> dict[str, list[int]]:
-        """Stamps on each of a node's own topics that have some, as those of `collect`."""
+        """Stamps of each topic with headers below the node's name; appended as by `collect`."""
         from depthai_ros.commands.monitor import begins_with_header, message_class
 
         stamps: dict[str, list[int]] = {}
@@ -284,7 +284,7 @@ class Observer:
         return messages[0]
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
-        """The answer of a service."""
+        """Call a service; returns the response."""
         client = self.node.create_client(service_type, name)
         self.wait_until(client.service_is_ready, f"service {name}")
         future = client.call_async(request)
@@ -302,11 +302,11 @@ class Observer:
         return [parameter_value_to_python(value) for value in answer.values]
 
     def topics(self, node: str) -> set[str]:
-        """Topics that a node publishes, apart from those of every node."""
+        """Topics that a node publishes, without /rosout and /parameter_events."""
         return {topic for topic, _ in self._published(node)} - {"/rosout", "/parameter_events"}
 
     def _published(self, node: str) -> list[tuple[str, str]]:
-        """Topics of a node and their types; its services may be known before its name is."""
+        """Topics of a node and their types; waits until the node is discovered."""
         namespace, _, name = node.rpartition("/")
         namespace = namespace or "/"
         self.wait_until(

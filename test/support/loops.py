@@ -1,4 +1,4 @@
-"""The packet loop in this process, where it can be watched."""
+"""The packet loop in the process of the test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from depthai_ros.node.publishers import StreamPublishers
 
 
 class CountingPublishers(StreamPublishers):
-    """Counts the packets of each stream that come by."""
+    """Publishers that count the packets of each stream."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -32,7 +32,7 @@ class CountingPublishers(StreamPublishers):
 
 
 class Running:
-    """A pipeline of the virtual device on the topics of a node in this process."""
+    """A pipeline of the virtual device, published by a node in this process."""
 
     def __init__(
         self, node: Node, values: dict[str, Any], selector: str = "virtual:pattern"
@@ -55,11 +55,11 @@ class Running:
         self.loop = PacketLoop(pipeline, context, self.publishers, StampSource(), self.lost.append)
 
     def data_packets(self) -> int:
-        """How many came from the device, without a network."""
+        """Number of packets received from the device in this pipeline."""
         return self.device.link_counters()["packets_in"] - self._packets_before
 
     def wait_for_packets(self, count: int) -> None:
-        """Until so many more of each stream have passed."""
+        """Wait for `count` more packets of each stream."""
         passed = self.publishers.passed
         goal = {stream: passed[stream] + count for stream in self.streams}
         wait_until(

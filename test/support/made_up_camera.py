@@ -1,10 +1,10 @@
-"""A node that announces topics like a camera's and loses what it is told to lose.
+"""A node with the topics of a camera that can drop images and stop publishing.
 
     python made_up_camera.py [--lost-every N] [--mute-after N] [--silent]
 
-It publishes left/image_raw and left/camera_info at 50 Hz by stamp: without every Nth picture, and
-no camera_info any more after the Nth that had a subscriber. Its status says what to expect. With
---silent it announces right/image_raw without ever publishing it.
+It publishes left/image_raw and left/camera_info at 50 Hz by stamp. --lost-every drops every Nth
+image; --mute-after stops camera_info after the Nth message with a subscriber. Its status has the
+expected rates. With --silent it advertises right/image_raw but never publishes on it.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def main(silent: bool, lost_every: int, mute_after: int) -> None:
             latency_ms=[1.0],
         )
     )
-    picture = Image(height=4, width=4, encoding="mono8", step=4, data=array.array("B", bytes(16)))
+    image = Image(height=4, width=4, encoding="mono8", step=4, data=array.array("B", bytes(16)))
     info, start_ns, sequence = CameraInfo(), time.time_ns(), 0
-    wanted = 0
+    subscribed = 0
 
     def publish() -> None:
-        nonlocal sequence, wanted
+        nonlocal sequence, subscribed
         sequence += 1
         seconds, nanoseconds = divmod(start_ns + sequence * PERIOD_NS, 1_000_000_000)
-        for message in (picture, info):
+        for message in (image, info):
             message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
-        wanted += infos.get_subscription_count() > 0
-        if wanted <= mute_after:
+        subscribed += infos.get_subscription_count() > 0
+        if subscribed <= mute_after:
             infos.publish(info)
         if sequence % lost_every:
-            images.publish(picture)
+            images.publish(image)
 
     node.create_timer(1 / FPS, publish)
     try:

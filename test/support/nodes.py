@@ -1,4 +1,4 @@
-"""A camera node in its own process, and a listener in this one."""
+"""A camera node in a process of its own, and a listener in the process of the test."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _END_S = 15.0
 
 
 def children_of(pid: int) -> list[int]:
-    """Every process below one, as the kernel has it now."""
+    """All descendants of a process."""
     parents = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:  # ended meanwhile
+        except OSError:  # the process has ended
             continue
         parents[int(fields[1])].append(int(entry.parent.name))
     found = parents[pid]
@@ -89,14 +89,14 @@ class NodeProcess:
         assert words in self.output, self.output
 
     def wait(self) -> int:
-        """Exit status of a process that ends by itself."""
+        """Wait for the process to end by itself; returns the exit status."""
         try:
             return self.process.wait(DEADLINE_S)
         finally:
             self.kill()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Signal it; returns the exit status after making sure that nothing is left."""
+        """Send a signal and check that no child is left; returns the exit status."""
         children = self.children()
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -118,7 +118,7 @@ StartNode = Callable[..., NodeProcess]
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
-    """Poll a condition outside ROS until its deadline."""
+    """Wait until the condition is true, without ROS."""
     end_s = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < end_s, f"still waiting for {what()}"
@@ -148,7 +148,7 @@ class Listener:
     def subscribe(
         self, message_type: Any, topic: str, *, latched: bool = False, keep: int = 0
     ) -> None:
-        """Serialised messages are kept: making Python objects of them is for who looks at one."""
+        """Keeps serialised messages; `messages` deserialises them."""
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
         profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
         self._types[topic] = message_type
@@ -172,14 +172,14 @@ class Listener:
             kept.clear()
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> None:
-        """Take messages until a condition holds."""
+        """Receive messages until the condition is true."""
         end_s = time.monotonic() + DEADLINE_S
         while not condition():
             assert time.monotonic() < end_s, f"still waiting for {what}"
             self._executor.spin_once(timeout_sec=0.1)
 
     def wait_for(self, *topics: str, count: int = 1) -> None:
-        """Take messages until each topic has some."""
+        """Receive messages until each topic has `count`."""
         self.wait_until(
             lambda: all(len(self._raw[topic]) >= count for topic in topics),
             f"{count} messages on each of {', '.join(topics)}",
@@ -209,7 +209,7 @@ class Listener:
         return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
 
     def offered(self, topic: str) -> QoSProfile:
-        """The quality of service that the publisher of a topic offers."""
+        """The QoS of the publisher of a topic."""
         name = self.full_name(topic)
         found = self.node.get_publishers_info_by_topic
         self.wait_until(lambda: found(name), f"a publisher of {name}")
@@ -226,7 +226,7 @@ class Listener:
         }
 
     def topics(self) -> set[str]:
-        """Topics that somebody publishes below the node's name."""
+        """Topics below the node's name that have a publisher."""
         return {
             name.removeprefix(f"{self._prefix}/")
             for name, _ in self.node.get_topic_names_and_types()

@@ -1,4 +1,4 @@
-"""The official Gen1 host: a Python of its own with its wheel, and programs that run in it."""
+"""The official Gen1 host: a separate Python with the official wheel, and programs in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usb_rig import ROOT, USB_FOLDER, Rig
 WHEEL = "depthai==1.0.0.0"
 LIMIT_S = 60.0
 
-#: Variables with which this environment would reach into the other Python.
+#: Variables of this environment that would affect the other Python.
 OURS = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -27,7 +27,7 @@ def old_pythons() -> list[str]:
     """Interpreters that the wheel supports."""
     found = [shutil.which(f"python3.{minor}") for minor in (8, 9)]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    if os.access(versions, os.R_OK | os.X_OK):  # it may be somebody else's
+    if os.access(versions, os.R_OK | os.X_OK):  # may belong to another user
         found += [str(p) for p in sorted(versions.glob("3.[89].*/bin/python"), reverse=True)]
     return [path for path in found if path]
 
@@ -45,9 +45,9 @@ def works(python: Path | str, program: str) -> bool:
 
 @pytest.fixture(scope="session")
 def official_python() -> str:
-    """A Python with the official wheel, made once per checkout. Nothing of it is ever shipped."""
+    """A Python with the official wheel, made once per checkout; it is never distributed."""
     with (ROOT / "build/official-host.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs in one checkout take turns
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may share a checkout
         return _make_official_python(ROOT / "build/official-host")
 
 
@@ -72,7 +72,7 @@ def _make_official_python(folder: Path) -> str:
 
 
 def run_to_end(words: list[str], environment: dict[str, str], folder: Path | None = None) -> str:
-    """What a program printed. Fails if it crashes or hangs."""
+    """Output of a program. Fails if it crashes or hangs."""
     process = subprocess.Popen(
         words,
         env=environment,
@@ -85,13 +85,13 @@ def run_to_end(words: list[str], environment: dict[str, str], folder: Path | Non
     timer.start()
     output, _ = process.communicate()
     timer.cancel()
-    said = output.decode(errors="replace")
-    assert process.returncode == 0, f"{process.returncode}: {said[-3000:]}"
-    return said
+    text = output.decode(errors="replace")
+    assert process.returncode == 0, f"{process.returncode}: {text[-3000:]}"
+    return text
 
 
 class Tally:
-    """One session's frames."""
+    """Frame counts of one session."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -100,21 +100,21 @@ class Tally:
 
 
 class Series:
-    """Whole sessions, one after the other, for the line at the end of a test run."""
+    """All sessions of a test run, for the summary at its end."""
 
     def __init__(self) -> None:
         self._tallies: dict[str, list[Tally]] = {}
 
     @contextlib.contextmanager
     def session(self, load: str) -> Iterator[Tally]:
-        """Count one; without an exception it ended as it should."""
+        """Count one session; it is successful if no exception is raised."""
         tally = Tally()
         self._tallies.setdefault(load, []).append(tally)
         yield tally
         tally.has_ended = True
 
     def lines(self) -> list[str]:
-        """One line for each kind of session."""
+        """One summary line for each kind of session."""
         return [
             f"official host, {load}: {len(tallies)} sessions, "
             f"{sum(tally.frames for tally in tallies)} frames, "
@@ -128,7 +128,7 @@ SERIES = Series()
 
 
 class Host:
-    """The official host in a process of its own, on a rig."""
+    """The official host in a process of its own, on the bus of a rig."""
 
     def __init__(self, python: str, rig: Rig, folder: Path) -> None:
         self.rig = rig
@@ -137,11 +137,11 @@ class Host:
         self.said = ""
 
     def run(self, **task: Any) -> dict[str, Any]:
-        """One session. Fails if it crashes or hangs."""
+        """Run one session. Fails if the host crashes or hangs."""
         question, answer = self._folder / "task.json", self._folder / "answer.json"
         question.write_text(json.dumps(task))
         words = [self._python, str(USB_FOLDER / "official_program.py"), str(answer), str(question)]
         self.said = run_to_end(words, clean_environment(self.rig.environment))
-        told: dict[str, Any] = json.loads(answer.read_text())
-        assert told["ended"]
-        return told
+        result: dict[str, Any] = json.loads(answer.read_text())
+        assert result["ended"]
+        return result

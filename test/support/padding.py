@@ -1,4 +1,4 @@
-"""Where a serialised message has bytes that mean nothing."""
+"""Finds the padding bytes of a serialised message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENCAPSULATION = 4
 
 
 class _Walk:
-    """Goes through a message as plain CDR lays it out."""
+    """Walks through a message in the order of plain CDR."""
 
     def __init__(self) -> None:
         self.position = _ENCAPSULATION
@@ -58,14 +58,14 @@ class _Walk:
 
 
 def gaps(message: Any) -> set[int]:
-    """Positions that no field covers: ROS leaves there what was in memory before."""
+    """Positions of padding bytes; ROS does not initialise them."""
     walk = _Walk()
     walk.pass_message(message)
     return walk.gaps
 
 
 def without_gaps(serialized: bytes, message: Any) -> bytes:
-    """The bytes that mean something."""
+    """The serialised bytes without padding."""
     walk = _Walk()
     walk.pass_message(message)
     assert walk.position == len(serialized)

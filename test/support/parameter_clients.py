@@ -1,4 +1,4 @@
-"""Sets and reads parameters of a node as `ros2 param` does, from this process."""
+"""Sets and reads parameters of a node with the services that `ros2 param` uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter, parameter_value_to_python
 
-#: Two small streams that tell everything: pictures, and what the device says of itself.
+#: Two small streams: images, and the log lines of the device.
 QUIET = {
     "device.id": "virtual:pattern",
     "stream_list": ["left", "meta_d2h"],
@@ -32,7 +32,7 @@ def set_one(listener: Listener, key: str, value: Any) -> SetParametersResult:
 
 
 def set_together(listener: Listener, values: Mapping[str, Any]) -> SetParametersResult:
-    """All or nothing."""
+    """Set several parameters atomically."""
     request = SetParametersAtomically.Request(parameters=_messages(values))
     answer = listener.call(SetParametersAtomically, "set_parameters_atomically", request)
     return answer.result

@@ -1,4 +1,4 @@
-"""Takes pictures of the pattern from a node in another process, and fails if one is wrong."""
+"""Receives images of the pattern from a node in another process, and fails if one is wrong."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ if __name__ == "__main__":
     rclpy.init()
     listener = Listener()
     check_every_picture(listener, count=3)
-    print("every picture is right", flush=True)
+    print("every image is right", flush=True)
     listener.close()
     rclpy.shutdown()

@@ -1,6 +1,6 @@
-"""A bare XLink end for tests: bytes by `struct`, written from the wire document, not from our core.
+"""A minimal XLink peer for tests, written from docs/wire_format.md with `struct`, not our core.
 
-It answers the other end's requests the way the wire document asks for, and keeps a list of them.
+It answers the peer's requests by that document and keeps a list of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ACK = 1
 
 @dataclass
 class Request:
-    """One request of the other end."""
+    """One request of the peer."""
 
     kind: str
     stream: str
@@ -43,12 +43,12 @@ class RawEnd:
         self._next_id = self.first_id
 
     def read_exactly(self, size: int) -> bytes:
-        """Exactly `size` bytes; EOFError if the other end hangs up before."""
+        """Exactly `size` bytes; EOFError if the peer closes the connection before."""
         data = bytearray()
         while len(data) < size:
             piece = self.sock.recv(size - len(data))
             if not piece:
-                raise EOFError(f"the other end hung up after {len(data)} of {size} bytes")
+                raise EOFError(f"the peer closed the connection after {len(data)} of {size} bytes")
             data += piece
         return bytes(data)
 
@@ -60,8 +60,11 @@ class RawEnd:
         return event_id
 
     def _send(self, data: bytes) -> None:
-        """Send bytes. Whether the other end still takes them is told by reading: what it sent
-        before it left, such as its answer to RESET, lies unread in front of the end."""
+        """Send bytes; ignore a closed connection.
+
+        Reading detects it, after the messages that the peer sent before, such as its answer to
+        RESET.
+        """
         with suppress(ConnectionError):
             self.sock.sendall(data)
 
@@ -84,7 +87,7 @@ class RawEnd:
         return response
 
     def step(self) -> tuple[int, int, str, int, int, int] | None:
-        """Take one message: answer a request (None), or return a response."""
+        """Read one message: answer a request (None), or return a response."""
         event_id, kind, raw, stream, size, flags = HEADER.unpack(self.read_exactly(HEADER.size))
         name = raw.split(b"\0", 1)[0].decode()
         if kind >= 8:
@@ -100,7 +103,7 @@ class RawEnd:
         return None
 
     def wait_for(self, kind: str, stream: str = "") -> Request:
-        """Take messages until the other end has made a request that nobody waited for before."""
+        """Read messages until the peer has made such a request; each request is returned once."""
         while True:
             for index, request in enumerate(self.requests):
                 if request.kind == kind and request.stream == stream:

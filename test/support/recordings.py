@@ -1,4 +1,4 @@
-"""What the demonstration publishes, recorded once over DDS for all tests that look at it."""
+"""Messages of the demonstration node, recorded once over DDS for several tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from depthai_ros.msg import DeviceStatus, TrackletArray
 LEFT, RIGHT, RGB = (f"oak_{name}_camera_optical_frame" for name in ("left", "right", "rgb"))
 MONO, COLOR, PREVIEW = (1280, 720), (1920, 1080), (300, 300)
 
-#: topic: type, frame, encoding, size
+#: Topic -> type, frame_id, encoding, size.
 PICTURES: dict[str, tuple[Any, str, str, tuple[int, int]]] = {
     "left/image_raw": (Image, LEFT, "mono8", MONO),
     "right/image_raw": (Image, RIGHT, "mono8", MONO),
@@ -31,7 +31,7 @@ PICTURES: dict[str, tuple[Any, str, str, tuple[int, int]]] = {
     "rgb/image_raw": (Image, RGB, "bgr8", COLOR),
     "rgb/preview/image_raw": (Image, RGB, "bgr8", PREVIEW),
 }
-#: CameraInfo topic: the picture beside it
+#: CameraInfo topic -> its image topic.
 INFOS = {
     "left/camera_info": "left/image_raw",
     "right/camera_info": "right/image_raw",
@@ -70,12 +70,12 @@ ENOUGH = 8
 
 @dataclass(frozen=True)
 class Recording:
-    """The last messages of every topic, and how the node's life was."""
+    """The last messages of every topic, and output, children and exit status of the node."""
 
     messages: dict[str, list[Any]]
     announced: set[str]
     output: str
-    children: int  # processes below the node while it streamed
+    children: int  # child processes of the node while it streamed
     status: int
 
     def __getitem__(self, topic: str) -> list[Any]:
@@ -83,7 +83,7 @@ class Recording:
 
 
 def record(folder: Path) -> Recording:
-    """Run the demonstration at a rate that a busy machine keeps up with."""
+    """Run the demonstration at a rate that a busy machine can sustain."""
     rates = {"camera.rgb.fps": 10.0, "camera.mono.fps": 10.0}
     node, listener = NodeProcess(folder, rates, params_file=VIRTUAL_YAML), Listener(keep=3 * ENOUGH)
     try:
@@ -95,10 +95,10 @@ def record(folder: Path) -> Recording:
         listener.subscribe(DiagnosticArray, "/diagnostics")
         listener.wait_for(*topics, count=ENOUGH)
         listener.wait_for("/diagnostics")
-        for topic, message_type in LATCHED.items():  # late, on purpose
+        for topic, message_type in LATCHED.items():  # late: tests the latched QoS
             listener.subscribe(message_type, topic, latched=True)
         listener.wait_for(*LATCHED)
-        listener.wait_for("device/status", count=2)  # the first may be from before the streams ran
+        listener.wait_for("device/status", count=2)  # the first may precede the streams
         messages = {
             topic: listener.messages(topic) for topic in [*topics, *LATCHED, "/diagnostics"]
         }
@@ -119,7 +119,7 @@ def by_stamp(messages: list[Any]) -> dict[int, Any]:
 
 
 def in_common(recording: Recording, *topics: str) -> list[int]:
-    """Stamps that all of these topics have."""
+    """Stamps that occur on all of these topics."""
     stamps = [by_stamp(recording[topic]).keys() for topic in topics]
     return sorted(set(stamps[0]).intersection(*stamps[1:]))
 

@@ -1,4 +1,4 @@
-"""What sources of pictures are told in tests."""
+"""Views for the scenes of the virtual device in tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from depthai_ros.virtual.scenes.source import SceneView
 
 
 def view(**changes: Any) -> SceneView:
-    """The usual sizes, and what is different."""
+    """The default view with changes."""
     settings: dict[str, Any] = {
         "mono_size": (1280, 720),
         "rgb_size": (1920, 1080),

@@ -1,7 +1,7 @@
-"""What may be wrong with a board or happen to it, and what the driver has to say: one table.
+"""Table of faulty boards and events on the USB bus, with the errors that the driver must raise.
 
-Every rig runs it. A row's board is made by the words of `set_board()` in board.cpp; its fault is
-such a word, told while the board streams.
+Both rigs run it. `board` has the options of `set_board()` in board.cpp; `fault` is such an option,
+set while the board streams.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from usb_rig import IN_GUEST, OTHER_PORT, PORT, THIRD_PORT
 
 MX_ID = "14442C10C14790D000"
-#: So many transfers must fail in a row for the program to see one: a real xHCI driver tries again.
+#: Consecutive transfers that must fail before the program gets an error: xHCI drivers retry.
 TRIES = 5 if IN_GUEST else 1
 
 
@@ -24,7 +24,7 @@ class Case:
     board: dict[str, Any] = field(default_factory=dict)
     selector: str = "usb"
     fault: str = ""
-    error: str = ""  # class of the error, "" if it must work
+    error: str = ""  # class of the error; "" = must work
     reason: str = ""
     words: tuple[str, ...] = ()
 
@@ -48,7 +48,7 @@ def lost(*words: str) -> dict[str, Any]:
     return {"error": "DeviceLostError", "words": words or ("left the bus",)}
 
 
-#: `open` fails, and says why.
+#: Boards that cannot be opened, and the error.
 REFUSALS = [
     Case("nothing is plugged in", {"state": "unplugged"}, **not_found("absent", "vendor 03e7")),
     Case(
@@ -76,14 +76,14 @@ REFUSALS = [
         {"stall_out": 1},
         **not_booted("refused", "took 0 of 1280003 bytes", "then transfer with"),
     ),
-    Case("no byte of the boot is taken", {"deaf": 1}, **not_booted("refused", "took 0 of")),
+    Case("the boot accepts no byte", {"deaf": 1}, **not_booted("refused", "took 0 of")),
     Case(
         "disconnect in the boot",
         {"boot_unplug": 1},
         **not_booted("not_returned", "left the bus after", "try another port"),
     ),
     Case(
-        "disconnect in the boot, the hub is slow to tell",
+        "disconnect in the boot, the hub reports it late",
         {"boot_unplug": 1, "late_news": 1},
         **not_booted("not_returned", "left the bus after", "try another port"),
     ),
@@ -105,17 +105,17 @@ REFUSALS = [
     ),
     Case("disconnect in the answer to the ping", {"unplug_after": 1}, **lost()),
     Case("disconnect in a header", {"header_part": 40, "unplug_after": 40}, **lost()),
-    Case("disconnect behind the ping", {"unplug_after": 85}, **lost()),
+    Case("disconnect after the ping", {"unplug_after": 85}, **lost()),
     Case("silence from the start", {"hang": 1}, error="LinkTimeoutError", words=("answer",)),
 ]
 
-#: Descriptors that no board should have, and the reason with which they are refused ("": read
-#: past); "absent" where the operating system's side does not show the board at all.
+#: Malformed descriptors -> reason of the refusal; "" = ignored, "absent" = the operating system does
+#: not show the board.
 WRONG_SHAPES = {
     "no_interface": "descriptors",
     "no_endpoints": "descriptors",
     "no_bulk": "descriptors",
-    "other_endpoints": "",  # the ROM's may be any
+    "other_endpoints": "",  # the ROM's endpoint numbers are not fixed
     "odd_packets": "descriptors",
     "empty_packets": "descriptors",
     "truncated": "descriptors",
@@ -130,19 +130,19 @@ WRONG_SHAPES = {
     "half_a_device": "absent",
 }
 
-#: Streaming ends at once, with these words.
+#: Faults that end streaming at once, and the words of the error.
 ENDINGS = [
     Case("stall in", fault="stall_in", **link("refuses (stall)")),
     Case("stall out", fault="stall_out", **link("refuses (stall)")),
     Case("transfer error", fault=f"protocol_error={TRIES}", **link("failed on the wire")),
     Case("babble", fault="babble", **link("sent more than was asked for")),
     Case("unplugged", fault="unplug", **lost()),
-    Case("unplugged, the hub is slow to tell", {"late_news": 1}, fault="unplug", **lost()),
+    Case("unplugged, the hub reports it late", {"late_news": 1}, fault="unplug", **lost()),
     Case("unplugged in a frame", fault="unplug_after=10000000", **lost()),
     Case("unplugged in a header", {"header_part": 40}, fault="unplug_after=10", **lost()),
 ]
 
-#: String descriptors that no board should have.
+#: Malformed string descriptors.
 WRONG_TEXTS = (
     "promises_more",
     "promises_less",
@@ -153,7 +153,7 @@ WRONG_TEXTS = (
     "not_ascii",
 )
 
-#: Nothing of that disturbs a session.
+#: Boards with which a session must work.
 HARMLESS = [
     Case("plain"),
     Case("short packets inside a payload", {"chunk": 100_003}),

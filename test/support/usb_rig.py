@@ -1,4 +1,4 @@
-"""Virtual boards on an emulated USB bus, and programs that see them through the real libusb."""
+"""Virtual boards on an emulated USB bus, and programs that access them through the real libusb."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The emulated bus: its sources, and the programs that run on it.
+#: Sources of the emulated bus, and the programs that run on it.
 USB_FOLDER = ROOT / "test/usb"
-#: Ours, and the one that shows a program the emulated bus.
+#: Our preload library, and that of umockdev, which redirects a program to the emulated bus.
 PRELOAD = "libone_at_a_time.so"
 UMOCKDEV_PRELOAD = "libumockdev-preload.so.0"
-#: How much more time everything gets: in a guest without hardware virtualisation it needs it.
+#: Factor for all time limits; a guest without hardware virtualisation is slow.
 SLOW = float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
 DEADLINE_S = 20.0 * SLOW
-#: Where boards are plugged in; a rig without hubs has root ports only.
+#: Ports of the boards; the guest has no hubs, only root ports.
 IN_GUEST = os.environ.get("DEPTHAI_ROS_USB_RIG") == "qemu"
 PORT, OTHER_PORT, THIRD_PORT = ("1", "2", "3") if IN_GUEST else ("1.3", "2.4", "4")
 _SCRATCH = "depthai_ros-usb-"
@@ -35,9 +35,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def scratch_folder() -> Path:
-    """A folder with a short path (sockets lie in it) that belongs to this process.
+    """A folder with a short path, because of the sockets in it, that belongs to this process.
 
-    Those of test runs that were killed are removed.
+    Also removes the folders of test runs that were killed.
     """
     for path in Path(tempfile.gettempdir()).glob(_SCRATCH + "*"):
         owner = re.match(r"\d+", path.name.removeprefix(_SCRATCH))
@@ -47,7 +47,7 @@ def scratch_folder() -> Path:
 
 
 def ends_with_us() -> None:
-    """Between fork and exec: end when the test run is killed."""
+    """Run between fork and exec: makes the child end if the test run is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -58,7 +58,7 @@ def flags(what: str) -> list[str]:
 
 
 def missing() -> str:
-    """Why the rig cannot run here, "" if it can."""
+    """Why the rig cannot run on this machine; "" if it can."""
     try:
         flags("--cflags")
     except (OSError, subprocess.CalledProcessError):
@@ -67,7 +67,7 @@ def missing() -> str:
 
 
 def compile_if_older(target: Path, sources: list[Path], *options: str) -> None:
-    """A program of the rig, from C++."""
+    """Compile a C++ program of the rig if it is older than its sources."""
     newest = max(path.stat().st_mtime for path in USB_FOLDER.rglob("*.[ch]pp"))
     if target.exists() and target.stat().st_mtime >= newest:
         return
@@ -77,7 +77,7 @@ def compile_if_older(target: Path, sources: list[Path], *options: str) -> None:
 
 
 def built_rig() -> Path:
-    """The rig, built if it is older than its sources; beside it the preload library."""
+    """Build the rig and its preload library if they are older than their sources."""
     folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / "usb_rig"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "usb_rig"
@@ -91,7 +91,7 @@ def built_rig() -> Path:
 
 
 class FarEnd:
-    """A virtual device's process, which serves one session after the other on a socket."""
+    """Process of a virtual device that serves successive sessions on a socket."""
 
     def __init__(self, text: str) -> None:
         self._folder = scratch_folder()
@@ -115,14 +115,14 @@ class FarEnd:
 
 
 class Rig:
-    """A bus with boards on it."""
+    """An emulated USB bus with boards."""
 
     def __init__(self, program: Path, boards: list[dict[str, Any]]) -> None:
         self._preload = program.with_name(PRELOAD)
         words = [str(program)]
         for board in boards:
             words += ["--board", ",".join(f"{key}={value}" for key, value in board.items())]
-        self._scratch = scratch_folder()  # umockdev's own folder lies in it
+        self._scratch = scratch_folder()  # contains the folder of umockdev
         self._process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
@@ -145,18 +145,18 @@ class Rig:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For programs that shall see this bus instead of the machine's."""
+        """Environment for programs that use this bus instead of the machine's."""
         preload = f"{self._preload}:{UMOCKDEV_PRELOAD}"
-        claims = {"DEPTHAI_ROS_CLAIMS": str(self._scratch)}  # of this bus, not of the machine's
+        claims = {"DEPTHAI_ROS_CLAIMS": str(self._scratch)}  # per bus, not per machine
         return {**os.environ, **claims, "LD_PRELOAD": preload, "UMOCKDEV_DIR": self.folder}
 
     def lines(self) -> list[str]:
-        """What has happened so far."""
+        """Event lines so far."""
         with self._news:
             return list(self._lines)
 
     def wait_for(self, text: str, count: int = 1) -> str:
-        """The `count`-th line that begins so."""
+        """Wait for the `count`-th line that starts with `text`."""
 
         def found() -> list[str]:
             return [line for line in self._lines if line.startswith(text)]
@@ -166,7 +166,7 @@ class Rig:
             return found()[count - 1]
 
     def tell(self, command: str) -> None:
-        """Do something to a board: "1.3 unplug"."""
+        """Send a command for a board, such as "1.3 unplug"."""
         assert self._process.stdin
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
@@ -185,7 +185,7 @@ class Rig:
 
 
 class Driver:
-    """A program with the real driver, told what to do line by line."""
+    """A program with the real driver, controlled by JSON lines."""
 
     def __init__(self, rig: Rig, prefix: tuple[str, ...] = ()) -> None:
         words = [*prefix, sys.executable, str(USB_FOLDER / "driver_program.py")]
@@ -206,12 +206,12 @@ class Driver:
         return answer
 
     def do(self, action: str, **arguments: Any) -> dict[str, Any]:
-        """Let it act; what came of it, with "error" if it was refused."""
+        """Run an action; the answer has "error" if it failed."""
         self.begin(action, **arguments)
         return self.answer()
 
     def good(self, action: str, **arguments: Any) -> dict[str, Any]:
-        """The same, when it must work."""
+        """Run an action that must succeed."""
         answer = self.do(action, **arguments)
         assert "error" not in answer, answer
         return answer
@@ -226,7 +226,7 @@ class Driver:
 
 
 def end_of(process: subprocess.Popen[str]) -> int:
-    """Exit status; whoever does not end is killed, and the test has failed."""
+    """Exit status of a process; a process that does not end is killed and fails the test."""
     try:
         return process.wait(DEADLINE_S)
     except subprocess.TimeoutExpired:
@@ -236,7 +236,7 @@ def end_of(process: subprocess.Popen[str]) -> int:
 
 
 class Bench:
-    """Makes rigs and drivers, and clears them away."""
+    """Makes rigs and drivers, and closes them."""
 
     def __init__(self, program: Path, far_end: FarEnd, folder: Path) -> None:
         self._program = program
@@ -251,7 +251,7 @@ class Bench:
         return device
 
     def rig(self, *boards: dict[str, Any]) -> Rig:
-        """A bus; a board without anything said is at port 1.3, unbooted, and answers."""
+        """A bus with boards; by default a board is at port 1.3, unbooted, and answers."""
         plain = {"port": PORT, "serial": "14442C10C14790D000", "socket": self._far_end.socket}
         self._open.append(rig := Rig(self._program, [{**plain, **board} for board in boards]))
         return rig
@@ -261,13 +261,13 @@ class Bench:
         return driver
 
     def close(self) -> None:
-        with contextlib.ExitStack() as stack:  # all of them, whatever one of them says
+        with contextlib.ExitStack() as stack:  # close all of them even if one fails
             for one in self._open:
                 stack.callback(one.close)
 
 
 def wait_until(condition: Any, what: str) -> None:
-    """Until `condition()` holds, or the test has failed."""
+    """Wait until `condition()` is true; fails after the deadline."""
     end_s = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < end_s, what

@@ -67,7 +67,7 @@ def test_pictures_arrive_whole_with_these_settings(
         timeout=2 * DEADLINE_S,
     )
     assert seen.returncode == 0, seen.stderr
-    assert "every picture is right" in seen.stdout
+    assert "every image is right" in seen.stdout
     policies = receivers(node.process.pid)
     assert len(policies) >= 3
     assert set(policies.values()) == {os.SCHED_BATCH if name == "ours" else os.SCHED_OTHER}
