@@ -134,14 +134,14 @@ class Host:
         self.rig = rig
         self._python = python
         self._folder = folder
-        self.said = ""
+        self.output = ""
 
     def run(self, **task: Any) -> dict[str, Any]:
         """Run one session. Fails if the host crashes or hangs."""
         question, answer = self._folder / "task.json", self._folder / "answer.json"
         question.write_text(json.dumps(task))
         words = [self._python, str(USB_FOLDER / "official_program.py"), str(answer), str(question)]
-        self.said = run_to_end(words, clean_environment(self.rig.environment))
+        self.output = run_to_end(words, clean_environment(self.rig.environment))
         result: dict[str, Any] = json.loads(answer.read_text())
         assert result["ended"]
         return result

@@ -109,8 +109,8 @@ REFUSALS = [
     Case("silence from the start", {"hang": 1}, error="LinkTimeoutError", words=("answer",)),
 ]
 
-#: Malformed descriptors -> reason of the refusal; "" = ignored, "absent" = the operating system does
-#: not show the board.
+#: Malformed descriptors -> reason of the refusal; "" = ignored; "absent" = the operating system
+#: does not show the board.
 WRONG_SHAPES = {
     "no_interface": "descriptors",
     "no_endpoints": "descriptors",

@@ -1,4 +1,4 @@
-"""Fixtures of the USB rig; where the rig cannot run, its tests are skipped with a red line."""
+"""The USB rig as fixtures; where it cannot run, its tests are skipped and the summary says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usb_rig import Bench, FarEnd, built_rig, missing
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report tests that could not run, and figures."""
+    """Report why the tests did not run, and the sessions with the official host."""
     if why := missing():
         terminalreporter.write_line(f"NOT RUN: test/usb, {why}", red=True)
     for line in SERIES.lines():
@@ -20,7 +20,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def rig_program() -> Path:
-    """The rig, rebuilt if older than its sources; the preload library is beside it."""
+    """The program of the rig, rebuilt if it is older than its sources."""
     if why := missing():
         pytest.skip(why)
     return built_rig()
@@ -28,7 +28,7 @@ def rig_program() -> Path:
 
 @pytest.fixture(scope="session")
 def far_end() -> Iterator[FarEnd]:
-    """The device's side of the session for each booted board."""
+    """The virtual device behind every booted board."""
     device = FarEnd("pattern")
     yield device
     device.close()

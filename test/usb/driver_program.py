@@ -1,4 +1,4 @@
-"""Executes commands with the driver; one JSON line for each command and each answer."""
+"""Executes actions with the driver: one JSON line per action on stdin, one answer on stdout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT_S = 20.0 * float(os.environ.get("DEPTHAI_ROS_USB_SLOW", "1"))
 
 
 class Warnings(logging.Handler):
-    """Keeps the warnings."""
+    """Keeps the texts of warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -37,7 +37,7 @@ WARNINGS = Warnings()
 
 
 class Program:
-    """One device at a time."""
+    """The actions, on one device at a time."""
 
     device: OpenDevice | None = None
     pipeline: RunningPipeline | None = None
@@ -58,7 +58,7 @@ class Program:
         return {}
 
     def frames(self, count: int) -> dict[str, Any]:
-        """Collect a number of frames; returns the number of each stream and of wrong frames."""
+        """Collect `count` frames; returns the count per stream and the number of wrong frames."""
         assert self.pipeline
         counts: dict[str, int] = {}
         wrong = 0
@@ -67,17 +67,17 @@ class Program:
             self.pipeline.wait(0.5)
             for frame in self.pipeline.frames():
                 counts[frame.stream] = counts.get(frame.stream, 0) + 1
-                wrong += not is_as_painted(self.pipeline, frame)
+                wrong += not follows_pattern(self.pipeline, frame)
         return {"counts": counts, "wrong": wrong, "rejected": self.pipeline.rejected()}
 
     def cut(self) -> dict[str, Any]:
-        """Close the link under a running pipeline."""
+        """Close the link of a running pipeline."""
         assert self.device
         self.device._link.close()
         return {}
 
     def reset(self) -> dict[str, Any]:
-        """Reset the board and keep it."""
+        """Reset the board but do not close the device."""
         assert self.device
         self.device.reset()
         return {}
@@ -97,17 +97,17 @@ class Program:
 
 
 @functools.cache
-def _first_picture(width: int, height: int) -> np.ndarray:
+def _first_image(width: int, height: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width].astype(np.uint8)
     return x + 2 * y
 
 
-def is_as_painted(pipeline: RunningPipeline, frame: Frame) -> bool:
-    """True if every byte is what the pattern scene's formula gives for this frame."""
+def follows_pattern(pipeline: RunningPipeline, frame: Frame) -> bool:
+    """True if every byte of the frame equals the formula of the pattern scene."""
     assert frame.metadata
     width, height = pipeline.sizes.rgb if frame.stream == "color" else pipeline.sizes.mono
     step = 3 * frame.metadata.sequence + (64 if frame.stream == "right" else 0)
-    luma = _first_picture(width, height) + np.uint8(step % 256)
+    luma = _first_image(width, height) + np.uint8(step % 256)
     pixels = frame.data[: luma.size].reshape(luma.shape)
     return bool(np.array_equal(pixels, luma)) and bool((frame.data[luma.size :] == 128).all())
 

@@ -1,6 +1,6 @@
-"""A program for the official Gen1 host: one session, with its results in a JSON file.
+"""A program for the official Gen1 host: runs one session and writes the results to a JSON file.
 
-Runs in a Python that the official wheel supports (3.8), without this package.
+It runs in a separate Python 3.8 for the official wheel, and does not import this package.
     official_program.py ANSWER.json CONFIG.json
 """
 
@@ -17,7 +17,7 @@ DEADLINE_S = 30.0
 
 
 def matrix(read):
-    """The result of a calibration getter as plain lists."""
+    """Result of a calibration getter as plain lists."""
     return [[float(x) for x in row] if hasattr(row, "__len__") else float(row) for row in read()]
 
 
@@ -32,7 +32,7 @@ MATRICES = [
 
 
 def about_device(device, with_matrices):
-    """The device's own data; with an old EEPROM the matrix getters would end the process."""
+    """Properties of the device; with an old EEPROM the matrix getters end the process."""
     matrices = {name: matrix(getattr(device, "get_" + name)) for name in MATRICES * with_matrices}
     return {
         **matrices,
@@ -66,7 +66,7 @@ def about_metadata(metadata):
 
 
 def about_packet(packet):
-    """One DataPacket: its metadata, and a digest of its bytes."""
+    """One DataPacket: its properties, and a digest of its bytes."""
     data = packet.getData()
     answer = {
         "size": packet.size(),
@@ -87,7 +87,7 @@ def about_packet(packet):
 
 
 def about_nnet(packet):
-    """One NNetPacket: detections or tensors, depending on the configuration."""
+    """One NNetPacket: detections, or tensors if the device does not decode them."""
     answer = {
         "metadata": about_metadata(packet.getMetadata()),
         "inputs": [dict(info.get_dict()) for info in packet.getInputLayersInfo()],
@@ -111,7 +111,7 @@ def send_commands(device):
 
 
 class Session:
-    """Collects until every stream has sent the expected number of packets."""
+    """Collects packets until every stream has the number of packets in `wanted`."""
 
     def __init__(self, wanted):
         self.wanted = wanted
@@ -153,17 +153,17 @@ def main():
     task = json.loads(Path(config_file).read_text())
     answer = {}
 
-    def tell():
+    def save():
         Path(answer_file).write_text(json.dumps(answer, default=str))
 
     device = depthai.Device("", bool(task.get("usb2")))
     answer["device"] = about_device(device, not task.get("no_matrices"))
-    tell()
+    save()
     if "config" in task:
         pipeline = device.create_pipeline(config=task["config"])
         answer["pipeline"] = pipeline is not None
         answer["mapping"] = dict(device.get_nn_to_depth_bbox_mapping())
-        tell()
+        save()
         if task.get("commands"):
             send_commands(device)
         if "eeprom" in task:
@@ -175,11 +175,11 @@ def main():
         answer["packets"] = session.packets
         answer["sequences"] = session.sequences
         answer["device_changed"] = device.is_device_changed()
-        tell()
+        save()
         del pipeline, session
     del device
     answer["ended"] = True
-    tell()
+    save()
 
 
 main()

@@ -1,4 +1,4 @@
-"""Gen1 programs with our module, on boards that the real libusb finds and boots."""
+"""Gen1 programs with our module, on boards of the emulated bus."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ while not (results and packets):
     packets += found[1]
 print(packets[0].getData().shape, results[0].getDetectedObjects()[0].label)
 """
-#: The oldest API: functions of the module; the program names the firmware.
+#: Style of the first releases: functions of the module, firmware from the program.
 FUNCTIONS = f"""
 import sys, depthai
 assert depthai.init_device(sys.argv[1], {PORT!r}) is True
@@ -41,7 +41,7 @@ assert depthai.init_device(cmd_file_path=sys.argv[1]) is True
 assert len(depthai.get_available_streams()) == 13
 assert depthai.deinit_device() is True
 """
-#: The newest API: an object; firmware from the environment.
+#: Style of the last releases: a Device object, firmware from the environment.
 OBJECT = f"""
 import depthai
 device = depthai.Device({PORT!r}, False)
@@ -54,7 +54,7 @@ assert p.get_available_data_packets(True) == []
 
 
 def run(rig: Rig, folder: Path, text: str, *words: object, **variables: object) -> str:
-    """The output of a program, run by `depthai-run` on this bus."""
+    """Output of a program run with `depthai-run` on this bus."""
     program = folder / "program.py"
     program.write_text(text)
     command = [sys.executable, "-m", "depthai_ros.depthai", program, *words]
@@ -68,26 +68,26 @@ def test_functions_of_the_module_boot_a_board_with_the_programs_firmware(
 ) -> None:
     sent = tmp_path / "sent.cmd"
     rig = bench.rig({"image": sent})
-    said = run(rig, tmp_path, FUNCTIONS, bench.firmware)
-    assert "(3, 300, 300) 15" in said.splitlines()
+    output = run(rig, tmp_path, FUNCTIONS, bench.firmware)
+    assert "(3, 300, 300) 15" in output.splitlines()
     assert sent.read_bytes() == bench.firmware.read_bytes()
     rig.wait_for(f"{PORT} booted", count=2)
-    rig.wait_for(f"{PORT} rom", count=3)  # reset at the end, too
+    rig.wait_for(f"{PORT} rom", count=3)  # reset at the end
 
 
 def test_object_boots_a_board_with_the_firmware_of_the_environment(
     bench: Bench, tmp_path: Path
 ) -> None:
     rig = bench.rig({})
-    said = run(rig, tmp_path, OBJECT, DEPTHAI_FIRMWARE=bench.firmware)
-    assert said.splitlines() == ["14442C10C14790D000 True", "(3, 300, 300) 15"]
+    output = run(rig, tmp_path, OBJECT, DEPTHAI_FIRMWARE=bench.firmware)
+    assert output.splitlines() == ["14442C10C14790D000 True", "(3, 300, 300) 15"]
 
 
 @pytest.mark.parametrize(
     ("boards", "found"),
     [([], []), ([{}], [PORT]), ([{}, {"port": THIRD_PORT, "serial": "B"}], [PORT, THIRD_PORT])],
 )
-def test_list_names_the_devices_that_can_be_opened(
+def test_list_prints_the_boards_on_the_bus(
     bench: Bench, tmp_path: Path, boards: list[dict[str, Any]], found: list[str]
 ) -> None:
     text = "import depthai; depthai.init_device('', 'list'); raise AssertionError"
@@ -98,19 +98,19 @@ def test_list_names_the_devices_that_can_be_opened(
 
 
 @pytest.mark.parametrize("board", [{"node": 0}, {}], ids=["absent", "without firmware"])
-def test_board_that_cannot_be_opened_is_false_and_reported_once(
+def test_board_that_cannot_be_opened_gives_false_and_one_error(
     bench: Bench, tmp_path: Path, board: dict[str, Any]
 ) -> None:
     rig = bench.rig() if "node" in board else bench.rig(board)
-    said = run(rig, tmp_path, "import depthai; print(depthai.init_device('x.cmd', '1.3'))")
-    lines = said.splitlines()
+    output = run(rig, tmp_path, "import depthai; print(depthai.init_device('x.cmd', '1.3'))")
+    lines = output.splitlines()
     assert lines[-1] == "False"
     assert sum("cannot initialise device" in line for line in lines) == 1
     assert os.environ.get("DEPTHAI_FIRMWARE") is None
 
 
 @pytest.mark.parametrize("usb2", [False, True])
-def test_usb2_mode_takes_the_slow_variant_out_of_the_wheel(
+def test_usb2_mode_extracts_the_usb2_firmware_from_the_wheel(
     official_python: str, bench: Bench, tmp_path: Path, usb2: bool
 ) -> None:
     (extension,) = Path(official_python).parents[1].glob("lib/python3.*/site-packages/depthai.*.so")
@@ -123,8 +123,8 @@ def test_usb2_mode_takes_the_slow_variant_out_of_the_wheel(
     assert sent.read_bytes() == firmware.extract(extension, usb2=usb2)
 
 
-def test_usb2_mode_with_a_finished_image_warns_and_opens(bench: Bench, tmp_path: Path) -> None:
+def test_usb2_mode_with_a_firmware_image_warns_and_opens(bench: Bench, tmp_path: Path) -> None:
     text = "import depthai; print(len(depthai.Device('', True).get_available_streams()))"
-    said = run(bench.rig({}), tmp_path, text, DEPTHAI_FIRMWARE=bench.firmware)
-    assert "usb2_mode: " in said
-    assert said.endswith("13\n")
+    output = run(bench.rig({}), tmp_path, text, DEPTHAI_FIRMWARE=bench.firmware)
+    assert "usb2_mode: " in output
+    assert output.endswith("13\n")

@@ -1,4 +1,4 @@
-"""The official Gen1 host drives the virtual device, to show how realistic that is."""
+"""The official Gen1 host with the virtual device, which must behave like a real one for it."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def sha1(pixels: Any) -> str:
 
 
 def ramp(width: int, height: int, step: int) -> Any:
-    """The frame of the pattern scene."""
+    """Image of the pattern scene."""
     y, x = np.mgrid[0:height, 0:width]
     return ((x + 2 * y + step) % 256).astype(np.uint8)
 
 
-def expected_picture(stream: str, sequence: int) -> Any:
+def expected_image(stream: str, sequence: int) -> Any:
     step = 3 * sequence
     if stream == "color":
         return np.vstack([ramp(1920, 1080, step), np.full((540, 1920), 128, np.uint8)])
@@ -72,12 +72,12 @@ def expected_picture(stream: str, sequence: int) -> Any:
     return ramp(1280, 720, step + (64 if stream.endswith("right") else 0))
 
 
-PAINTED = ["left", "right", "rectified_left", "rectified_right", "color", "previewout"]
+IMAGES = ["left", "right", "rectified_left", "rectified_right", "color", "previewout"]
 
 
 @pytest.fixture(params=["idle machine", "busy machine"])
 def load(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An idle machine, or one with load on every core."""
+    """An idle machine, or one with a busy process per core."""
     cores = os.cpu_count() or 1 if request.param == "busy machine" else 0
     words = [sys.executable, "-c", "while True: pass"]
     busy = [subprocess.Popen(words, preexec_fn=ends_with_us) for _ in range(cores)]
@@ -91,53 +91,53 @@ def load(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_every_frame_of_every_stream_arrives_at_the_official_host(
     official_python: str, bench: Bench, tmp_path: Path, load: str, session: int
 ) -> None:
-    """The cameras wait for a slow host, so a missing frame was lost in transfer."""
+    """With pace=receiver the device drops no exposure, so a missing frame is a lost one."""
     far_end = bench.far_end("pattern?pace=receiver")
     host = Host(official_python, bench.rig({"socket": far_end.socket}), tmp_path)
     wanted = dict.fromkeys(STREAMS, FRAMES) | {"jpegout": 1, "meta_d2h": 2}
     with SERIES.session(load) as series:
-        told = host.run(
+        result = host.run(
             config=config(list(wanted), ai={**NETWORK, "calc_dist_to_bb": True}),
             wanted=wanted,
             commands=True,
         )
         for stream in STREAMS:
-            sequences = told["sequences"][stream]
+            sequences = result["sequences"][stream]
             assert sequences == sorted(set(sequences)), stream
             series.frames += len(sequences)
             missing = sorted(set(range(sequences[0], sequences[-1])) - set(sequences))
             series.lost[stream] = len(missing)
             assert not missing, f"{stream}: {missing} between {sequences[0]} and {sequences[-1]}"
-    assert {name: count for name, count in told["count"].items() if count < wanted[name]} == {}
-    for stream in PAINTED:
-        for packet in told["packets"][stream]:
+    assert {name: count for name, count in result["count"].items() if count < wanted[name]} == {}
+    for stream in IMAGES:
+        for packet in result["packets"][stream]:
             sequence = packet["metadata"]["sequence"]
-            assert packet["sha1"] == sha1(expected_picture(stream, sequence)), stream
-    depth = told["packets"]["depth"][0]
+            assert packet["sha1"] == sha1(expected_image(stream, sequence)), stream
+    depth = result["packets"]["depth"][0]
     assert (depth["shape"], depth["dtype"]) == ([720, 1280], "uint16")
-    assert told["packets"]["metaout"][0]["detections"][0]["label"] == 15
-    assert told["packets"]["object_tracker"][0]["tracklets"][0][1] == 15
-    logs = "".join(packet["text"] for packet in told["packets"]["meta_d2h"])
+    assert result["packets"]["metaout"][0]["detections"][0]["label"] == 15
+    assert result["packets"]["object_tracker"][0]["tracklets"][0][1] == 15
+    logs = "".join(packet["text"] for packet in result["packets"]["meta_d2h"])
     assert "disparity confidence threshold 180" in logs
     assert "camera control 3A 3 0 120" in logs
-    assert "Failed" not in host.said  # no transfer was refused at the end
+    assert "Failed" not in host.output  # no failed transfer, even at the end
 
 
-def test_official_host_reads_the_identity_of_the_device(host: Host) -> None:
-    """And closes without a pipeline, which takes another path to the reset."""
-    told = host.run()["device"]
-    assert told["mx_id"] == "14442C10C14790D000"
-    assert told["is_usb3"] is True
-    assert told["is_eeprom_loaded"] is True
-    assert told["cameras"] == [True, True, True]
-    assert "previewout" in told["streams"]
-    assert told["right_intrinsic"][2] == [0, 0, 1]
-    assert abs(told["translation"][0]) == pytest.approx(7.5, abs=0.01)
+def test_official_host_reads_the_properties_of_the_device(host: Host) -> None:
+    """Also covers the reset without a pipeline."""
+    result = host.run()["device"]
+    assert result["mx_id"] == "14442C10C14790D000"
+    assert result["is_usb3"] is True
+    assert result["is_eeprom_loaded"] is True
+    assert result["cameras"] == [True, True, True]
+    assert "previewout" in result["streams"]
+    assert result["right_intrinsic"][2] == [0, 0, 1]
+    assert abs(result["translation"][0]) == pytest.approx(7.5, abs=0.01)
     host.rig.wait_for("1.3 rom", count=2)
 
 
 @pytest.mark.parametrize("usb2", [False, True])
-def test_extracted_firmware_is_what_the_official_host_sends(
+def test_extracted_firmware_equals_that_of_the_official_host(
     official_python: str, bench: Bench, tmp_path: Path, usb2: bool
 ) -> None:
     sent = tmp_path / "sent.cmd"
@@ -148,25 +148,25 @@ def test_extracted_firmware_is_what_the_official_host_sends(
 
 def test_official_host_on_usb_2(official_python: str, bench: Bench, tmp_path: Path) -> None:
     host = Host(official_python, bench.rig({"speed": "high"}), tmp_path)
-    told = host.run(usb2=True, config=config(["left"]), wanted={"left": 3})
-    assert told["device"]["is_usb3"] is False
-    assert told["count"]["left"] >= 3
+    result = host.run(usb2=True, config=config(["left"]), wanted={"left": 3})
+    assert result["device"]["is_usb3"] is False
+    assert result["count"]["left"] >= 3
 
 
 @pytest.mark.parametrize("version", [-1, 5])
-def test_official_host_accepts_the_eeprom_of_every_version(
+def test_official_host_accepts_a_blank_and_a_current_eeprom(
     official_python: str, bench: Bench, tmp_path: Path, version: int
 ) -> None:
     far_end = bench.far_end(f"pattern?eeprom={version}")
     host = Host(official_python, bench.rig({"socket": far_end.socket}), tmp_path)
-    told = host.run(no_matrices=version < 4, config=config(["left"]), wanted={"left": 1})
-    assert told["device"]["is_eeprom_loaded"] is (version >= 4)
+    result = host.run(no_matrices=version < 4, config=config(["left"]), wanted={"left": 1})
+    assert result["device"]["is_eeprom_loaded"] is (version >= 4)
 
 
-def test_official_host_colours_the_disparity(host: Host) -> None:
+def test_official_host_colorizes_the_disparity(host: Host) -> None:
     streams = {"disparity_color": 3, "left": 1}
-    told = host.run(config=config(list(streams)), wanted=streams)
-    assert told["packets"]["disparity_color"][0]["shape"] == [720, 1280, 3]
+    result = host.run(config=config(list(streams)), wanted=streams)
+    assert result["packets"]["disparity_color"][0]["shape"] == [720, 1280, 3]
 
 
 def test_official_host_writes_the_eeprom(host: Host) -> None:
@@ -184,26 +184,26 @@ def test_official_host_writes_the_eeprom(host: Host) -> None:
         "revision": "R0",
     }
     data = {"calib_data": [0.5] * 111, "mesh_left": [0.0], "mesh_right": [0.0]}
-    told = host.run(
+    result = host.run(
         config=config(["left", "meta_d2h"]),
         eeprom={"board": board, "_board": data},
         wanted={"left": 5, "meta_d2h": 3},
     )
-    assert "EEPROM write OK" in "".join(p["text"] for p in told["packets"]["meta_d2h"])
+    assert "EEPROM write OK" in "".join(p["text"] for p in result["packets"]["meta_d2h"])
 
 
-def test_official_hosts_watchdog_brings_a_silent_device_back(host: Host) -> None:
-    """It resets, boots and configures the device again after 5 to 10 s without a packet."""
+def test_watchdog_of_the_official_host_recovers_a_hung_device(host: Host) -> None:
+    """It resets, boots and configures the device again after 5 to 10 s without packets."""
 
-    def fall_silent() -> None:
+    def hang_device() -> None:
         host.rig.wait_for("1.3 booted")
         threading.Event().wait(1.5)
         host.rig.tell("1.3 hang")
 
-    saboteur = threading.Thread(target=fall_silent)
-    saboteur.start()
-    told = host.run(config=config(["left"]), wanted={"left": 60})
-    saboteur.join()
+    fault = threading.Thread(target=hang_device)
+    fault.start()
+    result = host.run(config=config(["left"]), wanted={"left": 60})
+    fault.join()
     host.rig.wait_for("1.3 booted", count=2)
-    assert told["device_changed"]
-    assert told["count"]["left"] >= 60
+    assert result["device_changed"]
+    assert result["count"]["left"] >= 60

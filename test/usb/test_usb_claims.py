@@ -1,4 +1,4 @@
-"""Programs that open boards of one bus do not take each other's boards."""
+"""Device locks: several programs on one bus do not take each other's boards."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from usb_rig import Bench
 
 
 @pytest.mark.complaint(13)
-def test_selector_for_any_board_takes_a_free_one(bench: Bench) -> None:
-    """Two programs that open any board, and a third that finds none free."""
+def test_any_board_is_a_board_that_is_not_in_use(bench: Bench) -> None:
+    """Two boards, and three programs with selector `usb`: the third one fails."""
     one, other = TWO_BOARDS
     rig = bench.rig(one, {**other, "socket": bench.far_end("pattern").socket})
     firmware = str(bench.firmware)
@@ -19,15 +19,15 @@ def test_selector_for_any_board_takes_a_free_one(bench: Bench) -> None:
         for driver in (first, second)
     }
     assert len(places) == 2
-    told = third.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
-    assert told["reason"] == "busy", told
-    for driver in (first, second):  # neither was disturbed
+    answer = third.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
+    assert answer["reason"] == "busy", answer
+    for driver in (first, second):  # both sessions still work
         driver.good("start", streams=["left"])
         assert driver.good("frames", count=3)["wrong"] == 0
 
 
 def test_board_of_a_program_that_has_reset_it_is_not_taken(bench: Bench) -> None:
-    """Between two pipelines a board waits for firmware like a free one, but it is not free."""
+    """Between two pipelines a board is unbooted like a free one, but still in use."""
     rig = bench.rig({})
     firmware = str(bench.firmware)
     holder, other = bench.driver(rig), bench.driver(rig)
@@ -35,9 +35,9 @@ def test_board_of_a_program_that_has_reset_it_is_not_taken(bench: Bench) -> None
     holder.good("start", streams=["left"])
     holder.good("frames", count=2)
     holder.good("reset")
-    told = other.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
-    assert told["reason"] == "busy", told
-    assert f"in use by process {holder.process.pid} (" in told["text"]
+    answer = other.do("open", selector="usb", firmware=firmware, timeout_s=0.5)
+    assert answer["reason"] == "busy", answer
+    assert f"in use by process {holder.process.pid} (" in answer["text"]
     holder.good("start", streams=["left"])
     assert holder.good("frames", count=3)["wrong"] == 0
     holder.good("close")

@@ -1,4 +1,4 @@
-"""The core alone on the USB bus, under the sanitizers: memory and threads."""
+"""The C++ core without Python on the USB bus, with sanitizers: memory, threads, descriptors."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any
 import pytest
 from usb_rig import PORT, ROOT, SLOW, USB_FOLDER, Bench, Rig, ends_with_us, scratch_folder
 
-#: How often a board is unplugged and replugged in one test.
+#: Replugs in one test.
 CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100"))
 LIMIT_S = 240.0 * SLOW
-#: The first test of each kind includes the compilation.
+#: The first test of each sanitizer includes its compilation.
 pytestmark = pytest.mark.timeout(900)
 LEAKS_OF_LIBUSB = USB_FOLDER / "core/leaks_of_libusb.txt"
 
-#: Name -> compiler options, run-time options, and the number of additional bytes that may be in use
-#: after all cycles: some allocators keep a little memory for each thread that has existed.
+#: Name -> -fsanitize option, environment, allowed growth in bytes over all cycles: some allocators
+#: keep a little memory for each ended thread.
 SANITIZERS = {
     "plain": ("", {}, 0),
     "asan": (
         "address,undefined",
         {
-            # The preload libraries must come first; freed memory is not kept back.
+            # The preload libraries must come first; a small quarantine returns freed memory.
             "ASAN_OPTIONS": "verify_asan_link_order=0:quarantine_size_mb=1:detect_leaks=1",
             "LSAN_OPTIONS": f"suppressions={LEAKS_OF_LIBUSB}:print_suppressions=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -43,19 +43,19 @@ SANITIZERS = {
 
 @dataclass(frozen=True)
 class Core:
-    """The program, compiled with one set of options."""
+    """The test program, compiled with one sanitizer."""
 
     program: Path
     options: dict[str, str]
     spare_bytes: int
 
     def words(self, *arguments: str) -> list[str]:
-        # The thread sanitizer needs fixed addresses, which address randomisation may use.
+        # The thread sanitizer fails with some randomised address layouts.
         fixed = ["setarch", os.uname().machine, "--addr-no-randomize"]
         return [*(fixed if "TSAN_OPTIONS" in self.options else []), str(self.program), *arguments]
 
     def run(self, rig: Rig, *arguments: str) -> dict[str, Any]:
-        """Run it on a rig to its end; pass each line with a command on to the board."""
+        """Run it to its end; each of its lines is a command for the board."""
         process = subprocess.Popen(
             self.words(*arguments),
             stdin=subprocess.PIPE,
@@ -79,10 +79,10 @@ class Core:
                 rig.tell(f"{PORT} {last.strip()}")
             process.stdin.write("\n")
             process.stdin.flush()
-        _, said = process.communicate(timeout=LIMIT_S)
-        assert process.returncode == 0, f"{process.returncode}: {last}{said[-6000:]}"
-        told: dict[str, Any] = json.loads(last)
-        return {**told, "said": said}
+        _, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, f"{process.returncode}: {last}{errors[-6000:]}"
+        report: dict[str, Any] = json.loads(last)
+        return {**report, "stderr": errors}
 
 
 def compiled(name: str) -> Core:
@@ -104,7 +104,7 @@ def compiled(name: str) -> Core:
             done = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     core = Core(folder / "usb_session", options, spare_bytes)
-    # A program that starts prints "usage"; one whose sanitizer cannot run here prints nothing.
+    # Status 2 (usage) shows that programs with this sanitizer start on this machine.
     if subprocess.run(core.words(), capture_output=True, check=False).returncode != 2:
         pytest.skip(f"NOT RUN: programs with -fsanitize={sanitizer} do not start on this machine")
     return core
@@ -117,7 +117,7 @@ def core(request: pytest.FixtureRequest, rig_program: Path) -> Core:
 
 @pytest.fixture(scope="session")
 def quick_device(rig_program: Path) -> Iterator[Path]:
-    """A device without Python: the socket at which it listens."""
+    """Socket of a virtual device in C++."""
     folder = scratch_folder()
     words = compiled("plain").words("device", str(folder / "device"))
     with subprocess.Popen(
@@ -133,15 +133,15 @@ def quick_device(rig_program: Path) -> Iterator[Path]:
 def test_replugging_in_mid_frame_leaves_nothing_behind(
     bench: Bench, core: Core, quick_device: Path
 ) -> None:
-    """No thread, no descriptor, no memory; and the sanitizer reports nothing."""
+    """No thread, descriptor or memory is left, and the sanitizer reports nothing."""
     rig = bench.rig({"socket": quick_device, "replug_after": 6_000_000})
-    told = core.run(rig, "cycles", str(CYCLES))
-    print(core.program.parent.name, told)
-    assert told["packets"] >= 2 * CYCLES
-    assert not told["said"]  # neither the sanitizer nor libusb reports anything
-    assert told["descriptors"][1] == told["descriptors"][0]
-    assert told["threads"][1] == told["threads"][0]
-    assert told["allocated_bytes"][1] <= told["allocated_bytes"][0] + core.spare_bytes
+    report = core.run(rig, "cycles", str(CYCLES))
+    print(core.program.parent.name, report)
+    assert report["packets"] >= 2 * CYCLES
+    assert not report["stderr"]  # no report of the sanitizer, no message of libusb
+    assert report["descriptors"][1] == report["descriptors"][0]
+    assert report["threads"][1] == report["threads"][0]
+    assert report["allocated_bytes"][1] <= report["allocated_bytes"][0] + core.spare_bytes
 
 
 def test_timeout_and_cancel_lose_no_received_byte(bench: Bench, core: Core) -> None:

@@ -12,7 +12,7 @@ from usb_rig import PORT, Bench
 
 
 def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:
-    """The output of `depthai-doctor` on a bus with that board, and its exit status."""
+    """Exit status and output of `depthai-doctor` on a bus with that board."""
     words = [
         *prefix,
         sys.executable,
@@ -28,33 +28,33 @@ def examined(bench: Bench, *prefix: str, **board: Any) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_doctor_reports_no_problem_with_a_healthy_board(bench: Bench) -> None:
-    status, told = examined(bench)
-    assert f"ok    boards: 03e7:2485 at 1:{PORT}, 480 Mbit/s, waits for firmware" in told
-    assert "BAD   permission" not in told
-    assert "BAD   USB" not in told
-    assert "ok    firmware" in told
-    assert status == ("BAD" in told)  # the rig uses the machine's own /sys/module
+def test_doctor_reports_a_healthy_board_as_ok(bench: Bench) -> None:
+    status, output = examined(bench)
+    assert f"ok    boards: 03e7:2485 at 1:{PORT}, 480 Mbit/s, waits for firmware" in output
+    assert "BAD   permission" not in output
+    assert "BAD   USB" not in output
+    assert "ok    firmware" in output
+    assert status == ("BAD" in output)  # /sys/module is that of the machine and may have problems
 
 
 @NEEDS_SETPRIV
-def test_doctor_reports_a_board_that_may_not_be_opened(bench: Bench) -> None:
-    status, told = examined(bench, *mortal(), refuse_open=1)
+def test_doctor_reports_a_board_without_permission(bench: Bench) -> None:
+    status, output = examined(bench, *mortal(), refuse_open=1)
     assert status == 1
-    assert "BAD   permission: /dev/bus/usb/001/" in told
-    assert "mode 0000" in told
-    assert "sudo depthai-udev" in told
+    assert "BAD   permission: /dev/bus/usb/001/" in output
+    assert "mode 0000" in output
+    assert "sudo depthai-udev" in output
 
 
-def test_doctor_names_the_program_that_has_a_board(bench: Bench) -> None:
+def test_doctor_reports_the_process_that_uses_a_board(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))
     words = [sys.executable, "-m", "depthai_ros.commands.doctor"]
-    told = subprocess.run(
+    output = subprocess.run(
         words, env=rig.environment, capture_output=True, text=True, check=False
     ).stdout
-    assert f"in use: 03e7:f63b at 2:{PORT}: process {holder.process.pid} (" in told
-    assert "MX id " + MX_ID in told
-    holder.good("start", streams=["left"])  # and it was not disturbed
+    assert f"in use: 03e7:f63b at 2:{PORT}: process {holder.process.pid} (" in output
+    assert "MX id " + MX_ID in output
+    holder.good("start", streams=["left"])  # its session still works
     assert holder.good("frames", count=3)["wrong"] == 0

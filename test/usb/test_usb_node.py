@@ -1,4 +1,4 @@
-"""The camera node and a board whose cable is pulled."""
+"""The camera node and a board that is unplugged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from usb_rig import PORT, Bench, Rig, wait_until
 
-pytestmark = pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="no ROS 2 here")
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="rclpy is missing")
 
 
 class Node:
@@ -35,7 +35,7 @@ class Node:
     def wait_for(self, words: str, count: int = 1) -> None:
         wait_until(
             lambda: self.count(words) >= count or self.process.poll() is not None,
-            f"{words!r} did not come:\n{self._output.read_text()}",
+            f"no {words!r} in the output:\n{self._output.read_text()}",
         )
         assert self.count(words) >= count, self._output.read_text()
 
@@ -73,7 +73,7 @@ def start_node(bench: Bench, tmp_path: Path) -> Iterator[StartNode]:
 def test_same_process_streams_again_when_the_board_is_plugged_in_again(
     bench: Bench, start_node: StartNode
 ) -> None:
-    """Unplugged while streaming, absent for a while, and once more, as with a bad cable."""
+    """Unplugged while streaming and plugged in later, then replugged at once (a bad cable)."""
     rig = bench.rig({})
     node = start_node(rig)
     node.wait_for("streaming meta_d2h, left")
@@ -90,7 +90,7 @@ def test_same_process_streams_again_when_the_board_is_plugged_in_again(
     assert node.count("Traceback") == 0
 
 
-def test_search_for_a_board_is_ended_by_a_signal(bench: Bench, start_node: StartNode) -> None:
+def test_signal_ends_a_node_that_waits_for_its_board(bench: Bench, start_node: StartNode) -> None:
     rig = bench.rig({"state": "unplugged"})
     node = start_node(rig)
     node.wait_for("waiting for the device: ")
@@ -104,7 +104,9 @@ def test_search_for_a_board_is_ended_by_a_signal(bench: Bench, start_node: Start
 
 
 @pytest.mark.complaint(2)
-def test_killed_node_needs_no_cable_to_be_pulled(bench: Bench, start_node: StartNode) -> None:
+def test_board_of_a_killed_node_is_usable_without_replugging(
+    bench: Bench, start_node: StartNode
+) -> None:
     rig = bench.rig({})
     node = start_node(rig)
     node.wait_for("streaming meta_d2h, left")

@@ -1,4 +1,4 @@
-"""The rig itself: nothing remains of it when a test run is killed."""
+"""The rig itself: limits of the emulated bus, and cleanup after a killed test run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from usb_rig import ROOT, Bench, scratch_folder, wait_until
 
-#: A test run with a bus and a device that is killed before it can clean up.
+#: A test run with a bus and a device, to be killed before its cleanup.
 PROGRAM = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -24,8 +24,8 @@ time.sleep(600)
 """
 
 
-def test_program_on_the_bus_may_have_any_number_of_shared_memories(bench: Bench) -> None:
-    """As in a ROS node; for umockdev each is a file in /dev, and it has room for 50."""
+def test_program_on_the_bus_may_open_any_number_of_shared_memories(bench: Bench) -> None:
+    """A ROS node opens many; umockdev treats them as files in /dev and has room for 50."""
     program = (
         "import tempfile\n"
         "files = [tempfile.TemporaryFile(dir='/dev/shm') for _ in range(120)]\n"
@@ -57,6 +57,6 @@ def test_killed_test_run_leaves_no_process_and_no_folder(rig_program: Path) -> N
         assert all(Path(folder).is_dir() for folder in folders)
         run.kill()
         run.wait()
-    wait_until(lambda: not any(map(is_running, processes)), f"one of {processes} lives on")
-    shutil.rmtree(scratch_folder())  # the next run cleans up after that one
+    wait_until(lambda: not any(map(is_running, processes)), f"one of {processes} is still running")
+    shutil.rmtree(scratch_folder())  # the next run removes the folders
     assert not any(Path(folder).exists() for folder in folders)

@@ -1,4 +1,4 @@
-"""The driver on the USB bus: whole sessions, and the choice of the device."""
+"""The driver on the USB bus: whole sessions, selection of the device, errors and faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usb_cases import ENDINGS, HARMLESS, MX_ID, REFUSALS, TWO_BOARDS, WRONG_SHAP
 from usb_rig import OTHER_PORT, PORT, SLOW, THIRD_PORT, Bench, wait_until
 
 KIB = 1024
-#: How often a board is unplugged and replugged in one test.
+#: Replugs in one test.
 PYTHON_CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100")) // 5
 
 
@@ -61,7 +61,7 @@ def test_sessions_leave_nothing_behind(bench: Bench) -> None:
 
 
 def test_replugging_in_mid_frame_leaves_nothing_behind_in_python(bench: Bench) -> None:
-    """Many times in one process; after the first few cycles nothing grows."""
+    """Many sessions in one process: resources do not grow after the first few."""
     driver = bench.driver(bench.rig({"replug_after": 3_000_000}))
     seen: list[dict[str, Any]] = []
     for _ in range(PYTHON_CYCLES):
@@ -75,8 +75,8 @@ def test_replugging_in_mid_frame_leaves_nothing_behind_in_python(bench: Bench) -
 
 
 @pytest.mark.parametrize("size", [512 * 3, 2048 * KIB, 1])
-def test_firmware_of_any_size_is_taken(bench: Bench, size: int) -> None:
-    """An image whose size is a multiple of the packet size needs an empty packet at the end."""
+def test_firmware_of_any_size_is_sent(bench: Bench, size: int) -> None:
+    """A size that is a multiple of the packet size needs an empty packet at the end."""
     image = bytes(i * 7 % 251 for i in range(size))
     bench.firmware.write_bytes(image)
     kept = bench.firmware.with_name("kept")
@@ -102,12 +102,12 @@ def test_usb_2_speed_is_reported(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("board", "mx_id"),
     [
-        ({"serial": ""}, "14442C10D1VIRTUAL0"),  # from the device's own data
+        ({"serial": ""}, "14442C10D1VIRTUAL0"),  # id from config_d2h
         ({"serial_shape": "unreadable"}, "14442C10D1VIRTUAL0"),
         ({"serial_shape": "not_ascii"}, "?" * len(MX_ID)),
     ],
 )
-def test_serial_number_that_cannot_be_read_is_no_obstacle(
+def test_board_without_readable_serial_number_opens(
     bench: Bench, board: dict[str, Any], mx_id: str
 ) -> None:
     driver = bench.driver(bench.rig(board))
@@ -130,7 +130,7 @@ def two_boards(bench: Bench) -> tuple[dict[str, Any], dict[str, Any]]:
     ],
 )
 @pytest.mark.complaint(13)
-def test_selector_takes_the_right_one_of_two(
+def test_selector_chooses_one_of_two_boards(
     bench: Bench, selector: str, path: str, mx_id: str
 ) -> None:
     driver = bench.driver(bench.rig(*two_boards(bench)))
@@ -149,8 +149,8 @@ def test_two_drivers_with_two_boards_do_not_disturb_each_other(
     drivers = [bench.driver(rig), bench.driver(rig)]
     for driver, selector in zip(drivers, selectors, strict=True):
         driver.begin("open", selector=selector, firmware=str(bench.firmware))
-    told = [driver.answer() for driver in drivers]
-    assert sorted(answer.get("mx_id", str(answer))[-1] for answer in told) == ["1", "2"]
+    answers = [driver.answer() for driver in drivers]
+    assert sorted(answer.get("mx_id", str(answer))[-1] for answer in answers) == ["1", "2"]
     for driver in drivers:
         driver.good("start", streams=["left"])
         assert driver.good("frames", count=5)["wrong"] == 0
@@ -169,9 +169,9 @@ def test_board_that_comes_back_on_another_port_is_not_mistaken_for_the_other_one
 ) -> None:
     first, second = two_boards(bench)
     driver = bench.driver(bench.rig({**first, "return_port": THIRD_PORT}, second))
-    told = driver.do("open", selector="usb:1", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
-    assert told["reason"] == "not_returned", told
-    assert f"03e7:f63b at 2:{THIRD_PORT}" in told["text"]
+    answer = driver.do("open", selector="usb:1", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
+    assert answer["reason"] == "not_returned", answer
+    assert f"03e7:f63b at 2:{THIRD_PORT}" in answer["text"]
 
 
 def test_board_that_is_plugged_in_late_is_found(bench: Bench) -> None:
@@ -182,37 +182,37 @@ def test_board_that_is_plugged_in_late_is_found(bench: Bench) -> None:
     assert driver.answer()["usb_path"] == f"2:{PORT}"
 
 
-# ---------------------------------------------------------------------------------- failed opens
+# ---------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize("case", REFUSALS, ids=str)
 @pytest.mark.complaint(3)
-def test_error_names_the_reason_why_it_does_not_open(bench: Bench, case: Case) -> None:
+def test_error_has_the_reason_why_a_board_does_not_open(bench: Bench, case: Case) -> None:
     driver = bench.driver(bench.rig(case.board))
-    told = driver.do(
+    answer = driver.do(
         "open", selector=case.selector, firmware=str(bench.firmware), timeout_s=0.5 * SLOW
     )
-    assert (told["error"], told["reason"]) == (case.error, case.reason), told
+    assert (answer["error"], answer["reason"]) == (case.error, case.reason), answer
     for word in case.words:
-        assert word in told["text"]
-    assert told["seconds"] < 10 * SLOW
+        assert word in answer["text"]
+    assert answer["seconds"] < 10 * SLOW
 
 
 @pytest.mark.parametrize("when", ["rom_shape", "shape"])
 @pytest.mark.parametrize("shape", WRONG_SHAPES)
-def test_wrong_descriptors_are_refused_or_read_past(bench: Bench, shape: str, when: str) -> None:
-    """Before the boot, and after it. A board that cannot be seen at all is absent."""
+def test_wrong_descriptors_are_refused_or_ignored(bench: Bench, shape: str, when: str) -> None:
+    """Of the unbooted and of the booted board."""
     driver = bench.driver(bench.rig({when: shape}))
-    told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
+    answer = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
     reason = WRONG_SHAPES[shape]
     if reason == "absent" and when == "shape":
         reason = "not_returned"
     if shape == "other_endpoints" and when == "shape":
         reason = "descriptors"
-    assert told.get("reason", "") == reason, told
+    assert answer.get("reason", "") == reason, answer
     if reason == "descriptors":
-        assert told["error"] == "BootError"
-        assert "descriptors" in told["text"]
+        assert answer["error"] == "BootError"
+        assert "descriptors" in answer["text"]
 
 
 NEEDS_SETPRIV = pytest.mark.skipif(
@@ -221,7 +221,7 @@ NEEDS_SETPRIV = pytest.mark.skipif(
 
 
 def mortal() -> list[str]:
-    """The words before a program so that permissions apply to it, also for root."""
+    """Command prefix that makes file permissions apply, even for root."""
     words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
     return words if os.geteuid() == 0 else []
 
@@ -231,23 +231,23 @@ def mortal() -> list[str]:
 def test_refused_access_is_reported_with_path_owner_and_rule(bench: Bench) -> None:
     rig = bench.rig({"refuse_open": 1})
     driver = bench.driver(rig, *mortal())
-    told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
-    assert told["reason"] == "access", told
+    answer = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW)
+    assert answer["reason"] == "access", answer
     for word in ("/dev/bus/usb/001/", "mode 0000", 'ATTRS{idVendor}=="03e7"', "depthai-udev"):
-        assert word in told["text"]
+        assert word in answer["text"]
 
 
 @pytest.mark.complaint(3)
-def test_busy_device_is_reported_with_the_process_that_has_it(bench: Bench) -> None:
+def test_busy_device_is_reported_with_the_process_that_uses_it(bench: Bench) -> None:
     rig = bench.rig({})
     holder = bench.driver(rig)
     holder.good("open", selector="usb", firmware=str(bench.firmware))
-    told = bench.driver(rig).do(
+    answer = bench.driver(rig).do(
         "open", selector="usb", firmware=str(bench.firmware), timeout_s=0.5 * SLOW
     )
-    assert told["reason"] == "busy", told
-    assert f"process {holder.process.pid} (" in told["text"]
-    holder.good("start", streams=["left"])  # and it was not disturbed
+    assert answer["reason"] == "busy", answer
+    assert f"process {holder.process.pid} (" in answer["text"]
+    holder.good("start", streams=["left"])  # its session still works
     assert holder.good("frames", count=3)["wrong"] == 0
 
 
@@ -280,9 +280,9 @@ def test_wrong_selector_or_firmware_is_a_configuration_error(
     bench: Bench, selector: str, firmware: str | None, words: str
 ) -> None:
     image = str(bench.firmware) if firmware is None else firmware
-    told = bench.driver(bench.rig({})).do("open", selector=selector, firmware=image)
-    assert told["error"] == "ConfigError"
-    assert words in told["text"]
+    answer = bench.driver(bench.rig({})).do("open", selector=selector, firmware=image)
+    assert answer["error"] == "ConfigError"
+    assert words in answer["text"]
 
 
 # ---------------------------------------------------------------------------------------- faults
@@ -296,15 +296,15 @@ def test_fault_while_streaming_ends_the_link_at_once(bench: Bench, case: Case) -
     driver.good("start", streams=["left", "color"])
     driver.good("frames", count=2)
     rig.tell(f"{PORT} {case.fault}")
-    told = driver.do("frames", count=10_000)
-    assert told.get("error") == case.error, told
+    answer = driver.do("frames", count=10_000)
+    assert answer.get("error") == case.error, answer
     for word in case.words:
-        assert word in told["text"]
-    assert told["seconds"] < 5 * SLOW
+        assert word in answer["text"]
+    assert answer["seconds"] < 5 * SLOW
     assert driver.good("close")["seconds"] < 5 * SLOW
 
 
-def test_device_that_is_unplugged_while_it_is_closed_is_released(bench: Bench) -> None:
+def test_device_unplugged_during_close_is_released(bench: Bench) -> None:
     rig = bench.rig({"unplug_at_reset": 1})
     driver = bench.driver(rig)
     driver.good("open", selector="usb", firmware=str(bench.firmware))
@@ -315,7 +315,7 @@ def test_device_that_is_unplugged_while_it_is_closed_is_released(bench: Bench) -
 
 
 @pytest.mark.complaint(1)
-def test_device_that_is_pulled_and_plugged_in_again_streams_again(bench: Bench) -> None:
+def test_device_streams_again_after_replugging(bench: Bench) -> None:
     rig = bench.rig({})
     driver = bench.driver(rig)
     for count in (1, 2):
@@ -329,14 +329,14 @@ def test_device_that_is_pulled_and_plugged_in_again_streams_again(bench: Bench) 
             rig.wait_for(f"{PORT} rom", count=2)
 
 
-def test_unplugging_in_the_first_frame_is_an_error_and_no_hang(bench: Bench) -> None:
+def test_unplugging_in_the_first_frame_is_an_error_not_a_hang(bench: Bench) -> None:
     driver = bench.driver(bench.rig({"unplug_after": 100_000}))
     driver.good("open", selector="usb", firmware=str(bench.firmware))
     driver.good("start", streams=["left"])
     assert driver.do("frames", count=100)["error"] == "DeviceLostError"
 
 
-def test_link_can_be_cut_while_transfers_are_in_flight(bench: Bench) -> None:
+def test_link_can_be_closed_while_transfers_are_in_flight(bench: Bench) -> None:
     rig = bench.rig({})
     driver = bench.driver(rig)
     driver.good("open", selector="usb", firmware=str(bench.firmware))

@@ -1,4 +1,4 @@
-"""Configurations, as text, for `create_pipeline` of both modules."""
+"""Configurations for `create_pipeline` of both modules, as text."""
 
 CONFIGURATIONS = (
     "{}",

@@ -1,4 +1,4 @@
-"""Runs one program with the official Gen1 module and with ours, on boards of one kind."""
+"""Runs one program with the official Gen1 module and with ours, on equal boards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IN_FOLDER = (
 
 @dataclass(frozen=True)
 class Told:
-    """The answers of a module, and its messages to the device, one recording for each boot."""
+    """The answers of a module, and its requests to the device, one recording for each boot."""
 
     values: Mapping[str, Mapping[str, str]]
     names: Mapping[str, str] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Told:
     recordings: list[Recording] = field(default_factory=list)
 
 
-#: By host.
+#: Host -> its answers.
 Pair = dict[str, Told]
 
 
 class Hosts:
-    """Both modules, each in separate processes."""
+    """Runs both modules, each in processes of its own."""
 
     def __init__(self, official_python: str, rig: Path, far_end: FarEnd, folder: Path) -> None:
         self._python = official_python
@@ -51,7 +51,7 @@ class Hosts:
         self._folder = folder
 
     def ask_alone(self, task: Mapping[str, Any]) -> Pair:
-        """Run both, one after the other, without a board."""
+        """Run both, one after the other, without a bus."""
         return {host: self._ask(host, task, dict(os.environ)) for host in HOSTS}
 
     def names_of(self, folder: Path) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ class Hosts:
         return self._tell({"names": True}, command, clean_environment(dict(os.environ))).names
 
     def ask_without_board(self, task: Mapping[str, Any]) -> Pair:
-        """Run both at once on an empty bus; most of the time they wait."""
+        """Run both at once on an empty bus; they mostly wait."""
         with ExitStack() as stack, ThreadPoolExecutor(len(HOSTS)) as pool:
             bench = self._bench(stack)
             environment = bench.rig().environment
@@ -68,14 +68,14 @@ class Hosts:
             return {host: told.result() for host, told in asked.items()}
 
     def ask(self, task: Mapping[str, Any], *ours_only: str) -> Pair:
-        """Run a session with each, one after the other, on separate boards."""
+        """Run a session of each, one after the other, each on a board of its own."""
         return {
             "official": self._ask_with_board("official", task),
             "ours": self._ask_with_board("ours", {**task, "undefined": ours_only}),
         }
 
     def ask_last(self, question: str, task: Mapping[str, Any]) -> dict[str, str]:
-        """Evaluate one question that may end the process."""
+        """Ask both one question that may end the process."""
         values = {}
         for host in HOSTS:
             try:
@@ -98,7 +98,7 @@ class Hosts:
                 far_end = self._bench(stack).far_end(task["scene"])
             tap = Tap(Path(stack.enter_context(TemporaryDirectory())), far_end.socket)
             stack.callback(tap.close)
-            bench = self._bench(stack)  # ends before the tap: it hangs up
+            bench = self._bench(stack)  # closed before the tap: it closes the connection
             rig = bench.rig({"socket": tap.socket})
             environment = {**rig.environment, "DEPTHAI_FIRMWARE": str(bench.firmware)}
             told = self._ask(host, task, environment)

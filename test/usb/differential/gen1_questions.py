@@ -1,4 +1,4 @@
-"""Questions to both Gen1 modules: expressions, which also name the rows of the table."""
+"""Expressions that both Gen1 modules evaluate; each names a row of the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLASSES = (
     *("NNetPacketList", "DataPacketList"),
 )
 
-#: Evaluated on the module alone.
+#: Evaluated with the module only.
 MODULE = (
     "depthai.__version__",
     *(text.replace("{}", member) for member in (_MACRO, _LEFT) for text in _ENUMERATION),
@@ -58,7 +58,7 @@ MODULE = (
     "depthai.Device(usb_device='')",
 )
 
-#: Evaluated on a device that does not exist.
+#: Evaluated with a missing device.
 ABSENT = (
     "bool(device)",
     "device.create_pipeline({'streams': ['left']})",
@@ -68,7 +68,7 @@ ABSENT = (
     "device.get_pipeline()",
 )
 
-#: Evaluated on a device before its first pipeline.
+#: Evaluated with a device before its first pipeline.
 OPENED = (
     "bool(device)",
     "device.get_available_streams()",
@@ -100,7 +100,7 @@ OPENED = (
     "pickle.dumps(device)",
 )
 
-#: Each of these is one packet to the device, or none; the table shows its bytes.
+#: Each sends one packet to the device, or none; the table shows its bytes.
 _CONTROL = (
     "device.send_camera_control("
     "depthai.CameraControl.CamId.{}, depthai.CameraControl.Command.{}, {})"
@@ -153,7 +153,7 @@ COMMANDS = (
 
 
 def frame_questions(*streams: str) -> tuple[str, ...]:
-    """Questions about packets that are images or have the metadata of an image."""
+    """Questions for packets of images, and for others with an image's metadata."""
     texts = (
         "type({}).__name__, {}.stream_name",
         "{}.getData()",
@@ -166,7 +166,7 @@ def frame_questions(*streams: str) -> tuple[str, ...]:
 
 
 def bytes_questions(*streams: str) -> tuple[str, ...]:
-    """Questions about packets whose size depends on the encoder."""
+    """Questions for packets whose size depends on an encoder."""
     texts = (
         "type({}).__name__, {}.stream_name",
         "str({}.getData().dtype), {}.getData().ndim",
@@ -243,7 +243,7 @@ RUNNING = (
     "pipeline.get_available_data_packets(False) is None",
     "pipeline.get_available_data_packets(wait=False)",
 )
-#: Evaluated after the device was released and the waiting packets were taken.
+#: Evaluated after the device was released and the queued packets were taken.
 LEFT = (
     "forget('device')",
     "(pipeline.get_available_data_packets(), pipeline.get_available_data_packets())[1]",

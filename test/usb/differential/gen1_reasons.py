@@ -1,25 +1,25 @@
-"""Reasons for the differences between our Gen1 module and the official one, one row for each."""
+"""Reasons for the differences between our Gen1 module and the official one, one per row."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-#: The last measurement, row by row: part, call, official, ours.
+#: The last measurement; rows: part, call, official, ours.
 TABLE = Path(__file__).with_name("measured.json")
 
-#: Part, call (both as regular expressions), reason. The first match applies.
+#: Part, call (both regular expressions), reason. The first match applies.
 REASONS: list[tuple[str, str, str]] = [
     # -- names
     (
         "0.2.0.1",
         "PyTensorEntryContainerIterator.*",
-        "What iterating over `entries()` gives is an iterator of no name.",
+        "The iterator of `entries()` has no public class.",
     ),
     (
         "Names",
         r"Device\.(request_af_mode|send_disparity_confidence_threshold)",
-        "The argument may also be given by name.",
+        "The argument also has a name.",
     ),
     (
         "^(Names|The module)",
@@ -29,7 +29,7 @@ REASONS: list[tuple[str, str, str]] = [
     (
         "Names",
         r"(DataPacketList|NNetPacketList|ObjectTracker)\.\w+",
-        "Can do more: programs of the first releases got these, and programs loop over them.",
+        "Extra methods: the first releases had these classes, and programs iterate over them.",
     ),
     (
         "Names",
@@ -39,63 +39,63 @@ REASONS: list[tuple[str, str, str]] = [
     (
         "module",
         r"depthai\.__version__",
-        "Programs that insist on a release accept any version that ends with `+dev`.",
+        "Programs that require a release accept any version that ends with `+dev`.",
     ),
     (
         "",
         r"depthai\.(NNetPacketList|DataPacketList)\(\)|type\(pipeline\.get_\w+\(\)\)",
-        "The lists are the classes of the first releases and lists at once.",
+        "The lists have the classes of the first releases, which are subclasses of list.",
     ),
     # -- sessions
     (
         "must not be asked",
         r".*\.create_pipeline\(.*",
-        "Two threads read the one stream there, and crash when the device goes.",
+        "In the official module two threads read the stream and crash when the device closes.",
     ),
     (
         "must not be asked",
         r".*\.send_camera_control\(.*",
-        "More than 64 bytes do not fit the command stream: an error instead of a hang.",
+        "More than 64 bytes do not fit into the command stream: an error instead of a hang.",
     ),
-    ("must not be asked", ".*", "An error, or a defined value, where the official one has none."),
+    ("must not be asked", ".*", "An error or a defined value; officially it is undefined."),
     (
         "old memory",
         ".*",
-        "A calibration that is too old is an error, and the program goes on.",
+        "A calibration that is too old raises an error; officially it ends the process.",
     ),
     (
         "",
         r"streams_of\(pipeline\)",
-        "The API's first document: `get_available_data_packets` is without network results.",
+        "By the first API document `get_available_data_packets` omits network results.",
     ),
     # -- what the device receives
     (
         "config_h2d of session “every key”",
         r"video_config\.\w+",
-        "Names of encoder settings are written as the table has them; letter case means nothing.",
+        "Names of encoder settings are sent in lower case; the case has no effect.",
     ),
     (
         "config_h2d",
         r"video_config\.\w+",
-        "With the stream `video` the encoder's defaults are said, not left to the firmware.",
+        "With the stream `video` the encoder's defaults are sent, not left to the firmware.",
     ),
     (
         "config_h2d",
         r"_pipeline\._streams\[1\]",
-        "Disparity is asked for once, and both get every exposure; officially they share them.",
+        "Disparity is requested once, and both streams get every exposure; officially they share.",
     ),
     (
         "What is opened",
         "streams and windows",
-        "Streams are opened in the device's order, also the one of which colours are made.",
+        "Streams are opened in the device's order, including the source of `disparity_color`.",
     ),
     # -- configurations
     (
         "configurations",
         r".*(\('left',\)|Path\(|np\.|a'b|object\(\)|\{1: 2\}|nan).*",
-        "The dict is read as it is; officially its text is rewritten to JSON, which fails.",
+        "The dict is read directly; officially its text is rewritten to JSON, which fails.",
     ),
-    ("configurations", ".*depth_raw.*", "Names of streams of every release are known."),
+    ("configurations", ".*depth_raw.*", "Stream names of every release are accepted."),
     (
         "configurations",
         ".*confidence_threshold.*",
@@ -104,18 +104,18 @@ REASONS: list[tuple[str, str, str]] = [
     (
         "configurations",
         r"\{'ai': \{'blob_file': None\}\}",
-        "None in place of a text is as if the key were not there.",
+        "None for a text is treated as an absent key.",
     ),
     (
         "configurations",
         r"\{'ai': (1|None)\}|.*'warp_rectify': 3.*|\{'video_config': 1\}",
-        "A section that is no dict is a mistake of the program: told, not ignored.",
+        "A section that is not a dict is an error; officially it is ignored.",
     ),
 ]
 
 
 def reason_for(row: tuple[str, str, str, str]) -> str:
-    """The reason of a row whose sides differ, "" if there is none."""
+    """The reason for a row with a difference; "" if none matches."""
     part, call = row[:2]
     fitting = (
         why for there, what, why in REASONS if re.search(there, part) and re.fullmatch(what, call)

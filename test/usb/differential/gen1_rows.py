@@ -1,4 +1,4 @@
-"""Makes the rows of measured.json from the answers and messages of both Gen1 modules."""
+"""Makes the rows of measured.json from the answers and requests of both Gen1 modules."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Row = tuple[str, str, str, str]
 ABSENT = "–"
 RESET = bytes.fromhex("addeadde")
 LONG_LIST = 8
-#: Number of common exposures that are enough to call the frames equal.
+#: Minimum number of common exposures for a verdict about images.
 LEAST_COMMON = 2
-#: Streams whose bytes depend on earlier packets.
+#: Streams whose bytes depend on earlier frames.
 WITH_PAST = {"video", "object_tracker", "jpegout"}
 MOMENTS = {
     "opened": "before a pipeline",
@@ -31,7 +31,7 @@ MOMENTS = {
 
 
 def both(part: str, official: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[Row]:
-    """A row for each key that at least one of them has."""
+    """A row for each call that one of them has."""
     for call in dict.fromkeys([*official, *ours]):
         yield part, call, official.get(call, ABSENT), ours.get(call, ABSENT)
 
@@ -42,20 +42,20 @@ def name_rows(told: Pair) -> Iterator[Row]:
 
 
 def value_rows(title: str, told: Pair) -> Iterator[Row]:
-    """The results of the calls, moment by moment."""
+    """Results of calls, by moment of the session."""
     for moment, words in MOMENTS.items():
         values = [told[host].values.get(moment, {}) for host in HOSTS]
         yield from both(f"Session “{title}”{', ' * bool(words)}{words}", *values)
 
 
 def undefined_rows(title: str, told: Pair, fates: Mapping[str, str]) -> Iterator[Row]:
-    """Answers of ours only, with the known behaviour of the official module."""
+    """Questions for our module only, and the known behaviour of the official one."""
     values = told["ours"].values.get("undefined", {})
     yield from both(f"Session “{title}”, what the official module must not be asked", fates, values)
 
 
-def picture_rows(title: str, told: Pair) -> Iterator[Row]:
-    """Whether both gave the same bytes for the same exposures."""
+def image_rows(title: str, told: Pair) -> Iterator[Row]:
+    """Whether both returned the same bytes for the same exposures."""
     official, ours = told["official"].digests, told["ours"].digests
     for stream in official:
         if stream in WITH_PAST:
@@ -70,7 +70,7 @@ def picture_rows(title: str, told: Pair) -> Iterator[Row]:
 
 
 def command_rows(title: str, told: Pair) -> Iterator[Row]:
-    """The packet that each command made; commands that raised have made none."""
+    """The packet of each command; commands that raised an exception sent none."""
     packets: dict[str, dict[str, str]] = {}
     for host in HOSTS:
         recording = told[host].recordings[0]
@@ -85,7 +85,7 @@ def command_rows(title: str, told: Pair) -> Iterator[Row]:
 
 
 def leaves(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every value of a JSON document by its path; numbers in single precision."""
+    """Path and value of every leaf of a JSON document; numbers in single precision."""
     if isinstance(document, dict):
         for key in sorted(document):
             yield from leaves(document[key], f"{path}.{key}" if path else key)
@@ -101,13 +101,13 @@ def leaves(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def documents(recording: Recording) -> list[dict[str, str]]:
-    """Each configuration sent to the device, by path."""
+    """Each configuration that the host sent, as path -> value."""
     texts = [payload.rstrip(b"\0") for payload in recording.payloads("config_h2d")]
     return [dict(leaves(json.loads(text))) for text in texts]
 
 
 def config_rows(title: str, told: Pair, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Row]:
-    """config_h2d as the device receives it; of later sessions only the unusual values."""
+    """config_h2d as the device receives it; without the values of the first session."""
     found = {host: documents(told[host].recordings[0]) for host in HOSTS}
     assert len(found["official"]) == len(found["ours"])
     for number, pair in enumerate(zip(found["official"], found["ours"], strict=True)):
@@ -119,7 +119,7 @@ def config_rows(title: str, told: Pair, usual: Mapping[str, Mapping[str, str]]) 
 
 
 def opening_rows(title: str, told: Pair) -> Iterator[Row]:
-    """Streams in the order in which they were opened, with windows; networks by their bytes."""
+    """Streams in opening order with their windows; digests of the networks."""
     part = f"What is opened and loaded in session “{title}”"
     texts, blobs = [], []
     for host in HOSTS:
@@ -137,7 +137,7 @@ def session_rows(title: str, told: Pair, fates: Mapping[str, str], usual: Pair) 
     """All rows of one session."""
     yield from value_rows(title, told)
     yield from undefined_rows(title, told, fates)
-    yield from picture_rows(title, told)
+    yield from image_rows(title, told)
     if title == "commands":
         yield from command_rows(title, told)
     if "config" in SESSIONS[title]:

@@ -1,4 +1,4 @@
-"""Sessions in which the questions are put to the official Gen1 module and to ours."""
+"""Sessions of the official Gen1 module and ours, with the questions of each."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ EVERY_KEY = {
     },
 }
 
-#: Session -> task of program.py; `scene` replaces the pattern scene of the far end.
+#: Session -> task of program.py; `scene` replaces the pattern of the virtual device.
 SESSIONS: dict[str, dict[str, Any]] = {
     "every stream": {
         "device": ["", False],
@@ -162,7 +162,7 @@ SESSIONS: dict[str, dict[str, Any]] = {
     "configurations": {"configs": CONFIGURATIONS},
 }
 
-#: Session -> questions that may end the process of the official module, one at a time.
+#: Question that may end the official module's process -> its session.
 ENDING: dict[str, dict[str, Any]] = {
     question: {
         "scene": "pattern?eeprom=3",
@@ -172,7 +172,7 @@ ENDING: dict[str, dict[str, Any]] = {
     for question in ("device.get_left_intrinsic()", "device.get_rotation()")
 }
 
-#: Session -> question for ours only -> reason to skip it with the official module.
+#: Session -> question for our module only -> why the official module cannot be asked.
 UNDEFINED: dict[str, dict[str, str]] = {
     "every stream": {
         "object_tracker.getObjectTracker().getTracklet(-1)": "undefined: reads other memory",

@@ -1,6 +1,6 @@
-"""Records the messages of the host, between a board and the virtual device.
+"""A proxy between a board and the virtual device that records the requests of the host.
 
-Parses XLink according to docs/wire_format.md, without the driver's own code.
+It parses XLink by docs/wire_format.md and uses no code of the driver.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEADLINE_S = 20.0
 
 @dataclass(frozen=True)
 class Request:
-    """One request of the host. `size` is that of the payload, or of the requested window."""
+    """One request of the host. `size` is that of the payload, or the requested window."""
 
     kind: str
     stream: str
@@ -31,22 +31,22 @@ class Request:
 
 @dataclass
 class Recording:
-    """The messages of a host from one boot of the board to the next."""
+    """Requests of a host between two boots of the board."""
 
     requests: list[Request] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
 
     def payloads(self, stream: str) -> list[bytes]:
-        """Every packet that the host wrote to a stream."""
+        """All packets that the host wrote to a stream."""
         return [r.payload for r in self.requests if (r.kind, r.stream) == ("write", stream)]
 
     def windows(self) -> dict[str, int]:
-        """Streams in the order in which the host created them, with the requested windows."""
+        """Streams in the order of their creation -> requested windows."""
         return {r.stream: r.size for r in self.requests if r.kind == "create"}
 
 
 class Tap:
-    """Listens at the address of the boards' session, and passes all bytes on."""
+    """Listens for boards and forwards all messages in both directions."""
 
     def __init__(self, folder: Path, far_end: Path) -> None:
         self.socket = folder / "tap"
@@ -68,7 +68,7 @@ class Tap:
         while True:
             try:
                 board = self._listener.accept()[0]
-            except OSError:  # shut down
+            except OSError:  # closed
                 return
             recording = Recording()
             self.recordings.append(recording)
@@ -90,7 +90,7 @@ class Tap:
 
 
 def receive(source: socket.socket, view: memoryview) -> bool:
-    """Fill the view; False if the other end hung up."""
+    """Fill the view; False if the peer closed the connection."""
     while len(view):
         count = source.recv_into(view)
         if not count:
@@ -102,29 +102,29 @@ def receive(source: socket.socket, view: memoryview) -> bool:
 def pass_on(
     source: socket.socket, target: socket.socket, recording: Recording, is_host: bool
 ) -> None:
-    """Pass on messages of one direction until one end hangs up; then hang up both ends."""
+    """Forward messages of one direction until an end closes; then close both ends."""
     buffer = memoryview(bytearray(CHUNK_BYTES))
     try:
         while receive(source, buffer[: HEADER.size]):
             header = HEADER.unpack(buffer[: HEADER.size])
-            is_told = is_host and header[1] in KINDS
+            is_recorded = is_host and header[1] in KINDS
             if not is_host and header[1] == CREATED:
                 recording.names[header[3]] = text_of(header[2])
             target.sendall(buffer[: HEADER.size])
             payload = pass_payload(source, target, buffer, header[4] if header[1] == WRITE else 0)
-            if is_told:
+            if is_recorded:
                 recording.requests.append(request_of(header, payload, recording.names))
     except OSError:
         pass
     for end in (source, target):
-        with contextlib.suppress(OSError):  # it may be down already
+        with contextlib.suppress(OSError):  # already closed
             end.shutdown(socket.SHUT_RDWR)
 
 
 def pass_payload(
     source: socket.socket, target: socket.socket, buffer: memoryview, size: int
 ) -> bytes:
-    """Pass on the payload after a header; keep it only up to the size of one chunk."""
+    """Forward the payload after a header; returns its first chunk."""
     kept = b""
     for start in range(0, size, CHUNK_BYTES):
         part = buffer[: min(CHUNK_BYTES, size - start)]

@@ -1,6 +1,6 @@
-"""Answers questions about the Gen1 module that `import depthai` finds; the same for every module.
+"""Evaluates expressions with the Gen1 module that `import depthai` finds; equal for every module.
 
-Runs in any Python from 3.8 on, with numpy and without this package.
+Runs in Python 3.8 or later with numpy; does not import this package.
     program.py TASK.json ANSWER.json
 """
 
@@ -18,7 +18,7 @@ import depthai
 import numpy as np
 
 DEADLINE_S = 20.0
-#: Special methods that belong to the API, where a class has them.
+#: Special methods that are part of the API if a class has them.
 SPECIAL = ("__len__", "__iter__", "__getitem__")
 
 
@@ -29,11 +29,11 @@ TRACKLET = ("Id", "Label", "Status", "LeftCoord", "TopCoord", "RightCoord", "Bot
 
 
 def getters(*names):
-    """Reads these attributes from an object; values that differ between frames are left out."""
+    """A function that reads these getters; without values that differ from frame to frame."""
     return lambda thing: {name: getattr(thing, "get" + name)() for name in names}
 
 
-#: Class -> the attributes of its instances that are shown.
+#: Class -> function that reads the contents of an instance.
 CONTENTS = {
     "FrameMetadata": getters(*FRAME, "Category", "InstanceNum", "CameraName"),
     "Tracklet": getters(*TRACKLET),
@@ -47,7 +47,7 @@ CONTENTS = {
 
 
 def shown(value):
-    """Any value as a line that does not depend on the run or on the version of Python."""
+    """Any value as a line of text, independent of the run and of the version of Python."""
     kind = type(value)
     if isinstance(value, np.ndarray):
         return f"array {value.shape} {value.dtype}"
@@ -72,7 +72,7 @@ def shown(value):
 
 
 def evaluated(text, names):
-    """The value of an expression, or the exception that it raises."""
+    """Result of an expression, or the name of its exception."""
     try:
         return shown(eval(text, names))
     except Exception as cause:
@@ -83,7 +83,7 @@ def evaluated(text, names):
 
 
 def argument_names(text):
-    """Names and defaults from the first line of a compiled function's documentation."""
+    """Names and defaults from the signature in a compiled function's docstring."""
     words = re.split(r", (?![^\[\]]*\])", text) if text else []
     found = []
     for word in words:
@@ -96,7 +96,7 @@ def argument_names(text):
 
 
 def signature(function):
-    """Arguments; those without a name for callers as _."""
+    """Arguments of a function; positional-only ones as _."""
     lines = re.findall(r"^(?:\d+\. )?\w+\((.*)\) -> ", function.__doc__ or "", re.MULTILINE)
     if lines:
         return " or ".join(dict.fromkeys(map(argument_names, lines)))
@@ -110,7 +110,7 @@ def signature(function):
 
 
 def about(thing):
-    """The kind and value of a public name."""
+    """Kind of a public name: class, enumeration, attribute, or signature."""
     if isinstance(thing, type):
         members = getattr(thing, "__members__", None)
         if members is None:
@@ -122,7 +122,7 @@ def about(thing):
 
 
 def all_names():
-    """Every public name of the module, of its classes, and of the classes in these."""
+    """All public names of the module, of its classes, and of nested classes."""
     found = {}
 
     def add(prefix, owner):
@@ -144,7 +144,7 @@ def all_names():
 
 
 class Collection:
-    """Packets of a pipeline until every stream has sent its expected exposure."""
+    """Collects packets until every stream has reached its last wanted exposure."""
 
     def __init__(self):
         self.newest = {}
@@ -179,7 +179,7 @@ class Collection:
 
 
 def result_bytes(packet):
-    """The contents of a network's result, in either form."""
+    """Contents of a network result: detections, or tensors."""
     try:
         return repr([d.get_dict() for d in packet.getDetectedObjects()]).encode()
     except RuntimeError:
@@ -187,19 +187,19 @@ def result_bytes(packet):
 
 
 def are_rising(stamps):
-    """Whether later exposures have later stamps."""
+    """True if later exposures have later stamps."""
     in_order = [stamps[number] for number in sorted(stamps)]
     return in_order == sorted(set(in_order))
 
 
 def seconds_apart(some, others):
-    """The difference between the stamps of two streams for one exposure."""
+    """Difference of the stamps of two streams for one exposure."""
     number = max(set(some) & set(others))
     return round(abs(some[number] - others[number]), 6)
 
 
 def streams_of(pipeline):
-    """Names of the streams of data packets, until previews have arrived for a while."""
+    """Streams in `get_available_data_packets`, read until five previews have arrived."""
     found, previews = set(), 0
     while previews < 5:
         names = [packet.stream_name for packet in pipeline.get_available_data_packets(True)]
@@ -209,7 +209,7 @@ def streams_of(pipeline):
 
 
 class Program:
-    """One task: open a device if it needs one, run its pipeline, answer its questions."""
+    """One task: open a device, run a pipeline, evaluate questions; each if the task has it."""
 
     def __init__(self, task):
         self.task = task
@@ -219,7 +219,7 @@ class Program:
         self.names.update(streams_of=streams_of, forget=lambda name: bool(self.names.pop(name)))
 
     def ask(self, when):
-        """Questions of one moment of the session."""
+        """Evaluate the questions of one moment of the session."""
         for text in self.task.get(when, ()):
             self.answer["values"].setdefault(when, {})[text] = evaluated(text, self.names)
 
@@ -243,7 +243,7 @@ class Program:
         self.names.clear()
 
     def collect(self):
-        """Take packets until there are enough."""
+        """Take packets until the task has enough."""
         collection = Collection()
         stills = iter([self.names["device"].request_jpeg] * ("jpegout" in self.task["wanted"]))
         collection.run(self.names["pipeline"], self.task["wanted"], lambda: next(stills, int)())
@@ -251,7 +251,7 @@ class Program:
         self.answer["digests"] = collection.digests
 
     def try_config(self, config):
-        """The result of `create_pipeline`; a device that accepted one is opened again."""
+        """Result of `create_pipeline`; after a success the next one gets a new device."""
         if self.names.get("device") is None:
             self.names["device"] = depthai.Device("", False)
         outcome = evaluated(f"device.create_pipeline({config})", self.names)

@@ -1,4 +1,4 @@
-"""Runs one program with the official Gen1 module and with ours: every difference is known."""
+"""The same program with the official Gen1 module and with ours: all differences are known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from usb_rig import ROOT, FarEnd
 from depthai_ros import depthai
 from depthai_ros.streams import STREAMS
 
-#: If set, write the table instead of comparing with it; then run `make docs`.
+#: Set this variable to rewrite the table instead of comparing with it; then run `make docs`.
 WRITE = "DEPTHAI_ROS_WRITE_DIFFERENTIAL"
 
 
@@ -29,7 +29,7 @@ WRITE = "DEPTHAI_ROS_WRITE_DIFFERENTIAL"
 def hosts(
     official_python: str, rig_program: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Hosts]:
-    far_end = FarEnd("pattern?pace=receiver")  # no exposure is lost on a slow machine
+    far_end = FarEnd("pattern?pace=receiver")  # no dropped exposures on a slow machine
     yield Hosts(official_python, rig_program, far_end, tmp_path_factory.mktemp("hosts"))
     far_end.close()
 
@@ -85,20 +85,20 @@ def committed() -> list[Row]:
 
 
 @pytest.mark.timeout(300)
-def test_committed_rows_are_what_is_measured(measured: list[Row]) -> None:
+def test_table_in_the_documentation_equals_the_measurement(measured: list[Row]) -> None:
     known = {row[:2]: row[2:] for row in committed()}
     found = {row[:2]: row[2:] for row in measured}
     changed = {key: (known.get(key), found.get(key)) for key in {*known, *found}}
     changed = {key: pair for key, pair in changed.items() if pair[0] != pair[1]}
-    assert not changed, f"{len(changed)} rows are others; if that is right, {WRITE}=1"
+    assert not changed, f"{len(changed)} rows differ; if that is intended, set {WRITE}=1"
 
 
-def test_every_difference_has_its_reason() -> None:
+def test_every_difference_has_a_reason() -> None:
     differing = [row for row in committed() if row[2] != row[3]]
     assert [row for row in differing if not reason_for(row)] == []
 
 
-def test_no_reason_is_left_over() -> None:
+def test_every_reason_is_used() -> None:
     used = {reason_for(row) for row in committed() if row[2] != row[3]}
     assert [reason for _, _, reason in REASONS if reason not in used] == []
 

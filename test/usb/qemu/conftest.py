@@ -1,4 +1,4 @@
-"""Fixtures that run the tests in the guest instead of on the emulated bus: `make test-usb`."""
+"""Runs the USB tests in a QEMU guest instead of on the emulated bus; `make test-usb` runs them."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from usb_rig import IN_GUEST, ROOT, FarEnd, compile_if_older
 if not IN_GUEST:
     collect_ignore_glob = ["test_*.py"]
 
-#: Sources that both rigs share; the others in the folder above are for umockdev.
+#: Sources shared by both rigs; the other sources in the folder above are for umockdev.
 SHARED_SOURCES = ("board.cpp", "life.cpp", "place.cpp")
 
 
-#: Cases of the shared tables that this rig leaves out -> reason.
-LEFT_OUT = {
-    "the boot accepts no byte": "QEMU counts what a cancelled OUT transfer carries as sent",
-    "plain": "time: the whole session is there",
-    "transfers of odd sizes": "time: the kernel has no part in how a payload is cut",
-    "promises_more": "time: one of the wrong string descriptors will do",
+#: Cases of the shared tables that this rig skips, and why.
+SKIPPED = {
+    "the boot accepts no byte": "QEMU reports the bytes of a cancelled OUT transfer as sent",
+    "plain": "time: covered by the test of a whole session",
+    "transfers of odd sizes": "time: does not depend on the kernel",
+    "promises_more": "time: one of the wrong string descriptors is enough",
     "promises_less": "time",
     "empty": "time",
     "wrong_type": "time",
     "unreadable": "time",
     "not_ascii": "time",
-    "nothing is at that port": "time: with the bus in the selector, it is there",
-    "usb:2-2:2-14442C1000000002": "time: three of the selectors will do",
+    "nothing is at that port": "time: covered by the case with the bus in the selector",
+    "usb:2-2:2-14442C1000000002": "time: three of the selectors are enough",
     "usb:14442C1000000002-2:2-14442C1000000002": "time",
-    "selectors1": "time: two drivers that name their boards are there",
+    "selectors1": "time: covered by two drivers with ports as selectors",
 }
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the cases of LEFT_OUT."""
-    out = [item for item in items if any(f"{name}]" in item.name for name in LEFT_OUT)]
+    """Deselect the skipped cases."""
+    out = [item for item in items if any(f"{name}]" in item.name for name in SKIPPED)]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report tests that could not run, and figures."""
+    """Report why the tests did not run, or their measurements."""
     if not IN_GUEST:
-        terminalreporter.write_line("test/usb/qemu is not part of this; `make test-usb` runs it")
+        terminalreporter.write_line("test/usb/qemu is not run; `make test-usb` runs it")
     elif why := missing():
         terminalreporter.write_line(f"NOT RUN: test/usb/qemu, {why}", red=True)
     elif FIGURES:
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Print the duration of each test."""
+    """Report the duration of each test."""
     if report.when != "call" or not report.passed:
         return None
     return "passed", ".", f"PASSED in {report.duration:.1f} s"
@@ -65,7 +65,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.fixture(scope="session")
 def peer_program() -> Path:
-    """The program with the boards, rebuilt if older than its sources."""
+    """The program that emulates the boards, rebuilt if it is older than its sources."""
     if why := missing():
         pytest.skip(why)
     folder = Path(os.environ.get("DEPTHAI_ROS_BUILD") or ROOT / "build") / "usb_rig"

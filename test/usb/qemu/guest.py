@@ -1,4 +1,4 @@
-"""The other rig: boards on the xHCI of a QEMU guest, and drivers that run in it."""
+"""The QEMU rig: boards on the xHCI controller of a guest, and drivers in the guest."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from guest_image import initramfs
 from usb_rig import ROOT, scratch_folder
 
 HERE = Path(__file__).resolve().parent
-#: Files that `tools/usb_guest` has made.
+#: Files made by `tools/usb_guest`.
 PARTS = ROOT / "build/usb_guest"
 UNPACKED = PARTS / "root"
 LIBRARIES = [UNPACKED / "usr/lib/x86_64-linux-gnu", UNPACKED / "lib/x86_64-linux-gnu"]
 PORTS = 4
-#: Limit for a guest that hangs. Everything in it is emulated, and the machine may be busy.
+#: Detects a hung guest; emulation is slow, and the machine may be busy.
 DEADLINE_S = 100.0
-#: The guest ends when this process ends; if it hangs, this limit ends it.
+#: The guest ends with this process; if it hangs, this limit ends it.
 LONGEST_RUN_S = 1200
-#: One processor: with two, emulated, waking the second costs more than it gains. No fast string
-#: instructions: they are emulated byte by byte.
+#: One processor: a second emulated one costs more than it gains. No fast string instructions: they
+#: are emulated byte by byte.
 EMULATED = ["-accel", "tcg,tb-size=256", "-cpu", "max,-erms,-fsrm,-la57,-smap,-pcid"]
 KERNEL_WORDS = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check"
     " random.trust_cpu=on usbcore.usbfs_memory_mb=16"
 )
-#: Variables of our environment for the programs in the guest, besides those of this project.
+#: Environment variables passed to the programs in the guest, besides our own.
 PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "VIRTUAL_ENV")
 OWN = ("DEPTHAI_ROS_", "ROS_", "_ROS_")
 
 
 def missing() -> str:
-    """The reason why no guest can run here, "" if one can."""
+    """Why the guest cannot run on this machine; "" if it can."""
     if (UNPACKED / ".complete").exists():
         return ""
     reason = PARTS / "missing"
@@ -50,7 +50,7 @@ def missing() -> str:
 
 
 class Lines:
-    """Collects lines in a thread; others wait for them."""
+    """Reads lines in a thread; other threads can wait for them."""
 
     def __init__(self, stream: Any, take: Callable[[str], None]) -> None:
         self.news = threading.Condition()
@@ -60,7 +60,7 @@ class Lines:
         self._thread.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # it was killed
+        with contextlib.suppress(OSError):  # the peer was killed
             for line in self._stream:
                 with self.news:
                     self._take(line)
@@ -70,19 +70,19 @@ class Lines:
             self.news.notify_all()
 
     def wait(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """True once the condition is true; False after the limit or at the end of the stream."""
+        """Wait until the condition is true; False after the limit or at the end of the stream."""
         with self.news:
             self.news.wait_for(lambda: condition() or self.ended, limit_s)
             return condition()
 
     def close(self) -> None:
-        """Close after the other end has closed."""
+        """Close the stream; call after the peer has closed its end."""
         self._thread.join()
         self._stream.close()
 
 
 class Guest:
-    """A virtual machine with emulated boards in its USB ports."""
+    """A QEMU guest whose USB ports are connected to emulated boards."""
 
     def __init__(self, peer_program: Path) -> None:
         self._folder = scratch_folder()
@@ -100,7 +100,7 @@ class Guest:
         self._wait_for_answer("start", 2 * DEADLINE_S)
         self.udevd(True)
 
-    # -- the boards' end
+    # -- boards
 
     def _start_peer(self, program: Path, sockets: list[socket.socket]) -> None:
         numbers = [one.fileno() for one in sockets]
@@ -121,7 +121,7 @@ class Guest:
         self._peer.stdin.write(command + "\n")
         self._peer.stdin.flush()
 
-    # -- the machine
+    # -- guest
 
     def _start_qemu(self, agent: socket.socket, ports: list[socket.socket]) -> None:
         (self._folder / "initramfs").write_bytes(initramfs(UNPACKED))
@@ -141,16 +141,16 @@ class Guest:
             )
 
     def _kill(self) -> None:
-        """QEMU and the `timeout` that started it."""
+        """Kill QEMU and the `timeout` that started it."""
         if self._qemu.poll() is None:
             os.killpg(self._qemu.pid, signal.SIGKILL)
             self._qemu.wait()
 
     def console_tail(self) -> str:
-        """The end of its console output."""
+        """The last lines of its console."""
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-30:])
 
-    # -- the programs in it
+    # -- programs in the guest
 
     def _take(self, line: str) -> None:
         message = json.loads(line)
@@ -170,7 +170,7 @@ class Guest:
         return answer["answer"]
 
     def ask(self, word: str, limit_s: float = DEADLINE_S, **arguments: Any) -> Any:
-        """Have the agent in the guest execute one command."""
+        """Send one request to the agent in the guest; returns its answer."""
         self._agent.sendall(json.dumps([word, arguments]).encode() + b"\n")
         return self._wait_for_answer(word, limit_s)
 
@@ -186,8 +186,8 @@ class Guest:
         self.ask("udevd", program=program, libraries=":".join(map(str, LIBRARIES)))
 
     def close(self) -> None:
-        """End the agent; the guest powers off, and the peer ends with its input."""
-        with contextlib.suppress(OSError):  # it may have gone
+        """End the agent, which makes the guest power off; then end the boards' program."""
+        with contextlib.suppress(OSError):  # already disconnected
             self._agent.shutdown(socket.SHUT_RDWR)
         try:
             self._qemu.wait(DEADLINE_S)
@@ -206,7 +206,7 @@ class Guest:
 
 
 def qemu_words(agent: int, *ports: int) -> list[str]:
-    """The command; the numbers are connected sockets."""
+    """The QEMU command; the numbers are file descriptors of connected sockets."""
     words = [str(UNPACKED / "usr/bin/qemu-system-x86_64")]
     for place in ("usr/share/qemu", "usr/share/seabios"):
         words += ["-L", str(UNPACKED / place)]
@@ -226,7 +226,7 @@ def qemu_words(agent: int, *ports: int) -> list[str]:
 
 
 def start_script() -> str:
-    """Script for the guest's first process: starts the agent in our environment."""
+    """Script for the guest's init: starts the agent in our environment."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -241,7 +241,7 @@ def start_script() -> str:
 
 
 class GuestProcess:
-    """A program in the guest, with the interface of a Popen in text mode."""
+    """A program in the guest with the interface of a Popen in text mode."""
 
     def __init__(self, guest: Guest, pid: int) -> None:
         self._guest, self.pid = guest, pid
@@ -251,7 +251,7 @@ class GuestProcess:
         guest.programs[pid] = self
 
     def take(self, message: dict[str, Any]) -> None:
-        """Take one line of its output, or its exit status."""
+        """Store a line of its output, or its exit status."""
         if "status" in message:
             self.returncode = message["status"]
         else:
@@ -289,10 +289,10 @@ class _Output:
         self._guest, self._process = guest, process
 
     def readline(self) -> str:
-        """Its next line, "" when it has ended."""
+        """The next line of its output; "" after its end."""
         process = self._process
-        said = lambda: bool(process.lines) or process.returncode is not None  # noqa: E731
-        self._guest.wait_for_output(said, DEADLINE_S)
+        is_ready = lambda: bool(process.lines) or process.returncode is not None  # noqa: E731
+        self._guest.wait_for_output(is_ready, DEADLINE_S)
         return process.lines.pop(0) if process.lines else ""
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Runs programs in the guest for the tests outside: JSON lines over a virtio port.
+"""Runs programs in the guest for the tests on the host: JSON lines over a virtio port.
 
-A driver is a fork of this program, which has imported all modules: in the emulation that takes
-seconds.
+A driver is a fork of this program, which has imported its modules: importing takes seconds in the
+emulation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VENDOR = "03e7"
 
 
 class Child:
-    """A program with pipes at its input and output."""
+    """A program with pipes as stdin and stdout."""
 
     def __init__(self, words: list[str], user: int) -> None:
         take_input, self.input = os.pipe()
@@ -36,7 +36,7 @@ class Child:
         os.close(give_output)
 
     def read_lines(self) -> list[str] | None:
-        """The received text, or None at the end."""
+        """New complete lines; None at the end of the output."""
         data = os.read(self.output, 1 << 16)
         if not data:
             return None
@@ -65,7 +65,7 @@ def _become_program(take_input: int, give_output: int, words: list[str], user: i
 
 
 class Agent:
-    """Executes the commands of the tests outside; its public methods are the commands."""
+    """Executes the requests of the tests; each public method is a request."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -73,7 +73,7 @@ class Agent:
         self._udevd: subprocess.Popen[bytes] | None = None
 
     def start(self, words: list[str], user: int) -> int:
-        """Start a program, or the driver program if there are no words."""
+        """Start a program; without words, the driver program."""
         child = Child(words, user)
         self._children[child.pid] = child
         return child.pid
@@ -89,18 +89,18 @@ class Agent:
         os.kill(program, signal.SIGKILL)
 
     def boards(self) -> list[list[str]]:
-        """Ports and products of the boards: [["2-1", "f63b"]]."""
+        """Ports and product ids of the boards: [["2-1", "f63b"]]."""
         found = []
         for folder in DEVICES.iterdir():
             try:
                 if (folder / "idVendor").read_text().strip() == VENDOR:
                     found.append([folder.name, (folder / "idProduct").read_text().strip()])
             except OSError:
-                continue  # a hub's interface, or it has left meanwhile
+                continue  # an interface without ids, or just unplugged
         return sorted(found)
 
     def udevd(self, program: str, libraries: str) -> None:
-        """Start udevd, or end it ("")."""
+        """Start udevd, or stop it ("")."""
         if self._udevd:
             self._udevd.kill()
             self._udevd.wait()
@@ -127,7 +127,7 @@ class Agent:
         word, arguments = json.loads(line)
         try:
             self.say({"answer": getattr(self, word)(**arguments)})
-        except Exception as error:  # the tests report it
+        except Exception as error:  # reported by the test
             self.say({"failed": f"{type(error).__name__}: {error}"})
 
     def _pass_on(self, child: Child) -> None:
@@ -141,7 +141,7 @@ class Agent:
             self.say({"program": child.pid, "status": status})
 
     def live(self) -> None:
-        """Serve until the tests outside hang up."""
+        """Serve requests until the host closes the port."""
         pending = b""
         while True:
             outputs = {child.output: child for child in self._children.values()}

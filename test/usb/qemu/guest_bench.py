@@ -1,4 +1,4 @@
-"""The interface of the USB rig for tests, with the guest as the rig."""
+"""Rig, drivers and bench with the interface of usb_rig.py, in the guest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from guest import DEADLINE_S, Guest, GuestProcess
 from usb_cases import MX_ID
 from usb_rig import PORT, Bench, Driver, FarEnd, Rig
 
-#: Figures of the tests, printed at the end.
+#: Measurements of the tests, printed at the end of the output.
 FIGURES: list[str] = []
 
 
 class GuestRig(Rig):
-    """The guest's ports with boards in them. One instance at a time: all use the same ports."""
+    """Boards on the ports of the guest; one rig at a time, because they share these ports."""
 
     def __init__(self, guest: Guest, boards: list[dict[str, Any]]) -> None:
         self._guest = guest
@@ -26,7 +26,7 @@ class GuestRig(Rig):
         for board in boards:
             words = ",".join(f"{key}={value}" for key, value in board.items())
             guest.tell_peer(f"board {words}")
-        # The kernel may or may not show a board with wrong descriptors.
+        # The kernel may hide boards with wrong descriptors.
         if not any("rom_shape" in board for board in boards):
             self._until_guest_sees(sum(board.get("state") != "unplugged" for board in boards))
 
@@ -54,7 +54,7 @@ class GuestRig(Rig):
 
 
 class GuestDriver(Driver):
-    """A program in the guest that executes commands, one a line."""
+    """A driver program in the guest, controlled by JSON lines."""
 
     def __init__(self, process: GuestProcess) -> None:
         self.process = process  # type: ignore[assignment]
@@ -71,7 +71,7 @@ class GuestBench(Bench):
         return rig
 
     def driver(self, rig: Rig, *prefix: str) -> Driver:
-        assert not prefix, "in the guest, `user` is what there is instead"
+        assert not prefix, "the guest has the argument `user` instead"
         return self.program()
 
     def program(self, *words: str, user: int = 0) -> GuestDriver:

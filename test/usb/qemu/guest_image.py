@@ -1,4 +1,4 @@
-"""Makes the files that QEMU boots: the kernel as an ELF file, and an initramfs with its modules.
+"""Makes the boot files of the guest: the kernel as ELF file, and an initramfs with its modules.
 
 guest_image.py BZIMAGE OUT    writes the kernel; the initramfs is made at each start
 """
@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-#: Loaded in this order, each with its dependencies.
+#: Kernel modules in load order, without their dependencies.
 MODULES = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "9p", "xhci_pci")
 FOLDER, PROGRAM, FILE, LINK, DEVICE = 0o40755, 0o100755, 0o100644, 0o120777, 0o20600
 
 
 def plain_kernel(image: bytes) -> bytes:
-    """The ELF file in a bzImage. In the emulation its own unpacking would take seconds.
+    """The ELF file in a bzImage; unpacking it in the emulation would take seconds.
 
     Source: Linux Documentation/x86/boot.rst (setup_sects, payload_offset, payload_length)
     """
@@ -30,7 +30,7 @@ def plain_kernel(image: bytes) -> bytes:
     offset, size = struct.unpack_from("<II", image, 0x248)
     packed = image[start + offset : start + offset + size]
     if packed.startswith(b"\xfd7zXZ\0"):
-        # Four bytes with the size follow the stream; a decompressor object ignores them.
+        # Four bytes of size follow the stream; a decompressor object ignores them.
         kernel = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed)
     elif packed.startswith(b"\x1f\x8b"):
         kernel = gzip.decompress(packed[:-4])
@@ -38,14 +38,14 @@ def plain_kernel(image: bytes) -> bytes:
         words = ["zstd", "-dcq"]
         kernel = subprocess.run(words, input=packed[:-4], capture_output=True, check=True).stdout
     else:
-        raise SystemExit(f"the kernel is packed in an unknown way: {packed[:8].hex()}")
+        raise SystemExit(f"unknown compression of the kernel: {packed[:8].hex()}")
     if not kernel.startswith(b"\x7fELF"):
-        raise SystemExit("what was packed in the bzImage is no ELF file")
+        raise SystemExit("the payload of the bzImage is not an ELF file")
     return kernel
 
 
 def in_load_order(modules: Path) -> list[Path]:
-    """The modules and their dependencies, from the `depends=` of each."""
+    """The modules and their dependencies (`depends=` in each module)."""
     known = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
     order: list[Path] = []
 

@@ -1,4 +1,4 @@
-"""The camera node in the guest, and a subscriber: executes commands, one JSON line each.
+"""The camera node in the guest, and a subscriber; controlled by JSON lines.
 
 node_program.py FIRMWARE
 """
@@ -26,7 +26,7 @@ CAMERAS = ("left", "right")
 
 
 class Program:
-    """One node in a process of its own; checks each image on arrival."""
+    """A node in a process of its own, and a subscriber that checks its images."""
 
     def __init__(self, firmware: str) -> None:
         parameters = {
@@ -59,8 +59,8 @@ class Program:
         y, x = np.mgrid[0 : image.height, 0 : image.width].astype(np.uint8)
         self._wrong += not np.array_equal(pixels, x + 2 * y + pixels[0, 0])
 
-    def pictures(self, count: int) -> dict[str, Any]:
-        """Wait for this many more images."""
+    def images(self, count: int) -> dict[str, Any]:
+        """Wait for `count` more images."""
         start_s = time.monotonic()
         end_s, wanted = start_s + LIMIT_S, sum(self._counts.values()) + count
         first_s = None

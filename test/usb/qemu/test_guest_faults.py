@@ -1,4 +1,4 @@
-"""Tests that need a real kernel: its memory for USB, its retries, its permissions, its udevd."""
+"""Tests that need a real kernel: its USB memory limit, retries, permissions, and udevd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usb_rig import PORT, Driver
 FRAMES = 300
 NOBODY = 65534
 USBFS_MEMORY = "/sys/module/usbcore/parameters/usbfs_memory_mb"
-#: Wrong descriptors -> reason with which the driver refuses them before and after the boot.
+#: Malformed descriptors -> reason of the refusal on an unbooted board, on a booted one.
 SHAPES = {
     "no_endpoints": ("descriptors", "descriptors"),
     "no_bulk": ("descriptors", "descriptors"),
@@ -24,7 +24,7 @@ SHAPES = {
     "no_configuration": ("absent", "not_returned"),
     "half_a_device": ("absent", "not_returned"),
 }
-#: The kernel accepts no such device.
+#: Reasons for boards that the kernel does not accept.
 UNSEEN = ("absent", "not_returned")
 
 
@@ -59,8 +59,8 @@ def test_three_hundred_frames_are_bit_exact(bench: GuestBench) -> None:
     driver.good("close")
 
 
-def test_transfer_error_that_the_kernel_repairs_loses_nothing(bench: GuestBench) -> None:
-    """Its xHCI driver retries three times."""
+def test_transfer_error_that_the_kernel_retries_loses_nothing(bench: GuestBench) -> None:
+    """The xHCI driver retries three times."""
     rig = bench.rig({})
     driver = bench.driver(rig)
     stream(bench, driver, "left", "color")
@@ -74,11 +74,11 @@ def test_too_little_memory_for_usb_is_reported(bench: GuestBench) -> None:
     driver = bench.driver(bench.rig({}))
     driver.good("open", selector="usb", firmware=str(bench.firmware))
     with usbfs_memory_mb(bench, 1):
-        told = driver.do("start", streams=["color"])
-        if "error" not in told:
-            told = driver.do("frames", count=10)
-    assert told["error"] == "LinkError", told
-    assert "usbfs_memory_mb" in told["text"]
+        answer = driver.do("start", streams=["color"])
+        if "error" not in answer:
+            answer = driver.do("frames", count=10)
+    assert answer["error"] == "LinkError", answer
+    assert "usbfs_memory_mb" in answer["text"]
 
 
 def test_too_little_memory_for_a_boot_is_reported(bench: GuestBench, tmp_path: Path) -> None:
@@ -86,23 +86,23 @@ def test_too_little_memory_for_a_boot_is_reported(bench: GuestBench, tmp_path: P
     firmware.write_bytes(bytes(3 << 20))
     driver = bench.driver(bench.rig({}))
     with usbfs_memory_mb(bench, 1):
-        told = driver.do("open", selector="usb", firmware=str(firmware))
-    assert told["reason"] == "refused", told
-    assert "usbfs_memory_mb" in told["text"]
+        answer = driver.do("open", selector="usb", firmware=str(firmware))
+    assert answer["reason"] == "refused", answer
+    assert "usbfs_memory_mb" in answer["text"]
 
 
 def test_refused_access_is_reported_with_path_owner_and_rule(bench: GuestBench) -> None:
     rig = bench.rig({})
     never_sent = "/etc/os-release"
-    told = bench.program(user=NOBODY).do("open", selector="usb", firmware=never_sent)
-    assert told["reason"] == "access", told
+    answer = bench.program(user=NOBODY).do("open", selector="usb", firmware=never_sent)
+    assert answer["reason"] == "access", answer
     for word in ("/dev/bus/usb/001/", "mode 06", 'ATTRS{idVendor}=="03e7"', "depthai-udev"):
-        assert word in told["text"]
+        assert word in answer["text"]
     assert rig.lines() == [f"{PORT} rom"]
 
 
 def test_without_udevd_a_board_boots_streams_and_comes_back(bench: GuestBench) -> None:
-    """As in a container: libusb gets no events about new devices."""
+    """As in a container: libusb gets no events for new devices."""
     bench.guest.udevd(False)
     try:
         rig = bench.rig({})
@@ -124,8 +124,8 @@ def test_wrong_descriptors_are_refused_by_the_kernel_or_the_driver(
     for when, reason in zip(("rom_shape", "shape"), SHAPES[shape], strict=True):
         driver = bench.driver(bench.rig({when: shape}))
         limit_s = 2 if reason in UNSEEN else 20
-        told = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=limit_s)
-        assert told.get("reason", "") == reason, (when, told)
+        answer = driver.do("open", selector="usb", firmware=str(bench.firmware), timeout_s=limit_s)
+        assert answer.get("reason", "") == reason, (when, answer)
 
 
 def test_timeout_and_cancel_lose_no_received_byte(bench: GuestBench) -> None:
@@ -134,7 +134,7 @@ def test_timeout_and_cancel_lose_no_received_byte(bench: GuestBench) -> None:
     silent = f"{PORT} silent"
     before = 0
     while (line := program.stdout.readline()) and not line.startswith("{"):
-        if line.startswith("hang_after"):  # a slow guest times out at other points, too
+        if line.startswith("hang_after"):  # a slow guest may time out elsewhere
             before = rig.lines().count(silent)
         if line == "wait for silence\n":
             rig.wait_for(silent, before + 1)
@@ -148,7 +148,7 @@ def test_timeout_and_cancel_lose_no_received_byte(bench: GuestBench) -> None:
 def test_transport_is_about_as_fast_as_bare_libusb(
     bench: GuestBench, size: int, packets: int
 ) -> None:
-    """Prints the figures; the assertions hold on a busy machine, too."""
+    """Prints the figures; the assertion is loose enough for a busy machine."""
     bench.rig({"state": "booted", "socket": "", "flood": size})
     file = "/run/tmp/throughput.json"
     program = bench.guest.start(built("usb_throughput"), str(size), str(packets), "--json", file)
