@@ -1,4 +1,4 @@
-"""Launch files run in processes of their own, with stand-ins for programs that are not ours."""
+"""Fixtures for launch files in processes of their own, with stand-ins for foreign programs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NEEDS_LAUNCH = (
 
 
 def pytest_report_header() -> str | None:
-    """Say at once what this run cannot show."""
+    """Report in the header which tests are skipped."""
     if HAS_LAUNCH:
         return None
     return f"launch is not installed: {', '.join(NEEDS_LAUNCH)} are skipped"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what starts launch files where there is no `launch`; each says why."""
+    """Skip the tests that start launch files if `launch` is missing."""
     if HAS_LAUNCH and HAS_ROS:
         return
     reason = "launch is not installed: launch files are not started"
@@ -36,13 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def stand_ins(tmp_path: Path) -> StandIns:
-    """Packages whose programs only write down how they were called."""
+    """Stand-ins for packages, whose programs only record their arguments."""
     return StandIns(tmp_path / "stand_ins")
 
 
 @pytest.fixture
 def start_launch(tmp_path: Path, stand_ins: StandIns) -> Iterator[StartLaunch]:
-    """start_launch("camera.launch.py", "device:=virtual", …): it does not outlive the test."""
+    """start_launch("camera.launch.py", "device:=virtual", …): a launch that ends with the test."""
     running: list[Launched] = []
 
     def start(*words: str, **options: Any) -> Launched:
@@ -59,7 +59,7 @@ def start_launch(tmp_path: Path, stand_ins: StandIns) -> Iterator[StartLaunch]:
 
 @pytest.fixture
 def observer() -> Iterator[Observer]:
-    """A node in a context of its own that looks at others."""
+    """A node in a context of its own that observes other nodes."""
     observer = Observer()
     yield observer
     observer.close()

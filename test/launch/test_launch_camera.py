@@ -1,4 +1,4 @@
-"""camera.launch.py: the node it starts, and which of file, argument and default counts."""
+"""camera.launch.py: its node, and the priority of argument, parameter file and default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from launches import ROOT, Observer, StandIns, StartLaunch
 
-#: A camera that costs little: five small pictures a second.
+#: A camera with little load: five small images per second.
 SMALL = (
     "device:=virtual",
     "stream_list:=left",
@@ -50,7 +50,7 @@ def test_launch_leaves_no_file_behind(
     assert not list(folder.iterdir())
 
 
-def test_argument_counts_only_if_it_was_given(
+def test_file_overrides_the_default_of_an_argument_that_is_not_given(
     start_launch: StartLaunch, observer: Observer, tmp_path: Path
 ) -> None:
     file = write_parameters(
@@ -64,7 +64,7 @@ def test_argument_counts_only_if_it_was_given(
     assert values == ["virtual", ["right"], 5.0, "calibration", "BW1098OBC"]
 
 
-def test_board_counts_less_than_the_file_unless_it_was_given(
+def test_file_overrides_the_default_board_but_not_a_given_one(
     start_launch: StartLaunch, observer: Observer, tmp_path: Path
 ) -> None:
     file = write_parameters(tmp_path, "    board_config: {left_to_right_distance_cm: 8.0}\n")
@@ -76,7 +76,9 @@ def test_board_counts_less_than_the_file_unless_it_was_given(
     assert observer.parameters("/second", key) == [9.0]
 
 
-def test_texts_stay_texts(start_launch: StartLaunch, observer: Observer) -> None:
+def test_text_parameters_that_look_like_numbers_stay_text(
+    start_launch: StartLaunch, observer: Observer
+) -> None:
     words = ("device:=1844301041", "board_config.revision:=1e5", "autostart:=false")
     start_launch("camera.launch.py", *words, "tf_source:=none", "use_sim_time:=true")
     values = observer.parameters("/oak", "device.id", "board_config.revision", "use_sim_time")
@@ -97,7 +99,7 @@ def test_texts_stay_texts(start_launch: StartLaunch, observer: Observer) -> None
     ],
 )
 @pytest.mark.complaint(15)
-def test_wrong_argument_is_told_before_anything_starts(
+def test_wrong_argument_is_refused_before_any_process_starts(
     start_launch: StartLaunch, words: list[str], told: str
 ) -> None:
     launched = start_launch("camera.launch.py", *words)
@@ -106,7 +108,7 @@ def test_wrong_argument_is_told_before_anything_starts(
     assert "process started" not in launched.output
 
 
-def test_missing_program_is_told_with_the_way_out(start_launch: StartLaunch) -> None:
+def test_missing_package_is_reported_with_an_alternative(start_launch: StartLaunch) -> None:
     bare = str(ROOT / "nothing")
     launched = start_launch("camera.launch.py", *SMALL, "tf_source:=urdf", AMENT_PREFIX_PATH=bare)
     assert launched.wait() != 0
@@ -115,7 +117,7 @@ def test_missing_program_is_told_with_the_way_out(start_launch: StartLaunch) -> 
 
 
 @pytest.mark.complaint(12)
-def test_urdf_is_the_only_one_that_publishes_frames(
+def test_tf_source_urdf_is_the_only_publisher_of_frames(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:
     pytest.importorskip("xacro")
@@ -141,7 +143,7 @@ def test_urdf_is_the_only_one_that_publishes_frames(
 
 
 @pytest.mark.complaint(12)
-def test_calibration_is_the_only_one_that_publishes_frames(
+def test_tf_source_calibration_is_the_only_publisher_of_frames(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:
     from tf2_msgs.msg import TFMessage
@@ -156,7 +158,7 @@ def test_calibration_is_the_only_one_that_publishes_frames(
     assert stand_ins.calls("robot_state_publisher") == []
 
 
-def test_calibrated_camera_can_be_mounted_at_a_distance(
+def test_calibrated_camera_can_be_mounted_with_an_offset(
     start_launch: StartLaunch, stand_ins: StandIns, observer: Observer
 ) -> None:
     stand_ins.install("tf2_ros")
@@ -171,7 +173,7 @@ def test_calibrated_camera_can_be_mounted_at_a_distance(
     assert observer.parameters("/oak", "tf.parent_frame") == [""]
 
 
-def test_node_that_ended_is_started_again_if_asked(start_launch: StartLaunch) -> None:
+def test_node_is_restarted_with_respawn(start_launch: StartLaunch) -> None:
     launched = start_launch(
         "camera.launch.py", "device:=nothing", "tf_source:=none", "respawn:=true"
     )

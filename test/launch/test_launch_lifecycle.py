@@ -1,4 +1,4 @@
-"""lifecycle.launch.py: the launch moves the node from state to state."""
+"""lifecycle.launch.py: the launch file triggers the state transitions of the node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_launch_takes_the_camera_to_active_and_ends_cleanly(
     launched = start_launch("lifecycle.launch.py", *SMALL, "namespace:=robot")
     image = observer.first(Image, "/robot/oak/left/image_raw")
     assert (image.width, image.height) == (640, 400)
-    # The first picture can come before the transition has ended.
+    # The first image may arrive before the transition has ended.
     observer.wait_until(lambda: state_of(observer, "/robot/oak") == "active", "the state active")
     assert observer.parameters("/robot/oak", "autostart") == [False]
     assert launched.stop() == 0
@@ -45,7 +45,7 @@ def test_launch_stops_at_the_goal(start_launch: StartLaunch, observer: Observer)
     assert "streaming" not in launched.output
 
 
-def test_failure_is_told_with_the_way_to_try_again(
+def test_failed_transition_is_reported_with_the_command_to_retry(
     start_launch: StartLaunch, observer: Observer
 ) -> None:
     launched = start_launch("lifecycle.launch.py", *SMALL, "depth.padding_factor:=7")
@@ -54,7 +54,7 @@ def test_failure_is_told_with_the_way_to_try_again(
     assert state_of(observer, "/oak") == "unconfigured"
 
 
-def test_argument_that_this_launch_decides_is_unknown(start_launch: StartLaunch) -> None:
+def test_autostart_is_not_an_argument_of_this_launch_file(start_launch: StartLaunch) -> None:
     launched = start_launch("lifecycle.launch.py", *SMALL, "autostart:=true")
     assert launched.wait() != 0
     assert "autostart is not an argument" in launched.output

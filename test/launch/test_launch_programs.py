@@ -1,4 +1,4 @@
-"""Launch files that start programs of others: what those are told."""
+"""Launch files that start foreign programs: the arguments of these programs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_rviz_gets_the_topics_of_this_camera(
         assert frame == "base_link"
 
 
-def test_unknown_rviz_configuration_is_told(start_launch: StartLaunch, stand_ins: StandIns) -> None:
+def test_unknown_rviz_configuration_is_refused(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
     stand_ins.install("rviz2")
     launched = start_launch("rviz.launch.py", "rviz_config:=cloud")
     assert launched.wait() != 0
@@ -73,7 +75,7 @@ def test_unknown_rviz_configuration_is_told(start_launch: StartLaunch, stand_ins
         ("rgb", {"depth_image_proc::RegisterNode", "depth_image_proc::PointCloudXyzrgbNode"}),
     ],
 )
-def test_point_cloud_components_stand_beside_the_camera(
+def test_point_cloud_components_have_the_namespace_of_the_camera(
     start_launch: StartLaunch, stand_ins: StandIns, color: str, plugins: set[str]
 ) -> None:
     stand_ins.install("depth_image_proc", "rclcpp_components")
@@ -83,10 +85,12 @@ def test_point_cloud_components_stand_beside_the_camera(
     for call in calls:
         assert call["namespace"] == "/robot/oak"
         assert call["container"] == "/robot/oak_container"
-        assert not any(":=/" in rule for rule in call["remaps"])  # relative: they may be included
+        assert not any(
+            ":=/" in rule for rule in call["remaps"]
+        )  # relative names, so that the file can be included
 
 
-def test_point_cloud_goes_into_a_running_container(
+def test_point_cloud_is_loaded_into_a_running_container(
     start_launch: StartLaunch, stand_ins: StandIns
 ) -> None:
     stand_ins.install("depth_image_proc", "rclcpp_components")
@@ -98,7 +102,7 @@ def test_point_cloud_goes_into_a_running_container(
     assert {call["container"] for call in calls} == {"/robot/vision"}
 
 
-def test_camera_brings_point_cloud_and_rviz_if_asked(
+def test_camera_starts_point_cloud_and_rviz_on_request(
     start_launch: StartLaunch, stand_ins: StandIns
 ) -> None:
     stand_ins.install("depth_image_proc", "rclcpp_components", "rviz2")
@@ -116,7 +120,7 @@ def test_camera_brings_point_cloud_and_rviz_if_asked(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (
             ("bag:=out", "namespace:=robot"),
@@ -128,16 +132,16 @@ def test_camera_brings_point_cloud_and_rviz_if_asked(
         ),
     ],
 )
-def test_recorder_is_told_what_and_where(
-    start_launch: StartLaunch, stand_ins: StandIns, words: tuple[str, ...], told: list[str]
+def test_recorder_gets_topics_and_output(
+    start_launch: StartLaunch, stand_ins: StandIns, words: tuple[str, ...], expected: list[str]
 ) -> None:
     stand_ins.install("ros2bag", "rosbag2_storage_mcap")
     start_launch("record.launch.py", *words)
     (call,) = stand_ins.wait_for("ros2")
-    assert call["words"] == ["bag", "record", "--storage", "mcap", *told]
+    assert call["words"] == ["bag", "record", "--storage", "mcap", *expected]
 
 
-def test_player_brings_its_clock_and_rviz_uses_it(
+def test_player_publishes_its_clock_and_rviz_uses_it(
     start_launch: StartLaunch, stand_ins: StandIns
 ) -> None:
     stand_ins.install("ros2bag", "rosbag2_storage_mcap", "rviz2")
@@ -148,7 +152,9 @@ def test_player_brings_its_clock_and_rviz_uses_it(
     assert '"use_sim_time": true' in viewer["files"][0]
 
 
-def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins: StandIns) -> None:
+def test_player_without_a_recording_is_refused(
+    start_launch: StartLaunch, stand_ins: StandIns
+) -> None:
     stand_ins.install("ros2bag", "rosbag2_storage_mcap")
     launched = start_launch("replay.launch.py")
     assert launched.wait() != 0
@@ -156,7 +162,7 @@ def test_player_without_a_recording_says_so(start_launch: StartLaunch, stand_ins
 
 
 OURS = str(ROOT / "config" / "fastdds.xml")
-#: large_messages, the settings that the shell names, those that pictures then get
+#: large_messages, profile file of the shell, profile file that the programs get.
 PROFILES = [
     ("true", "", OURS),
     ("true", "/elsewhere.xml", OURS),
@@ -167,20 +173,18 @@ PROFILES = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "named", "given"), PROFILES)
-def test_pictures_get_room_in_shared_memory_unless_refused(
-    start_launch: StartLaunch, stand_ins: StandIns, wanted: str, named: str, given: str
+@pytest.mark.parametrize(("argument", "variable", "expected"), PROFILES)
+def test_programs_get_the_shared_memory_profile_unless_disabled(
+    start_launch: StartLaunch, stand_ins: StandIns, argument: str, variable: str, expected: str
 ) -> None:
     stand_ins.install("rviz2")
-    variables = {"ROS_DISTRO": "kilted", "FASTDDS_DEFAULT_PROFILES_FILE": named}
-    start_launch("rviz.launch.py", f"large_messages:={wanted}", **variables)
+    variables = {"ROS_DISTRO": "kilted", "FASTDDS_DEFAULT_PROFILES_FILE": variable}
+    start_launch("rviz.launch.py", f"large_messages:={argument}", **variables)
     (call,) = stand_ins.wait_for("rviz2")
-    assert call["profile"] == given
+    assert call["profile"] == expected
 
 
-def test_settings_that_do_not_exist_are_told(
-    start_launch: StartLaunch, stand_ins: StandIns
-) -> None:
+def test_missing_profile_file_is_refused(start_launch: StartLaunch, stand_ins: StandIns) -> None:
     stand_ins.install("rviz2")
     launched = start_launch("rviz.launch.py", "large_messages:=none")
     assert launched.wait() != 0

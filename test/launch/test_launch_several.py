@@ -34,9 +34,9 @@ def test_two_cameras_share_no_topic_frame_or_device(
     first, second = ({each.child_frame_id for each in message.transforms} for message in transforms)
     assert not first & second
     for node in nodes:
-        for picture in (images[node], depths[node]):
-            assert picture.header.frame_id in first | second
-            assert picture.header.frame_id.startswith(node.rpartition("/")[2])
+        for image in (images[node], depths[node]):
+            assert image.header.frame_id in first | second
+            assert image.header.frame_id.startswith(node.rpartition("/")[2])
     shared = observer.topics(nodes[0]) & observer.topics(nodes[1])
     assert shared == {"/tf_static", "/diagnostics"}
     assert len({status[node].mx_id for node in nodes}) == 2
@@ -69,7 +69,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
     ],
 )
 @pytest.mark.complaint(13)
-def test_collision_is_told_before_anything_starts(
+def test_collision_is_refused_before_any_process_starts(
     start_launch: StartLaunch, tmp_path: Path, cameras: str, told: str
 ) -> None:
     path = tmp_path / "cameras.yaml"
@@ -108,7 +108,7 @@ def test_camera_is_included_twice_under_namespaces(
 ) -> None:
     from sensor_msgs.msg import Image
 
-    path = tmp_path / "camera.launch.py"  # the same name as ours, and an argument of its own
+    path = tmp_path / "camera.launch.py"  # has the name of ours, and another argument
     path.write_text(INCLUDING.format(file=str(ROOT / "launch" / "camera.launch.py")))
     start_launch(str(path), "speed:=2")
     nodes = {"/robot/one/left_eye": "left", "/robot/two/right_eye": "right"}

@@ -1,4 +1,4 @@
-"""The argument tables, parameter files and rviz files agree with the tables of the node."""
+"""Argument tables, parameter files and rviz files match the tables of the node."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_argument_has_one_row_a_meaning_and_a_possible_default(name: str) -> Non
         assert not argument.choices or argument.default in ("", *argument.choices)
 
 
-def test_every_parameter_of_the_node_can_be_given() -> None:
+def test_every_parameter_of_the_node_is_an_argument() -> None:
     settable = {argument.option for argument in CAMERA} | {"tf.parent_frame"}  # parent_frame
     assert settable == {"", *(option.key for option in OPTIONS)}
 
@@ -101,7 +101,7 @@ def test_parameter_file_is_read_as_ros_reads_it(
 
 
 @pytest.mark.parametrize("text", ["device: virtual", "[1, 2]", "a: [", "just text"])
-def test_file_that_holds_no_parameters_is_told(tmp_path: Path, text: str) -> None:
+def test_file_without_parameters_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(str(path))):
@@ -127,13 +127,13 @@ def test_last_of_several_files_wins(tmp_path: Path) -> None:
         ({"camera_model": "./nowhere.yaml"}, "there is no file"),
     ],
 )
-def test_mount_that_nobody_would_publish_is_told(values: dict[str, str], told: str) -> None:
+def test_mount_that_would_not_be_published_is_refused(values: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         camera(values)
 
 
 @pytest.mark.complaint(12)
-def test_frames_have_one_source_whatever_is_asked() -> None:
+def test_frames_have_exactly_one_source() -> None:
     for source in ("urdf", "calibration", "none"):
         asked = camera({"tf_source": source})
         assert asked.options["tf.source"] == asked.tf_source == source
@@ -150,7 +150,7 @@ def test_boards_are_found_by_name_in_any_case() -> None:
     assert board_file("bw1097").name == "bw1097.yaml"
 
 
-def test_example_of_several_cameras_is_a_good_one() -> None:
+def test_example_of_several_cameras_is_valid() -> None:
     listed = cameras(ROOT / "config" / "multi_camera.yaml", {"stream_list": "left"})
     assert [each["name"] for each in listed] == ["front", "rear"]
     assert [each["stream_list"] for each in listed] == ["left", "left"]
@@ -175,7 +175,7 @@ def topics_in(document: object) -> list[str]:
 
 
 @pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_has_only_plugins_that_come_with_rviz(path: Path) -> None:
+def test_rviz_file_has_only_plugins_of_rviz_itself(path: Path) -> None:
     classes = re.findall(r"Class: (\S+)", path.read_text())
     assert {name.partition("/")[0] for name in classes if name != "''"} <= {
         "rviz_common",
@@ -184,9 +184,9 @@ def test_rviz_file_has_only_plugins_that_come_with_rviz(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_shows_only_topics_that_there_are(path: Path) -> None:
+def test_rviz_file_shows_only_existing_topics(path: Path) -> None:
     offered = {topic.name for stream in STREAMS.values() for topic in stream.topics}
-    offered |= {"robot_description", "points"}  # of robot_state_publisher and depth_image_proc
+    offered |= {"robot_description", "points"}  # from robot_state_publisher and depth_image_proc
     nodes = (
         ("/front_side/front/", "/rear_side/rear/") if path.stem == "multi_camera" else ("/oak/",)
     )
@@ -197,7 +197,7 @@ def test_rviz_file_shows_only_topics_that_there_are(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_asks_for_what_is_published(path: Path) -> None:
+def test_rviz_file_has_the_qos_of_the_publishers(path: Path) -> None:
     for row in displays(path):
         for key in ("Topic", "Description Topic"):
             if isinstance(profile := row.get(key), dict):
@@ -208,7 +208,7 @@ def test_rviz_file_asks_for_what_is_published(path: Path) -> None:
                 assert profile["Depth"] <= 2
 
 
-def test_rviz_file_is_made_to_fit_another_camera() -> None:
+def test_rviz_file_is_adapted_to_another_camera_name() -> None:
     (path,) = [path for path in RVIZ if path.stem == "oak_d"]
     document = yaml.safe_load(path.read_text())
     other = renamed_rviz(document, "/robot/eye", "mast_eye")
@@ -217,7 +217,7 @@ def test_rviz_file_is_made_to_fit_another_camera() -> None:
     assert all(topic.startswith("/robot/eye/") for topic in topics_in(shown["Displays"]))
 
 
-def test_settings_for_subscribers_of_ones_own_are_those_of_the_launch_files() -> None:
+def test_documented_settings_for_subscribers_are_those_of_the_launch_files() -> None:
     text = (ROOT / "docs" / "launch.md").read_text(encoding="utf-8")
     settings = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text))
     assert {name: settings.get(name) for name in MEMORY} == MEMORY

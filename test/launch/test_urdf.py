@@ -1,4 +1,4 @@
-"""The URDF says the same as the calibration and the node: frames, their names, their poses."""
+"""The URDF matches the calibration and the node: frames, their names, their poses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE = "oak"
 
 
 def rotation(roll: float, pitch: float, yaw: float) -> NDArray[np.float64]:
-    """Fixed axes, as URDF has it."""
+    """Rotation about fixed axes, the convention of URDF."""
     turn = np.eye(3)
     for axis, angle in enumerate((roll, pitch, yaw)):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -36,7 +36,7 @@ def rotation(roll: float, pitch: float, yaw: float) -> NDArray[np.float64]:
 
 
 def poses(urdf: str, root: str) -> dict[str, NDArray[np.float64]]:
-    """Pose of each link in the root link, like robot_state_publisher computes them."""
+    """Pose of each link in the root link, computed like robot_state_publisher."""
     found = {root: np.eye(4)}
     joints = ET.fromstring(urdf).findall("joint")
     while joints:
@@ -56,7 +56,7 @@ def poses(urdf: str, root: str) -> dict[str, NDArray[np.float64]]:
                 joints.remove(joint)
                 break
         else:
-            raise AssertionError(f"{[joint.get('name') for joint in joints]} hang in the air")
+            raise AssertionError(f"{[joint.get('name') for joint in joints]} have no parent")
     return found
 
 
@@ -76,7 +76,7 @@ def test_urdf_has_the_nominal_poses_of_the_board(board: Path) -> None:
     assert set(found) == {*frames.values(), "mast", f"{BASE}_model_origin"}
 
 
-def test_board_is_also_found_by_its_name() -> None:
+def test_board_is_found_by_its_name() -> None:
     by_name = poses(described(model="BW1097"), "oak_parent_frame")
     by_path = poses(described(board=str(BOARDS[0].parent / "bw1097.yaml")), "oak_parent_frame")
     assert by_name.keys() == by_path.keys()
@@ -85,7 +85,7 @@ def test_board_is_also_found_by_its_name() -> None:
     assert left[1, 3] == pytest.approx(0.045)
 
 
-def test_oak_d_is_as_drawn() -> None:
+def test_oak_d_has_the_dimensions_of_its_drawing() -> None:
     found = poses(described(), "oak_parent_frame")
     to_left = np.linalg.inv(found["oak_left_camera_optical_frame"])
     right_in_left = to_left @ found["oak_right_camera_optical_frame"]
@@ -94,7 +94,7 @@ def test_oak_d_is_as_drawn() -> None:
     np.testing.assert_allclose(ahead[:3], (1, 0, 0), atol=1e-12)
 
 
-def test_camera_is_mounted_where_it_is_told() -> None:
+def test_camera_is_mounted_at_the_given_pose() -> None:
     found = poses(described(parent="mast", xyz="0.1 0.2 0.3", rpy="0 0 1.5"), "mast")
     np.testing.assert_allclose(found["oak"][:3, 3], (0.1, 0.2, 0.3))
     np.testing.assert_allclose(found["oak"][:3, :3], rotation(0, 0, 1.5))
@@ -122,7 +122,7 @@ def test_two_cameras_on_one_robot_share_no_link_or_joint(tmp_path: Path) -> None
     assert found["rear_left_camera_frame"][1, 3] == pytest.approx(0.02)
 
 
-def test_example_robot_holds_the_camera() -> None:
+def test_example_robot_contains_the_camera() -> None:
     pytest.importorskip("ament_index_python")
     path = ROOT / "urdf" / "example_robot.urdf.xacro"
     found = poses(xacro.process_file(str(path)).toxml(), "base_link")
