@@ -1,4 +1,4 @@
-"""The nested configuration of Gen1 programs."""
+"""Reading the nested configuration of Gen1 programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_gen1_program_without_sections_has_no_streams_and_all_defaults():
     assert settings.dialect == "gen1"
 
 
-#: What a program passes, and all that differs from the defaults after it.
+#: Configuration of a program, and all settings that differ from the defaults then.
 PASSED = {
     "streams": [
         "metaout",
@@ -69,7 +69,7 @@ def test_gen1_dict_is_read_key_by_key():
     assert json.dumps(config.device_config(settings, network=None))
 
 
-#: Encoder settings as Gen1 programs write them -> as they are read.
+#: Encoder settings in Gen1 programs -> settings.
 ENCODER = [
     ("profile", "H265_Main", "h265_main"),
     ("profile", 4, "mjpeg"),
@@ -86,7 +86,7 @@ def test_gen1_encoder_setting_is_a_name_in_any_case_or_a_number(key, value, read
     assert settings[f"video_config.{key}"] == read
 
 
-#: Gen1 dict -> (class of the error, complaint).
+#: Gen1 dict, class of the error, text of the error.
 GEN1_REFUSED = [
     ({"ai": {"shaves": 17}}, ConfigError, "ai.shaves is 17, must be between 1 and 16"),
     ({"ai": {"shaves": 8, "cmx_slices": 7}}, ConfigError,
@@ -124,14 +124,14 @@ GEN1_REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("dictionary", "kind", "complaint"), GEN1_REFUSED)
-def test_gen1_errors_of_type_and_of_value_are_told_apart(dictionary, kind, complaint):
+@pytest.mark.parametrize(("dictionary", "kind", "text"), GEN1_REFUSED)
+def test_gen1_errors_of_type_and_of_value_have_different_classes(dictionary, kind, text):
     with pytest.raises(ConfigError) as caught:
         from_gen1(dictionary)
-    assert (type(caught.value), str(caught.value)) == (kind, complaint)
+    assert (type(caught.value), str(caught.value)) == (kind, text)
 
 
-def test_gen1_program_may_ask_for_what_it_will_not_get():
+def test_gen1_program_may_request_features_without_their_files():
     settings = from_gen1(
         {
             "streams": "metaout",

@@ -1,4 +1,4 @@
-"""The Gen1 device in this process: forms, outcomes, commands, calibration."""
+"""The Gen1 device in this process: construction, results, commands, calibration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("virtual_by_default")
         (Path("/x.cmd"), "1"),
     ],
 )
-def test_device_is_made_in_three_forms(arguments: tuple[Any, ...]) -> None:
+def test_device_has_three_forms_of_arguments(arguments: tuple[Any, ...]) -> None:
     device = depthai.Device(*arguments)
     assert device
     assert device.get_mx_id().startswith("14442C10")
@@ -50,7 +50,7 @@ def test_other_arguments_are_a_type_error(arguments: tuple[Any, ...]) -> None:
         depthai.Device(usb_device="")  # type: ignore[call-arg]
 
 
-def test_device_that_is_not_there_raises_only_in_the_form_with_a_file(
+def test_missing_device_raises_only_in_the_form_with_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DEPTHAI_DEVICE", f"unix:{tmp_path}/nobody")
@@ -67,13 +67,13 @@ def test_device_that_is_not_there_raises_only_in_the_form_with_a_file(
             getattr(device, call)()
 
 
-def test_selector_in_the_first_argument_wins() -> None:
+def test_selector_in_the_first_argument_has_priority() -> None:
     device = depthai.Device("virtual:pattern?mx_id=CHOSEN", False)
     assert device.get_mx_id() == "CHOSEN"
     device._close()
 
 
-def test_what_the_device_is(device: depthai.Device) -> None:
+def test_properties_of_the_device(device: depthai.Device) -> None:
     assert device.is_usb3() is True
     assert device.is_eeprom_loaded() is True
     assert device.is_rgb_connected()
@@ -150,7 +150,7 @@ def test_wrong_arguments_are_a_type_error_even_without_a_device(
 
 
 @pytest.mark.parametrize("version", [4, 5])
-def test_matrices_are_those_of_the_eeprom(version: int) -> None:
+def test_matrices_come_from_the_eeprom(version: int) -> None:
     device = depthai.Device(f"virtual:pattern?eeprom={version}", False)
     assert device.is_eeprom_loaded()
     assert np.allclose(device.get_left_intrinsic(), M1_LEFT, rtol=1e-6)
@@ -172,7 +172,7 @@ def test_matrices_are_those_of_the_eeprom(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [-1, 1, 3])
-def test_old_calibration_is_refused_instead_of_ending_the_process(version: int) -> None:
+def test_old_calibration_raises_instead_of_ending_the_process(version: int) -> None:
     device = depthai.Device(f"virtual:pattern?eeprom={version}", False)
     assert not device.is_eeprom_loaded()
     for name in ("left_intrinsic", "right_intrinsic", "left_homography", "rotation", "translation"):
@@ -198,7 +198,7 @@ BOARD = {
 
 
 def test_eeprom_is_written_while_streaming() -> None:
-    device = depthai.Device("virtual:pattern", False)  # one that nobody else will use
+    device = depthai.Device("virtual:pattern", False)  # not shared with other tests
     with pytest.raises(RuntimeError, match="no pipeline"):
         device.write_eeprom_data({"board": BOARD})
     pipeline = start(device, streams=["meta_d2h"])
@@ -246,7 +246,7 @@ def test_calibration_file_that_is_too_short(
     device._close()
 
 
-def test_network_compiled_for_more_than_it_gets_still_gives_a_pipeline(
+def test_network_compiled_for_more_shaves_runs_with_a_warning(
     device: depthai.Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blob = tmp_path / "large.blob"
@@ -258,10 +258,10 @@ def test_network_compiled_for_more_than_it_gets_still_gives_a_pipeline(
 
 
 @pytest.mark.parametrize(
-    ("absent", "wanted", "seen"),
+    ("absent", "requested", "used"),
     [("rgb", "rgb", "right"), ("left", "right", "rgb"), ("right", "left_right", "rgb")],
 )
-def test_network_looks_through_a_camera_that_is_there(absent: str, wanted: str, seen: str) -> None:
+def test_missing_camera_of_the_network_is_replaced(absent: str, requested: str, used: str) -> None:
     device = depthai.Device(f"virtual:pattern?absent={absent}", False)
     connected = {
         "rgb": device.is_rgb_connected(),
@@ -269,9 +269,9 @@ def test_network_looks_through_a_camera_that_is_there(absent: str, wanted: str, 
         "right": device.is_right_connected(),
     }
     assert [name for name, is_there in connected.items() if not is_there] == [absent]
-    ai = {**DETECTION, "camera_input": wanted}
+    ai = {**DETECTION, "camera_input": requested}
     result = packets_of(start(device, streams=["metaout"], ai=ai), "metaout")["metaout"]
-    assert result.getMetadata().getCameraName() == seen  # type: ignore[union-attr]
+    assert result.getMetadata().getCameraName() == used  # type: ignore[union-attr]
     device._close()
 
 
@@ -306,7 +306,7 @@ def test_unknown_key_is_ignored_and_the_nearest_known_one_named(
 # -- module functions
 
 
-def test_module_functions_act_on_one_device(capsys: pytest.CaptureFixture[str]) -> None:
+def test_module_functions_use_one_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert depthai.create_pipeline({"streams": ["left"]}) is None
     assert depthai.get_available_steams() == depthai.get_available_streams() == []
     depthai.request_jpeg()

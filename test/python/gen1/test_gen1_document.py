@@ -92,7 +92,7 @@ def test_named_test_really_is_about_the_name(name: str) -> None:
         assert f".{name.partition('.')[2]}" in source
 
 
-def test_every_name_of_the_api_stands_on_its_page() -> None:
+def test_every_name_of_the_api_is_on_its_page() -> None:
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     for name in depthai.__all__:
         assert f"`{name}" in page

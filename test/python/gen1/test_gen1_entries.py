@@ -1,4 +1,4 @@
-"""Results by the older blob configurations: worked cases byte by byte, and what can be wrong."""
+"""Results with older blob configurations: complete examples, and errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METADATA = wire_formats.FrameTrailer(21, 1, 1400, 1400, 1, 0, 1, 42, 3_500_000_0
 def layer(
     name: str, dimensions: list[int], *, offset: int = 0, index: int = 0, code: int = 0
 ) -> dict[str, Any]:
-    """An output as outBlob describes it, densely packed."""
+    """An output layer in outBlob form, densely packed."""
     size = np.dtype(wire_formats.TENSOR_DTYPES[code]).itemsize
     strides = [int(np.prod(dimensions[i + 1 :])) * size for i in range(len(dimensions))]
     shape = {"data_type": code, "order": [4, 3, 2, 1], "dimensions": dimensions, "strides": strides}
@@ -76,7 +76,7 @@ def test_worked_case_mobilenet_ssd() -> None:
 
 def test_worked_case_with_depth_read_from_ten_value_records() -> None:
     head = bytes.fromhex("0000804b333b0034003000380 03a662e66aa003e".replace(" ", ""))
-    plan = plan_of(SSD_DEPTH)  # without calc_dist_to_bb: the payload is what it is
+    plan = plan_of(SSD_DEPTH)  # without calc_dist_to_bb: the payload of the device is used directly
     result = packet(plan, head.ljust(2000, b"\0"), layer("out", [1, 1, 100, 10]))
     entry = result.entries()[0][0]
     assert len(entry) == 10
@@ -107,7 +107,7 @@ def test_records_with_distances_are_made_from_the_devices_detections() -> None:
     assert result.getOutputsList()[0].shape == (1, 1, 100, 10)
 
 
-def test_distances_with_seven_names_are_left_to_the_device() -> None:
+def test_records_with_seven_names_have_no_distances() -> None:
     plan = plan_of(SSD, calc_dist_to_bb=True)
     assert not plan.makes_records
 
@@ -127,7 +127,7 @@ def test_worked_case_age_gender() -> None:
     assert result.getOutputsDict()["prob"][0, 1, 0, 0] == np.float16(0.98)
 
 
-def test_entry_that_is_not_finite_is_left_out_and_iteration_skips_it(tmp_path: Path) -> None:
+def test_entry_that_is_not_finite_is_skipped(tmp_path: Path) -> None:
     layers = (layer("age", [1, 1, 1, 1]), layer("prob", [1, 2, 1, 1], offset=64, index=1))
     payload = bytes.fromhex("007e").ljust(64, b"\0") + bytes.fromhex("1f25d73b")
     entries = packet(plan_of(AGE_GENDER), payload, *layers).entries()
@@ -137,7 +137,7 @@ def test_entry_that_is_not_finite_is_left_out_and_iteration_skips_it(tmp_path: P
     assert list(packet(plan_of(AGE_GENDER), alone, *layers).entries()) == []
 
 
-def test_subnormal_halves_count_as_zero() -> None:
+def test_subnormal_halves_are_read_as_zero() -> None:
     head = bytes.fromhex("ff0300040180").ljust(1400, b"\0")
     entry = packet(plan_of(SSD), head, layer("out", [1, 1, 100, 7])).entries()[0][0]
     assert list(entry)[:3] == [0.0, 2.0**-14, 0.0]
@@ -145,7 +145,7 @@ def test_subnormal_halves_count_as_zero() -> None:
 
 @pytest.mark.parametrize("key", [7, 100, -1, "nope"])
 @pytest.mark.parametrize("kind", [RuntimeError, IndexError, KeyError])
-def test_property_that_is_not_there_raises_what_any_release_raised(
+def test_missing_property_raises_the_exception_of_every_release(
     key: Any, kind: type[Exception]
 ) -> None:
     result = packet(plan_of(SSD), bytes(1400), layer("out", [1, 1, 100, 7]))
@@ -154,7 +154,7 @@ def test_property_that_is_not_there_raises_what_any_release_raised(
 
 
 @pytest.mark.parametrize("index", [100, 1 << 40])
-def test_entry_that_is_not_there_is_an_index_error(index: int) -> None:
+def test_missing_entry_is_an_index_error(index: int) -> None:
     entries = packet(plan_of(SSD), bytes(1400), layer("out", [1, 1, 100, 7])).entries()
     with pytest.raises(IndexError):
         entries[index]
@@ -217,7 +217,7 @@ def test_names_come_from_the_one_axis_that_has_them(
         ({"output_properties_dimensions": 3}, "must be an array"),
     ],
 )
-def test_wrong_field_is_told_by_its_name(
+def test_wrong_field_is_refused_with_its_name(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     path = changed(tmp_path, SSD, lambda d: d["tensors"][0].update(change))
@@ -228,7 +228,7 @@ def test_wrong_field_is_told_by_its_name(
 
 
 @pytest.mark.parametrize("field", sorted(json.loads(SSD.read_text())["tensors"][0]))
-def test_missing_field_is_told_by_its_name(tmp_path: Path, field: str) -> None:
+def test_missing_field_is_refused_with_its_name(tmp_path: Path, field: str) -> None:
     path = changed(tmp_path, SSD, lambda d: d["tensors"][0].pop(field))
     with pytest.raises(ConfigTypeError, match=f"has no {field}"):
         plan_of(path)
@@ -246,7 +246,9 @@ def test_missing_field_is_told_by_its_name(tmp_path: Path, field: str) -> None:
         (lambda d: d.update(NN_config={"output_format": 1}), ConfigTypeError),
     ],
 )
-def test_wrong_outline_is_refused(tmp_path: Path, change: Any, kind: type[Exception]) -> None:
+def test_wrong_type_of_tensors_or_mappings_is_refused(
+    tmp_path: Path, change: Any, kind: type[Exception]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of(changed(tmp_path, SSD, change))
     assert caught.type is kind
@@ -255,7 +257,9 @@ def test_wrong_outline_is_refused(tmp_path: Path, change: Any, kind: type[Except
 @pytest.mark.parametrize(
     ("text", "words"), [('{"tensors": [],}', "line 1 column 16"), ("// x", "line 1 column 1")]
 )
-def test_broken_json_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_invalid_json_is_refused_with_line_and_column(
+    tmp_path: Path, text: str, words: str
+) -> None:
     path = tmp_path / "broken.json"
     path.write_text(text)
     with pytest.raises(ConfigTypeError, match=words):
@@ -263,7 +267,7 @@ def test_broken_json_is_told_with_its_place(tmp_path: Path, text: str, words: st
 
 
 @pytest.mark.parametrize("name", ["", "/no/such/file.json", "package://depthai_ros/nothing.json"])
-def test_file_that_is_not_there_means_raw_tensors(name: str) -> None:
+def test_missing_file_means_raw_tensors(name: str) -> None:
     plan = plan_of(name)
     assert plan.formats == ("raw", "raw")
     result = packet(plan, bytes(1400), layer("out", [1, 1, 100, 7]))
@@ -271,26 +275,26 @@ def test_file_that_is_not_there_means_raw_tensors(name: str) -> None:
         result.entries()
 
 
-def test_more_or_larger_tensors_than_the_network_has_are_told_in_one_sentence() -> None:
+def test_more_or_larger_tensors_than_the_network_has_are_refused() -> None:
     with pytest.raises(ConfigTypeError, match="declares 2 tensors, the network has 1"):
         plan_of(AGE_GENDER).bound_to((layer("age", [1, 1, 1, 1]),))
     with pytest.raises(ConfigTypeError, match=r"means 1400 bytes, output 'x' .* has 14"):
         plan_of(SSD).bound_to((layer("x", [1, 1, 1, 7]),))
 
 
-def test_payload_that_is_too_short_is_a_runtime_error_when_it_is_read() -> None:
+def test_payload_that_is_too_short_raises_when_it_is_read() -> None:
     result = packet(plan_of(SSD), bytes(100), layer("out", [1, 1, 100, 7]))
     with pytest.raises(RuntimeError, match="ends at byte 1400"):
         result.entries()
 
 
-def test_second_stage_names_are_told_apart() -> None:
+def test_second_stage_names_have_a_suffix() -> None:
     plan = plan_of(SSD, blob_file2="y.blob", blob_file_config2=str(AGE_GENDER))
     assert [tensor.name for tensor in plan.tensors] == ["out", "out_stage2", "out1_stage3"]
-    assert plan.makes_records  # the boxes for the second network are the device's
+    assert plan.makes_records  # the device decodes the boxes for the second network
 
 
-def test_both_styles_in_one_file_give_both_ways_of_access(tmp_path: Path) -> None:
+def test_file_with_both_styles_supports_both_getters(tmp_path: Path) -> None:
     raw = changed(tmp_path, SSD, lambda d: d.update(NN_config={"output_format": "raw"}))
     result = packet(plan_of(raw), bytes(1400), layer("detection_out", [1, 1, 100, 7]))
     assert result.get_tensor(0).shape == (1, 1, 100, 7)  # type: ignore[union-attr]

@@ -17,8 +17,8 @@ _MODE = depthai.AutofocusMode.AF_MODE_AUTO
 _CONTROL = (depthai.CameraControl.CamId.RGB, depthai.CameraControl.Command.AE_AUTO, "")
 _LEFT = {"streams": ["left"]}
 _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
-#: Method -> arguments, what comes of it without a device, what comes of it when that is closed.
-#: An exception by its class, "any" for whatever the device had said before.
+#: Method -> arguments, outcome without a device, outcome after closing the device. An outcome is a
+#: value, the class of an exception, or "any" for any value.
 DEVICE_CALLS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     "create_pipeline": ((_LEFT,), None, None),
     "get_pipeline": ((), RuntimeError, RuntimeError),
@@ -45,7 +45,7 @@ DEVICE_CALLS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     "get_translation": ((), RuntimeError, "any"),
     "write_eeprom_data": (({"board": {}},), RuntimeError, RuntimeError),
 }
-#: Function of the module -> arguments, what comes of it without a device.
+#: Function of the module -> arguments, outcome without a device.
 MODULE_CALLS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "create_pipeline": ((_LEFT,), None),
     "deinit_device": ((), True),
@@ -66,7 +66,7 @@ pytestmark = pytest.mark.usefixtures("virtual_by_default")
 
 
 def outcome(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """What a call gives, or the class of the exception that it raises."""
+    """The result of a call, or the class of its exception."""
     try:
         return call(*arguments)
     except Exception as failure:
@@ -82,16 +82,16 @@ def test_tables_name_every_call() -> None:
 
 
 def test_every_call_before_there_is_a_device() -> None:
-    nobody = depthai.Device("unix:/nobody/here", False)
+    missing = depthai.Device("unix:/missing/device", False)
     for name, (arguments, expected, _) in DEVICE_CALLS.items():
-        assert (name, outcome(getattr(nobody, name), arguments)) == (name, expected)
+        assert (name, outcome(getattr(missing, name), arguments)) == (name, expected)
     for name, (arguments, expected) in MODULE_CALLS.items():
         assert (name, outcome(getattr(depthai, name), arguments)) == (name, expected)
 
 
 @pytest.fixture(scope="module")
 def closed() -> tuple[depthai.Device, depthai.CNNPipeline]:
-    """A device that was streaming when it was closed."""
+    """A device that was closed while it was streaming, and its pipeline."""
     device = depthai.Device("virtual:pattern", False)
     pipeline = start(device, **_LEFT)
     packets_of(pipeline, "left")
@@ -122,7 +122,7 @@ def test_waiting_for_packets_after_the_close_ends_at_once(
 
 
 def repeat(stop: threading.Event, calls: dict[str, Callable[[], Any]]) -> set[type]:
-    """Call everything again and again; the exceptions that came of it."""
+    """Repeat all calls until `stop`; returns the classes of their exceptions."""
     raised = set()
     while not stop.is_set():
         found = [outcome(call, ()) for call in calls.values()]
@@ -131,7 +131,7 @@ def repeat(stop: threading.Event, calls: dict[str, Callable[[], Any]]) -> set[ty
 
 
 def close_amid(calls: list[dict[str, Callable[[], Any]]], close: Callable[[], object]) -> set[type]:
-    """Close while each set of calls is made in a thread of its own; what was raised."""
+    """Close while each set of calls repeats in its own thread; returns the exceptions' classes."""
     stop = threading.Event()
     with ThreadPoolExecutor(len(calls)) as pool:
         callers = [pool.submit(repeat, stop, part) for part in calls]
@@ -185,7 +185,7 @@ def test_pipelines_from_many_threads_leave_one_that_runs() -> None:
     device._close()
 
 
-#: Answered with None, and told once.
+#: Configurations for which `create_pipeline` returns None and logs one error.
 REFUSED: list[dict[str, Any]] = [
     {"ai": {"shaves": 17}},
     {"ai": {"shaves": 8, "cmx_slices": 7}},
@@ -209,7 +209,7 @@ def test_reason_of_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) ->
 
 
 @pytest.mark.parametrize("config", [*REFUSED, {"streams": [3]}, {"ai": {"shaves": "7"}}])
-def test_refused_configuration_does_not_keep_the_device(config: dict[str, Any]) -> None:
+def test_refused_configuration_does_not_keep_the_device_open(config: dict[str, Any]) -> None:
     device = depthai.Device()
     session = device._session
     assert session is not None

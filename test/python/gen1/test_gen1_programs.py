@@ -19,7 +19,7 @@ RUN = [sys.executable, "-m", "depthai_ros.depthai"]
 
 
 def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command and wait for it."""
+    """Run a command to its end."""
     command = [str(word) for word in words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
@@ -31,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("program", sorted(PROGRAMS.glob("p*.py")), ids=lambda path: path.stem)
-def test_proof_program_runs_to_its_end(program: Path) -> None:
+def test_sample_program_runs_to_its_end(program: Path) -> None:
     scene = "virtual:synthetic" if "tracker" in program.stem else "virtual:pattern"
     done = run(*RUN, "--device", scene, program, MODELS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def test_ctrl_c_ends_a_blocking_getter(start: Callable[..., subprocess.Popen[str
     assert process.returncode == -signal.SIGINT
 
 
-def test_program_sees_itself_as_if_it_was_run_alone(tmp_path: Path) -> None:
+def test_program_has_the_environment_of_a_direct_run(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("value = 5\n")
     (tmp_path / "depthai.py").write_text("raise ImportError('the program of this name')\n")
     text = """
@@ -74,7 +74,7 @@ def test_exit_status_is_that_of_the_program(tmp_path: Path, text: str, status: i
     assert run(*RUN, written(tmp_path, text)).returncode == status
 
 
-def test_program_that_is_not_there_is_told_with_status_two(tmp_path: Path) -> None:
+def test_missing_program_is_an_error_with_status_two(tmp_path: Path) -> None:
     done = run(*RUN, tmp_path / "nothing.py")
     assert done.returncode == 2
     assert "no such program" in done.stderr
@@ -141,7 +141,7 @@ assert p.get_available_data_packets(True)
 def test_device_that_a_daemon_thread_still_uses_is_reset_at_the_end() -> None:
     code = """
 import atexit, threading
-atexit.register(lambda: print(kept.is_connected))  # runs after those that were registered later
+atexit.register(lambda: print(kept.is_connected))  # handlers registered later run first
 from depthai_ros import depthai
 def read(device):
     p = device.create_pipeline({"streams": ["left"]})
@@ -182,7 +182,7 @@ def test_list_prints_the_devices_and_ends_with_status_zero(tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (0, "Detected 1 device(s):\nvirtual\n")
 
 
-def test_without_a_device_the_way_to_a_virtual_one_is_told(tmp_path: Path) -> None:
+def test_error_without_a_device_mentions_the_virtual_one(tmp_path: Path) -> None:
     text = "import depthai; print(depthai.init_device('x'), depthai.create_pipeline())"
     environment = {key: value for key, value in os.environ.items() if key != "DEPTHAI_DEVICE"}
     done = run(*RUN, written(tmp_path, text), env=environment)

@@ -60,7 +60,7 @@ def test_detection_from_the_documented_bytes() -> None:
 
 
 @pytest.mark.parametrize("payload", [bytes(3604), DETECTION[:100], b"\xff" * 3604])
-def test_packet_without_detections_is_empty_and_a_broken_one_an_error(payload: bytes) -> None:
+def test_packet_without_detections_is_empty_and_a_malformed_one_an_error(payload: bytes) -> None:
     result = result_of(payload, formats=(None, "raw"), first=0)
     if not any(payload):
         assert not result.getDetectedObjects()
@@ -91,7 +91,7 @@ def test_tensor_has_the_type_and_strides_that_the_device_reports(code: int, name
     assert info.strides[1] == 32
 
 
-def test_second_stage_is_raw_behind_a_decoded_first_one() -> None:
+def test_second_stage_is_raw_after_a_decoded_first_one() -> None:
     layers = (layer("ssd", [1, 1, 100, 7]), layer("age", [1, 1, 1, 1], offset=3648, index=1))
     payload = DETECTION.ljust(3648, b"\0") + np.float16(0.5).tobytes()
     result = result_of(payload, *layers, formats=("detection", "raw"), first=1)
@@ -103,7 +103,7 @@ def test_second_stage_is_raw_behind_a_decoded_first_one() -> None:
     assert result.getTensorsSize() == 2
 
 
-def test_of_two_tensors_with_one_name_the_later_is_found() -> None:
+def test_of_two_tensors_with_the_same_name_the_later_is_returned() -> None:
     layers = (layer("x", [1, 1, 1, 1]), layer("x", [1, 1, 1, 1], offset=2, index=1))
     result = result_of(np.array([1, 2], "<f2").tobytes(), *layers, first=2)
     assert result["x"].item() == 2  # type: ignore[union-attr]
@@ -163,7 +163,7 @@ def test_metadata_reads_the_documented_fields() -> None:
 @pytest.mark.parametrize(
     ("number", "name"), [(0, "rgb"), (1, "left"), (2, "right"), (3, "INVALID_instNo")]
 )
-def test_camera_is_known_by_its_number(number: int, name: str) -> None:
+def test_camera_name_follows_its_number(number: int, name: str) -> None:
     frame = wire_formats.FrameTrailer(15, 1, 1, 1, 1, 0, number, 0, 0, 1)
     assert make_metadata(frame).getCameraName() == name  # type: ignore[union-attr]
 
@@ -218,7 +218,7 @@ def test_packet_that_holds_no_tracked_objects_is_a_runtime_error(data: Any) -> N
         packet.getObjectTracker()
 
 
-# -- what all classes have in common
+# -- common to all classes
 
 _CLOSED = (
     "CNNPipeline Pipeline NNetPacket DataPacket Tracklet TensorInfo Detections Detection "
@@ -240,7 +240,7 @@ def test_class_belongs_to_the_module_depthai_and_is_documented(name: str) -> Non
 
 
 @pytest.mark.parametrize("value", [depthai.FrameMetadata(), depthai.ObjectTracker()])
-def test_instances_are_closed(value: Any) -> None:
+def test_instances_take_no_attributes(value: Any) -> None:
     with pytest.raises(AttributeError):
         value.anything = 1
     with pytest.raises(TypeError):
@@ -323,6 +323,6 @@ def test_camera_command_has_its_documented_number(name: str, number: str) -> Non
     assert int(getattr(depthai.CameraControl.Command, name)) == int(number)
 
 
-def test_version_lets_the_demo_start() -> None:
+def test_version_passes_the_check_of_the_demo() -> None:
     assert depthai.__version__ == "1.0.0.0+dev"
     assert isinstance(depthai.__dev_version__, str)

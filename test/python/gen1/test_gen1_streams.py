@@ -46,7 +46,7 @@ def test_every_stream_has_its_documented_shape(device: depthai.Device) -> None:
             found[name].stream_name = "x"  # type: ignore[misc]
 
 
-def test_disparity_and_its_colors_come_together(device: depthai.Device) -> None:
+def test_disparity_and_disparity_color_arrive_together(device: depthai.Device) -> None:
     pipeline = start(device, streams=["disparity", "disparity_color"])
     pairs: dict[int, dict[str, Any]] = {}
 
@@ -65,13 +65,13 @@ def test_disparity_and_its_colors_come_together(device: depthai.Device) -> None:
     assert both["disparity_color"].getMetadata().getFrameBytesPP() == 3
 
 
-def test_disparity_beside_depth_is_read_back_from_it(device: depthai.Device) -> None:
+def test_disparity_with_depth_is_computed_from_depth(device: depthai.Device) -> None:
     pipeline = start(device, streams=["disparity", "depth", "disparity_color"])
     found = packets_of(pipeline, "disparity", "depth", "disparity_color")
     y, x = np.mgrid[0:720, 0:1280]
     number = found["disparity"].getMetadata().getSequenceNum()  # type: ignore[union-attr]
     truth = 1 + (x + 2 * y + 3 * number) % 95
-    truth[truth == 1] = 0  # its depth is more than 16 bits hold
+    truth[truth == 1] = 0  # its depth exceeds 16 bits
     disparity = found["disparity"].getData()
     assert np.array_equal(disparity, truth)
     assert found["depth"].getData().min() > 0
@@ -87,7 +87,7 @@ def test_disparity_beside_depth_is_read_back_from_it(device: depthai.Device) -> 
         ("raw_color", np.uint8, 1),
     ],
 )
-def test_older_name_of_a_stream_stays_on_its_packets(
+def test_packets_have_the_older_stream_name_of_the_configuration(
     device: depthai.Device, name: str, dtype: Any, dimensions: int
 ) -> None:
     data = packets_of(start(device, streams=[name]), name)[name].getData()
@@ -103,7 +103,7 @@ def test_preview_without_a_network_is_flat(device: depthai.Device) -> None:
 @pytest.mark.parametrize(
     "streams", [None, [], "left", ["left", "left"], [{"name": "left"}], ("right", "left")]
 )
-def test_streams_are_asked_for_in_many_ways(device: depthai.Device, streams: Any) -> None:
+def test_streams_are_requested_in_several_forms(device: depthai.Device, streams: Any) -> None:
     pipeline = start(device, streams=streams)
     if streams:
         assert packets_of(pipeline, "left")["left"].getData().shape == (720, 1280)
@@ -134,7 +134,7 @@ def test_shapes_and_matrices_follow_the_current_pipeline(
     assert np.allclose(device.get_left_intrinsic(), expected, rtol=1e-6)
 
 
-def test_numpy_scalars_paths_and_tuples_are_taken(device: depthai.Device) -> None:
+def test_numpy_scalars_paths_and_tuples_are_accepted(device: depthai.Device) -> None:
     pipeline = start(
         device,
         streams=("previewout", {"name": "left", "max_fps": np.float32(10)}),
@@ -148,7 +148,7 @@ def test_numpy_scalars_paths_and_tuples_are_taken(device: depthai.Device) -> Non
 # -- the queue
 
 
-def test_metaout_is_left_out_of_data_packets(device: depthai.Device) -> None:
+def test_data_packets_are_without_metaout(device: depthai.Device) -> None:
     pipeline = start(device, streams=["metaout", "previewout"], ai=DETECTION)
     seen: set[str] = set()
     for _ in range(20):
@@ -214,7 +214,7 @@ def test_two_threads_share_the_packets(device: depthai.Device) -> None:
 # -- ends
 
 
-def test_pipeline_ends_with_the_device_even_while_somebody_waits() -> None:
+def test_pipeline_ends_with_the_device_even_during_a_blocking_call() -> None:
     device = depthai.Device()
     pipeline = start(device, streams=["jpegout"])
     results: list[Any] = []
@@ -230,7 +230,7 @@ def test_pipeline_ends_with_the_device_even_while_somebody_waits() -> None:
     assert pipeline.get_available_data_packets() == []
 
 
-def test_packets_and_arrays_outlive_everything() -> None:
+def test_packets_and_arrays_outlive_pipeline_and_device() -> None:
     device = depthai.Device()
     pipeline = start(device, streams=["left", "metaout"], ai=DETECTION)
     found = packets_of(pipeline, "left", "metaout")
@@ -264,7 +264,7 @@ def test_second_pipeline_ends_the_first(device: depthai.Device) -> None:
         device.get_pipeline()
 
 
-def test_opening_and_closing_leaves_nothing_behind() -> None:
+def test_opening_and_closing_leaves_no_threads_or_files() -> None:
     def once() -> None:
         device = depthai.Device("virtual:pattern", False)
         start(device, streams=["left"]).get_available_data_packets(True)
@@ -280,7 +280,7 @@ def test_opening_and_closing_leaves_nothing_behind() -> None:
 # -- recovery
 
 
-def test_unplugged_device_comes_back_behind_the_programs_back() -> None:
+def test_unplugged_device_is_reopened_for_the_same_pipeline() -> None:
     device = depthai.Device("virtual:pattern?fault=unplug:left:10", False)
     pipeline = start(device, streams=["left"])
     device.reset_device_changed()
@@ -294,7 +294,7 @@ def test_unplugged_device_comes_back_behind_the_programs_back() -> None:
     device._close()
 
 
-def test_silent_device_is_booted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_that_sends_no_packets_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "WATCHDOG_S", 1.0)
     device = depthai.Device("virtual:pattern?fault=mute:left:5", False)
     pipeline = start(device, streams=["left"])
@@ -309,18 +309,18 @@ def test_silent_device_is_booted_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("streams", [[], ["jpegout"]])
-def test_silence_of_a_pipeline_without_video_means_nothing(
+def test_watchdog_ignores_a_pipeline_without_periodic_streams(
     monkeypatch: pytest.MonkeyPatch, device: depthai.Device, streams: list[str]
 ) -> None:
     monkeypatch.setattr(session, "WATCHDOG_S", 0.1)
     pipeline = start(device, streams=streams)
     device.reset_device_changed()
-    time.sleep(0.8)  # three looks of the watchdog
+    time.sleep(0.8)  # three checks of the watchdog
     assert not device.is_device_changed()
     assert device.get_pipeline() is pipeline
 
 
-def test_device_that_stays_away_ends_the_pipeline(
+def test_device_that_cannot_be_reopened_ends_the_pipeline(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(session, "_RETRY_S", (0.0, 0.1))

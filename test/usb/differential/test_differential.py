@@ -85,7 +85,7 @@ def committed() -> list[Row]:
 
 
 @pytest.mark.timeout(300)
-def test_table_in_the_documentation_equals_the_measurement(measured: list[Row]) -> None:
+def test_committed_rows_equal_the_measurement(measured: list[Row]) -> None:
     known = {row[:2]: row[2:] for row in committed()}
     found = {row[:2]: row[2:] for row in measured}
     changed = {key: (known.get(key), found.get(key)) for key in {*known, *found}}

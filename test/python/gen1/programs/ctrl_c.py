@@ -1,4 +1,4 @@
-"""Waits for a packet that never comes."""
+"""Waits for a packet that never arrives."""
 
 import depthai
 

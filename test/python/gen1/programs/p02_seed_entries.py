@@ -1,4 +1,4 @@
-"""Detections by name, as the older blob configuration describes them."""
+"""Detections by property name with an older blob configuration."""
 
 import sys
 

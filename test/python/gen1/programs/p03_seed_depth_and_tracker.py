@@ -1,4 +1,4 @@
-"""Distances, tracked objects and depth under its old name."""
+"""Distances, tracked objects, and depth with its old stream name."""
 
 import sys
 import time
@@ -76,4 +76,4 @@ while not (near and tracked and len(depth_times) >= 6 and colored):
                 assert t.getStatus() in ("NEW", "TRACKED", "LOST")
                 assert t.getId() >= 0 and t.getLabel() >= 0
                 tracked += 1
-assert min(np.diff(depth_times)) > 1 / 20  # asked for 12 per second, of 30: the device sends 10
+assert min(np.diff(depth_times)) > 1 / 20  # max_fps 12 at 30 fps: the device sends 10

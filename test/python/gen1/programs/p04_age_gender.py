@@ -1,4 +1,4 @@
-"""Two output tensors by name, and what is wrong with broken descriptions."""
+"""Two output tensors by name, and errors for malformed descriptions."""
 
 import copy
 import json

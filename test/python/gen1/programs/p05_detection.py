@@ -1,4 +1,4 @@
-"""Detections that the device decodes."""
+"""Detections decoded by the device."""
 
 import json
 import sys

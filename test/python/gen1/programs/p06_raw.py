@@ -1,4 +1,4 @@
-"""Raw tensors, with their types and shapes."""
+"""Raw tensors with their types and shapes."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Pictures of one exposure on four streams, encoded by forked children."""
+"""Images of one exposure on four streams, encoded by forked children."""
 
 import argparse
 import multiprocessing
@@ -17,13 +17,13 @@ args = parser.parse_args()
 
 
 def encode(queue, done):
-    """Child: knows pictures, must not touch the device."""
+    """Child process: encodes images and must not access the device."""
     assert p.get_available_data_packets(True) == []
     assert depthai.deinit_device()
     device.request_jpeg()
-    while (picture := queue.get()) is not None:
-        assert cv2.imencode(".png", picture)[0]
-        done.put(picture.shape)
+    while (image := queue.get()) is not None:
+        assert cv2.imencode(".png", image)[0]
+        done.put(image.shape)
 
 
 device = depthai.Device("", False)
@@ -72,10 +72,10 @@ child.join(10)
 assert child.exitcode == 0
 
 pid = os.fork()
-if pid == 0:  # a child that ends like a program, and collects its copies
+if pid == 0:  # a child that exits normally and destroys its copies of the objects
     del p, device
     sys.exit(0)
 assert os.waitpid(pid, 0)[1] == 0
-assert p.get_available_data_packets(blocking=True)  # the parent goes on
+assert p.get_available_data_packets(blocking=True)  # the parent's pipeline still works
 del p
 del device

@@ -1,4 +1,4 @@
-"""What is out of range is answered with None, what is of a wrong type with an exception."""
+"""Values out of range give None, values of a wrong type raise an exception."""
 
 import sys
 

@@ -23,7 +23,7 @@ assert list(mapping) == sorted(mapping) and all(mapping.values()), mapping
 
 
 def collect(wanted, deadline_s=10.0):
-    """Packets by stream until `wanted` says so."""
+    """Collect packets by stream until `wanted` is true."""
     found = {"video": [], "jpegout": [], "meta_d2h": [], "left": []}
     end = time.time() + deadline_s
     while not wanted(found):
@@ -37,8 +37,8 @@ found = collect(lambda found: len(found["video"]) >= 20 and found["meta_d2h"])
 assert not found["jpegout"]
 decoder = av.CodecContext.create("h264", "r")
 chunks = b"".join(packet.getData().tobytes() for packet in found["video"])
-pictures = [frame for packet in decoder.parse(chunks) for frame in decoder.decode(packet)]
-assert pictures and pictures[0].width == 1920
+frames = [frame for packet in decoder.parse(chunks) for frame in decoder.decode(packet)]
+assert frames and frames[0].width == 1920
 temperature = json.loads(found["meta_d2h"][0].getDataAsStr())["sensors"]["temperature"]
 assert {"css", "mss", "upa0", "upa1"} <= set(temperature)
 assert found["meta_d2h"][0].getMetadata() is None
@@ -65,4 +65,4 @@ assert reader.is_alive()
 device.request_jpeg()
 reader.join(5)
 assert [packet.stream_name for packet in results[0]] == ["jpegout"]
-assert p.get_available_data_packets(True) == []  # the first pipeline is over
+assert p.get_available_data_packets(True) == []  # the first pipeline has ended

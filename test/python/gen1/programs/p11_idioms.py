@@ -1,4 +1,4 @@
-"""Lines as programs of all releases have them: each must go on working as it is written."""
+"""Lines from programs for all releases; each must work unchanged."""
 
 import json
 import sys
@@ -9,12 +9,12 @@ import numpy as np
 
 MODELS = sys.argv[1]
 
-# what a version check wants
+# version check of programs
 if not depthai.__version__.endswith("+dev"):
     assert depthai.__version__ == "1.0.0.0"
 print(depthai.__file__, depthai.__version__)
 
-# choices of a command line
+# choices for a command line
 modes = [name for name in vars(depthai.AutofocusMode) if name.startswith("AF_")]
 mode = getattr(depthai.AutofocusMode, modes[0])
 assert depthai.AutofocusMode.__members__[modes[0]] == mode
@@ -22,7 +22,7 @@ assert depthai.AutofocusMode.__members__[modes[0]] == mode
 device = depthai.Device("", False)
 if not device:
     raise RuntimeError("Error initializing device. Try to reset it.")
-device.request_af_mode(mode)  # before there is a pipeline
+device.request_af_mode(mode)  # before the first pipeline
 print("Available streams:", device.get_available_streams())
 
 p = device.create_pipeline(
