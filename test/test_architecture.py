@@ -1,4 +1,4 @@
-"""Holds the rules of the house that a reader cannot be trusted to remember."""
+"""Rules for the structure of the project: imports, sizes, names, and facts in one place."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def table(text: str) -> dict[str, set[str]]:
     return rows
 
 
-# ------------------------------------------------------------------------ who may know whom, Python
+# --------------------------------------------------------------------------- allowed imports, Python
 
-#: Room (a folder of the package; "top" is the package itself): what its modules may import. That is
-#: other rooms and packages of others; "ros_messages" stands for all message packages. The standard
-#: library is free, except for what NAMED_PLACES lists.
+#: Room (a folder of the package; "top" is the package itself) -> rooms and foreign packages that its
+#: modules may import; "ros_messages" stands for all message packages. The standard library is
+#: allowed, except for the modules in NAMED_PLACES.
 MAY_IMPORT = table("""
     top:            numpy
     config:         top
@@ -48,10 +48,10 @@ MAY_IMPORT = table("""
     commands:       top config device gen1 messages _core msg ros_messages rclpy numpy cv2
 """)
 
-#: Public names beside the rooms, and the room that each belongs to.
+#: Public modules outside the rooms -> the room that each belongs to.
 FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 
-#: What touches the outside or runs beside the rest, and the only modules that may.
+#: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
     threading:  device.connect device.device_lock gen1.pipeline gen1.session messages.diagnostics
     threading:  node.live_parameters node.node node.packet_loop node.supervisor virtual.commands
@@ -62,7 +62,7 @@ NAMED_PLACES = table("""
 
 
 def python_modules() -> dict[str, Path]:
-    """Our modules by their name in the package; a folder has that of its __init__.py."""
+    """Module name in the package -> file; a folder is the module of its __init__.py."""
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         .removesuffix("__init__")
@@ -72,10 +72,10 @@ def python_modules() -> dict[str, Path]:
 
 
 def imports_of(path: Path, *, at_load_time: bool = False) -> Iterator[str]:
-    """What a module imports, our own modules by their name in the package.
+    """Imports of a module; our own modules by their name in the package.
 
-    Anywhere in it, or only when it is loaded: not in a function. Without what follows
-    `if __name__ == "__main__"`: there a program begins, which may start anything.
+    All imports, or with `at_load_time` only those outside functions. Without the block of
+    `if __name__ == "__main__"`, which may import anything.
     """
     folders = path.parent.relative_to(PACKAGE).parts
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def imports_of(path: Path, *, at_load_time: bool = False) -> Iterator[str]:
 
 
 def room_of(module: str) -> str:
-    """The folder that a module lies in; "" for what is none of our modules."""
+    """The room of a module; "" for foreign modules."""
     if module not in python_modules():
         return ""
     folder = python_modules()[module].parent.relative_to(PACKAGE)
@@ -105,7 +105,7 @@ def room_of(module: str) -> str:
 @pytest.mark.parametrize("module", python_modules())
 def test_module_imports_only_what_its_room_may(module: str) -> None:
     room = room_of(module)
-    assert room in MAY_IMPORT, f"{room} has no row in MAY_IMPORT: what may it know?"
+    assert room in MAY_IMPORT, f"{room} has no row in MAY_IMPORT: add the rooms it may import"
     for name in imports_of(python_modules()[module]):
         if name in sys.stdlib_module_names:
             assert module in NAMED_PLACES.get(name, {module}), name
@@ -122,18 +122,18 @@ def test_every_name_in_the_import_tables_is_a_module() -> None:
 
 
 def without_leaves(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What is left of a graph without circles: nothing."""
+    """The cycles of a graph and the nodes that lead into them; empty without cycles."""
     graph = {name: needed & graph.keys() - {name} for name, needed in graph.items()}
     while leaves := {name for name, needed in graph.items() if not needed}:
         graph = {name: needed - leaves for name, needed in graph.items() if name not in leaves}
     return graph
 
 
-def test_rooms_may_not_know_each_other_in_circles() -> None:
+def test_rooms_have_no_import_cycle() -> None:
     assert not without_leaves(MAY_IMPORT)
 
 
-def test_modules_do_not_import_each_other_in_circles() -> None:
+def test_modules_have_no_import_cycle() -> None:
     modules = python_modules()
     assert not without_leaves(
         {name: set(imports_of(path, at_load_time=True)) for name, path in modules.items()}
@@ -148,9 +148,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not {"rclpy", "numpy", "cv2", "depthai_ros._core"} & set(loaded)
 
 
-# --------------------------------------------------------------------------- who may know whom, C++
+# ------------------------------------------------------------------------------ allowed includes, C++
 
-#: Folder of src: the folders whose headers its files may include.
+#: Folder of src -> folders whose headers its files may include.
 MAY_INCLUDE = table("""
     base:
     xlink:     base
@@ -160,7 +160,7 @@ MAY_INCLUDE = table("""
     python:    base xlink transport link kernels
 """)
 
-#: Headers from outside the standard library, and the only files that may include them.
+#: Headers outside the standard library -> the only files that may include them.
 OUTSIDE_HEADERS = {
     r"pybind11/.*|Python\.h": {"python_module.cpp", "python_usb.cpp", "python_usb.hpp"},
     r"rcl/.*|rcutils/.*|rmw/.*|rosidl.*": {"rcl_publisher.cpp"},
@@ -178,7 +178,7 @@ def cpp_files() -> dict[str, Path]:
 def test_cpp_file_includes_only_what_its_folder_may(name: str) -> None:
     folder, _, file = name.rpartition("/")
     text = cpp_files()[name].read_text(encoding="utf-8")
-    assert folder in MAY_INCLUDE, f"{folder} has no row in MAY_INCLUDE: what may it know?"
+    assert folder in MAY_INCLUDE, f"{folder} has no row in MAY_INCLUDE: add the folders it may use"
     folders = {header.rpartition("/")[0] for header in re.findall(r'#include "(.+)"', text)}
     assert folders <= MAY_INCLUDE[folder] | {folder}
     for header in re.findall(r"#include <(.+)>", text):
@@ -186,7 +186,7 @@ def test_cpp_file_includes_only_what_its_folder_may(name: str) -> None:
             assert not re.fullmatch(pattern, header) or file in files, f"{name}: {header}"
 
 
-def test_folders_of_the_core_may_not_know_each_other_in_circles() -> None:
+def test_folders_of_the_core_have_no_include_cycle() -> None:
     assert not without_leaves(MAY_INCLUDE)
 
 
@@ -201,7 +201,7 @@ FILE_LINES = 400
 FUNCTION_LINES = 40
 BUDGETS = {"CMakeLists.txt": 150, "setup.py": 60}
 
-#: Larger on purpose, each with its reason.
+#: Files and functions above the limits, with the reason.
 LARGER_FILES = {
     "depthai_ros/config/options.py": "the option table: rows, not code",
 }
@@ -211,7 +211,7 @@ LARGER_FUNCTIONS = {
 
 
 def written_files(*patterns: str) -> list[Path]:
-    """Files that people write, by glob pattern below the root."""
+    """Source files by glob patterns below the root, without caches."""
     found = {path for pattern in patterns for path in ROOT.glob(pattern)}
     return sorted(path for path in found if path.is_file() and "_cache" not in str(path))
 
@@ -228,10 +228,10 @@ def python_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def cpp_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Functions at namespace level, as clang-format leaves them.
+    """Functions at namespace level in the layout of clang-format.
 
-    From the last line that starts in column 0, where bodies and continued lines never do, to a
-    closing brace alone in that column.
+    A function extends from the last line that starts in column 0 to the next line that is only a
+    closing brace in column 0; bodies and continuation lines are indented.
     """
     start = 0
     lines = text.splitlines()
@@ -269,7 +269,7 @@ def test_exceptions_from_the_budgets_are_still_needed() -> None:
 
 # ------------------------------------------------------------------------------------------ words
 
-#: Words that say nothing about what a thing is or does.
+#: Words without information about a thing or an action.
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "misc"}
 EMPTY_VERBS = {"handle", "process"}
 
@@ -314,9 +314,9 @@ def test_no_text_mentions_a_folder_of_one_machine() -> None:
 
 # ------------------------------------------------------------------------- one place for each fact
 
-#: What a package manifest calls a Python package.
+#: Python package -> its rosdep key in package.xml.
 ROSDEP_KEYS = {"cv2": "python3-opencv", "numpy": "python3-numpy", "yaml": "python3-yaml"}
-#: Ourselves, and what the virtual device can do without.
+#: Imports without a rosdep key: our own modules, and an optional package of the virtual device.
 NOT_DECLARED = {"_core", "__version__", "av", "depthai_ros", "msg", "srv"}
 
 

@@ -1,4 +1,4 @@
-"""The installed package as ROS tools and other programs see it."""
+"""The installed package: files, commands and interfaces that ROS tools need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
+pytest.importorskip("rclpy", reason="rclpy is missing")
 index = pytest.importorskip("ament_index_python")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,13 +63,13 @@ def test_package_is_in_the_resource_index(package: str) -> None:
         "share/depthai_ros/srv/DeviceInfo.srv",
     ],
 )
-def test_file_is_where_ros_tools_look(name: str) -> None:
+def test_file_is_installed_where_ros_tools_expect_it(name: str) -> None:
     path = PREFIX / name
     assert path.is_file()
     assert os.access(path, os.X_OK) or "/lib/" not in str(path)
 
 
-#: Command -> a word of its help.
+#: Command -> a word of its help text.
 COMMANDS = {
     "depthai-doctor": "--firmware",
     "depthai-firmware": "extract",
@@ -81,7 +81,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("folder", ["bin", "lib/depthai_ros"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_command_is_where_shells_and_ros_tools_look(name: str, folder: str) -> None:
+def test_command_is_installed_for_shells_and_ros_tools(name: str, folder: str) -> None:
     done = subprocess.run([PREFIX / folder / name, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert COMMANDS[name] in done.stdout
@@ -138,7 +138,7 @@ def test_message_constants_are_the_numbers_of_the_device() -> None:
     assert Tracklet.STATUS_REMOVED == 3
 
 
-#: vision_msgs 4.1 as other packages on the wire know it: every field in order, with its type.
+#: Interfaces of vision_msgs 4.1 in other packages: every field in order, with its type.
 #: Source: the vision_msgs repository, branch ros2, version 4.1.1; tf2_msgs of geometry2 0.39
 INTERFACES = {
     "vision_msgs/Point2D": "x double, y double",

@@ -1,7 +1,7 @@
-"""Each documented way of installing, tried in a new environment, then used by its commands.
+"""Each documented way of installation in a new environment, and the installed commands.
 
-Nothing is fetched: what the package needs is lent by the environment that runs the tests. With
-DEPTHAI_ROS_FROM_INDEX=1 the new environments are empty, and pip gets everything from its index.
+Nothing is downloaded: the new environment uses the dependencies of the environment of the tests.
+With DEPTHAI_ROS_FROM_INDEX=1 it is empty, and pip downloads the dependencies from its index.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FROM_INDEX = bool(os.environ.get("DEPTHAI_ROS_FROM_INDEX"))
 LIMIT_S = 600 if FROM_INDEX else 300
-#: Variables with which the environment of the tests would reach into the new one.
+#: Variables of the environment of the tests that would affect the new one.
 OURS = {"LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-#: The extension is compiled to be tried, not to be fast.
+#: The extension is compiled quickly, without optimisation.
 QUICK = {"CMAKE_BUILD_TYPE": "Debug", "CXXFLAGS": "-O0 -g0", "CMAKE_BUILD_PARALLEL_LEVEL": "2"}
 pytestmark = pytest.mark.timeout(2 * LIMIT_S)
 
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 
 
 def run(*words: object, folder: Path | None = None, status: int = 0) -> str:
-    """What a program printed; the test has failed if its status is another."""
+    """Output of a program; fails if its exit status is not `status`."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=folder,
@@ -41,13 +41,13 @@ def run(*words: object, folder: Path | None = None, status: int = 0) -> str:
         text=True,
         timeout=LIMIT_S,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == status, f"{words}: {done.returncode}\n{said[-4000:]}"
-    return said
+    output = done.stdout + done.stderr
+    assert done.returncode == status, f"{words}: {done.returncode}\n{output[-4000:]}"
+    return output
 
 
 def lent_folders() -> list[str]:
-    """Where this Python has packages of others; not where the checkout has put its own."""
+    """Folders with the installed packages of this Python, without those of the checkout."""
     folders = [Path(entry) for entry in sys.path]
     named = [folder for folder in folders if folder.name in ("site-packages", "dist-packages")]
     return [str(folder) for folder in named if not folder.is_relative_to(ROOT / "install")]
@@ -72,13 +72,13 @@ class Place:
         )
 
     def call(self, command: str, *words: object, status: int = 0) -> str:
-        """One of the commands that were installed."""
+        """Run an installed command; returns its output."""
         return run(self.folder / "venv/bin" / command, *words, folder=self.folder, status=status)
 
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sources as they are now, as a repository with one commit."""
+    """A git repository with the present sources in one commit."""
     folder = tmp_path_factory.mktemp("sources") / "depthai_ros"
     git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
     listed = run(*git, "ls-files", "-co", "--exclude-standard", folder=ROOT).splitlines()
@@ -100,7 +100,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def install_wheel(place: Place, clone: Path) -> None:
-    """`python -m build`: a source distribution, and from it a wheel."""
+    """`python -m build`: makes a source distribution, and a wheel from it."""
     isolated = [] if FROM_INDEX else ["--no-isolation", "--skip-dependency-check"]
     run(sys.executable, "-m", "build", *isolated, "--outdir", place.folder, clone)
     (wheel,) = place.folder.glob("*.whl")
@@ -122,12 +122,12 @@ def install_for_development(place: Place, clone: Path) -> None:
     run(place.python, "-W", "ignore", "setup.py", "-q", "develop", "--no-deps", folder=clone)
 
 
-#: Those of the same folder share what is compiled.
+#: Ways of installation; those from the same folder share compiled files.
 WAYS = [install_wheel, install_commit, install_for_development, install_folder]
 
 
 def commands(place: Place) -> list[str]:
-    """What the installed package says that it has."""
+    """Console commands in the metadata of the installed package."""
     text = (
         "from importlib.metadata import distribution\n"
         "print(*(e.name for e in distribution('depthai_ros').entry_points))"
@@ -144,7 +144,7 @@ print(pipeline.get_available_data_packets(True)[0].getData().shape)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_installed_package_works_by_its_commands(
+def test_commands_of_the_installed_package_work(
     way: Callable[[Place, Path], None], place: Place, clone: Path
 ) -> None:
     way(place, clone)
@@ -152,15 +152,15 @@ def test_installed_package_works_by_its_commands(
     assert {"depthai-run", "depthai-test", "depthai-firmware", "depthai-udev"} <= set(names)
     for name in names:
         assert "usage" in place.call(name, "--help").lower(), name
-    picture = place.folder / "out.png"
-    place.call("depthai-test", "--headless", "--duration", "0.5", "--save", picture)
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    image = place.folder / "out.png"
+    place.call("depthai-test", "--headless", "--duration", "0.5", "--save", image)
+    assert image.read_bytes().startswith(b"\x89PNG")
     program = place.folder / "program.py"
     program.write_text(PROGRAM)
     said = place.call("depthai-run", "--device", "virtual:pattern", program)
     assert said == "(720, 1280)\n"
     words = "from depthai_ros import depthai; print(depthai.__file__); import depthai"
     said = run(place.python, "-c", words, folder=place.folder, status=1)
-    assert "No module named 'depthai'" in said  # the name is left to the official package
+    assert "No module named 'depthai'" in said  # the name belongs to the official package
     home = clone if way is install_for_development else place.folder
     assert said.startswith(str(home))

@@ -1,4 +1,4 @@
-"""A virtual device that many tests share: each is a session of its own, none pays for a process."""
+"""A virtual device process shared by many tests; each test has a session of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from depthai_ros import depthai
 
 @pytest.fixture(scope="session")
 def virtual_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Selector of a virtual device that plays one session after the other."""
+    """Selector of a virtual device that serves successive sessions."""
     socket: Path = tmp_path_factory.mktemp("virtual") / "device"
     words = [sys.executable, "-m", "depthai_ros.virtual", "--listen", f"unix:{socket}"]
     process = subprocess.Popen([*words, "--device", "pattern"], stdout=subprocess.PIPE, text=True)
@@ -28,13 +28,13 @@ def virtual_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def virtual_by_default(monkeypatch: pytest.MonkeyPatch, virtual_device: str) -> None:
-    """Gen1 programs that name no device get the shared one."""
+    """Makes the shared device the default of Gen1 programs."""
     monkeypatch.setenv("DEPTHAI_DEVICE", virtual_device)
 
 
 @pytest.fixture
 def device(virtual_by_default: None) -> Iterator[depthai.Device]:
-    """The shared one, opened."""
+    """The shared device, opened."""
     device = depthai.Device("", False)
     yield device
     device._close()

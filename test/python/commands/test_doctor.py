@@ -1,4 +1,4 @@
-"""depthai-doctor on made-up machines: folders with a /sys, a /dev and a /proc in them."""
+"""depthai-doctor on simulated machines: folders with a /sys, a /dev and a /proc."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE_BYTES = 2 << 20
 
 
 class Machine:
-    """What the doctor looks at; healthy but for what is written into it."""
+    """A simulated machine, healthy by default; tests write faults into it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,7 +39,7 @@ class Machine:
         return path
 
     def plug(self, name: str, attributes: dict[str, str]) -> Path:
-        """A board; its node can be opened."""
+        """Plug in a board whose device node can be opened."""
         for key, value in {"idVendor": "03e7", **attributes}.items():
             self.write(f"sys/bus/usb/devices/{name}/{key}", value)
         bus, number = int(attributes["busnum"]), int(attributes["devnum"])
@@ -55,7 +55,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def levels(machine: Machine, firmware: str) -> dict[str, str]:
-    """The worst of what was found about each thing."""
+    """Subject -> worst level of its findings."""
     order = ["ok", "hint", "bad"]
     worst: dict[str, str] = {}
     for finding in machine.findings(firmware):
@@ -63,16 +63,16 @@ def levels(machine: Machine, firmware: str) -> dict[str, str]:
     return worst
 
 
-def test_healthy_machine_has_nothing_in_the_way(
+def test_healthy_machine_has_only_ok_findings(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.plug("1-1.3", ROM)
     image = machine.write("image.cmd", bytes(IMAGE_BYTES))
     assert set(levels(machine, str(image)).values()) == {"ok"}
     assert doctor.main(["--root", str(machine.root), "--firmware", str(image)]) == 0
-    told = capsys.readouterr().out
-    assert "03e7:2485 at 1:1.3, 480 Mbit/s, waits for firmware" in told
-    assert told.endswith("no problem found\n")
+    output = capsys.readouterr().out
+    assert "03e7:2485 at 1:1.3, 480 Mbit/s, waits for firmware" in output
+    assert output.endswith("no problem found\n")
 
 
 def no_rule(machine: Machine) -> None:
@@ -124,7 +124,7 @@ def held(machine: Machine) -> None:
     (machine.root / "proc/4242/fd/7").symlink_to(node)
 
 
-#: What is wrong with a machine, what it is about, how bad it is, words of the finding.
+#: Fault of a machine, subject of the finding, level, words of the finding.
 CASES: list[tuple[Callable[[Machine], None], str, str, tuple[str, ...]]] = [
     (lambda machine: None, "boards", "bad", ("no device of vendor 03e7", "cable")),
     (without_sysfs, "USB", "bad", ("/sys/bus/usb/devices does not exist",)),
@@ -145,7 +145,7 @@ CASES: list[tuple[Callable[[Machine], None], str, str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("spoil", "about", "level", "words"), CASES)
-def test_finding_says_what_was_found_expected_and_to_be_done(
+def test_finding_has_observation_expectation_and_remedy(
     machine: Machine,
     spoil: Callable[[Machine], None],
     about: str,
@@ -188,7 +188,7 @@ def test_file_that_cannot_be_firmware_is_bad(
 
 @pytest.mark.parametrize("garbage", [b"", b"\xff\xfe\0", b"-5", b"9" * 400, b"03e7\n\n"])
 @pytest.mark.parametrize("name", ["speed", "busnum", "devnum", "idProduct", "serial"])
-def test_attribute_that_makes_no_sense_does_not_end_the_examination(
+def test_malformed_sysfs_attribute_does_not_end_the_examination(
     machine: Machine, name: str, garbage: bytes
 ) -> None:
     machine.plug("1-1.3", BOOTED)

@@ -1,4 +1,4 @@
-"""The installation test: what it shows, and what it says when it cannot."""
+"""The installation test: its saved image, and its errors."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def run(*words: object, selector: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
-def test_picture_with_named_boxes_is_saved_without_a_screen(tmp_path: Path) -> None:
+def test_image_with_labelled_boxes_is_saved_without_a_screen(tmp_path: Path) -> None:
     done = run("--headless", "--duration", "1", "--save", tmp_path / "out.png")
     assert done.returncode == 0, done.stderr
     assert "--device usb" in done.stdout
     assert "person" in done.stdout
-    picture = cv2.imread(str(tmp_path / "out.png"))
-    assert picture.shape == (600, 600, 3)
-    assert np.ptp(picture) > 100
+    image = cv2.imread(str(tmp_path / "out.png"))
+    assert image.shape == (600, 600, 3)
+    assert np.ptp(image) > 100
 
 
-def test_one_object_is_framed_where_it_is(tmp_path: Path) -> None:
+def test_box_is_drawn_around_the_object(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     done = run("--headless", "--duration", "0.5", "--save", target, selector="virtual:pattern")
     assert done.returncode == 0, done.stderr
-    picture = cv2.imread(str(target)).astype(int)
-    # The pattern's person stands at 0.25..0.5, 0.125..0.75: a frame of one colour all around.
-    sides = [picture[75:450, 150], picture[75:450, 300], picture[450, 150:300]]
-    ink = picture[450, 225]
+    image = cv2.imread(str(target)).astype(int)
+    # The person of the pattern is at x 0.25..0.5, y 0.125..0.75; its box has one colour.
+    sides = [image[75:450, 150], image[75:450, 300], image[450, 150:300]]
+    ink = image[450, 225]
     for side in sides:
         assert (abs(side - ink).max(axis=-1) < 3).mean() > 0.9
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["--device", "usb"], 2, "--blob FILE"),
         (["--device", "unix:/nobody/here", "--headless"], 1, "could not be started"),
@@ -54,16 +54,16 @@ def test_one_object_is_framed_where_it_is(tmp_path: Path) -> None:
         (["--nonsense"], 2, "usage"),
     ],
 )
-def test_what_cannot_be_done_is_told_with_a_status(
-    words: list[str], status: int, said: str
+def test_error_has_an_exit_status_and_a_message(
+    words: list[str], status: int, message: str
 ) -> None:
     done = run(*words)
     assert done.returncode == status, done.stdout + done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.skipif(HAS_WINDOWS, reason="this OpenCV has windows")
-def test_opencv_without_windows_is_told_with_the_way_out() -> None:
+def test_opencv_without_windows_is_reported_with_an_alternative() -> None:
     done = run("--duration", "0.1")
     assert done.returncode == 1
     assert "--headless" in done.stderr

@@ -1,4 +1,4 @@
-"""What the monitor's table and verdict say."""
+"""The table and the verdict of the monitor."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ ALL_WELL = "all 1 with a rate at 95% of it or more"
         ),
     ],
 )
-def test_verdict_names_what_fell_short(
+def test_verdict_names_slow_topics_and_drops(
     rows: list[tuple[str, ArrivalSummary]], lost: int, expected: list[str]
 ) -> None:
     assert verdict([_row(*row) for row in rows], 10.0, lost).split("; ") == expected
 
 
-def test_table_lines_up_and_shows_what_is_not_known_as_a_dash() -> None:
+def test_table_is_aligned_and_shows_unknown_values_as_dashes() -> None:
     title, good, once = table([_row("/oak/left/image_raw", GOOD), _row("/oak/info", ONCE)])
     assert len(title) == len(good) == len(once)
     assert good.split()[1:] == ["sensor_msgs/Image", "30.00", "30.00", "27.60", "0", "3.2", "9.9"]
     assert once.split()[1:] == ["sensor_msgs/Image", "0.10", "-", "0.00", "-", "-", "-"]
 
 
-def test_table_without_topics_is_its_titles() -> None:
+def test_table_without_topics_has_only_its_titles() -> None:
     assert len(table([])) == 1
