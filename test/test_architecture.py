@@ -28,10 +28,10 @@ def table(text: str) -> dict[str, set[str]]:
     return rows
 
 
-# --------------------------------------------------------------------------- allowed imports, Python
+# ----------------------------------------------------------------------- allowed imports, Python
 
-#: Room (a folder of the package; "top" is the package itself) -> rooms and foreign packages that its
-#: modules may import; "ros_messages" stands for all message packages. The standard library is
+#: Room (a folder of the package; "top" is the package itself) -> rooms and foreign packages that
+#: its modules may import; "ros_messages" stands for all message packages. The standard library is
 #: allowed, except for the modules in NAMED_PLACES.
 MAY_IMPORT = table("""
     top:            numpy
@@ -148,7 +148,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not {"rclpy", "numpy", "cv2", "depthai_ros._core"} & set(loaded)
 
 
-# ------------------------------------------------------------------------------ allowed includes, C++
+# -------------------------------------------------------------------------- allowed includes, C++
 
 #: Folder of src -> folders whose headers its files may include.
 MAY_INCLUDE = table("""

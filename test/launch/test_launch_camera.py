@@ -86,7 +86,7 @@ def test_text_parameters_that_look_like_numbers_stay_text(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["devise:=virtual"], "devise is not an argument, the nearest is device"),
         (["camera.mono.fsp:=5"], "the nearest is camera.mono.fps"),
@@ -100,11 +100,11 @@ def test_text_parameters_that_look_like_numbers_stay_text(
 )
 @pytest.mark.complaint(15)
 def test_wrong_argument_is_refused_before_any_process_starts(
-    start_launch: StartLaunch, words: list[str], told: str
+    start_launch: StartLaunch, words: list[str], message: str
 ) -> None:
     launched = start_launch("camera.launch.py", *words)
     assert launched.wait() != 0
-    assert told in launched.output
+    assert message in launched.output
     assert "process started" not in launched.output
 
 

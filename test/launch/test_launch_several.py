@@ -55,7 +55,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
 
 
 @pytest.mark.parametrize(
-    ("cameras", "told"),
+    ("cameras", "message"),
     [
         ("[{name: a, device: virtual}, {name: a, device: virtual}]", "share the node name /a"),
         (
@@ -70,13 +70,13 @@ def test_two_cameras_share_no_topic_frame_or_device(
 )
 @pytest.mark.complaint(13)
 def test_collision_is_refused_before_any_process_starts(
-    start_launch: StartLaunch, tmp_path: Path, cameras: str, told: str
+    start_launch: StartLaunch, tmp_path: Path, cameras: str, message: str
 ) -> None:
     path = tmp_path / "cameras.yaml"
     path.write_text(f"cameras: {cameras}\n")
     launched = start_launch("multi_camera.launch.py", f"cameras:={path}")
     assert launched.wait() != 0
-    assert told in launched.output
+    assert message in launched.output
     assert "process started" not in launched.output
 
 

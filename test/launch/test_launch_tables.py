@@ -118,7 +118,7 @@ def test_last_of_several_files_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"tf_source": "none", "cam_yaw": "1"}, "published elsewhere"),
         ({"tf_source": "none", "parent_frame": "mast"}, "published elsewhere"),
@@ -127,8 +127,8 @@ def test_last_of_several_files_wins(tmp_path: Path) -> None:
         ({"camera_model": "./nowhere.yaml"}, "there is no file"),
     ],
 )
-def test_mount_that_would_not_be_published_is_refused(values: dict[str, str], told: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(told)):
+def test_mount_that_would_not_be_published_is_refused(values: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
         camera(values)
 
 

@@ -28,7 +28,7 @@ _IN_FOLDER = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Answers:
     """The answers of a module, and its requests to the device, one recording for each boot."""
 
     values: Mapping[str, Mapping[str, str]]
@@ -38,7 +38,7 @@ class Told:
 
 
 #: Host -> its answers.
-Pair = dict[str, Told]
+Pair = dict[str, Answers]
 
 
 class Hosts:
@@ -65,7 +65,7 @@ class Hosts:
             bench = self._bench(stack)
             environment = bench.rig().environment
             asked = {host: pool.submit(self._ask, host, task, environment) for host in HOSTS}
-            return {host: told.result() for host, told in asked.items()}
+            return {host: future.result() for host, future in asked.items()}
 
     def ask(self, task: Mapping[str, Any], *ours_only: str) -> Pair:
         """Run a session of each, one after the other, each on a board of its own."""
@@ -91,7 +91,7 @@ class Hosts:
         stack.callback(bench.close)
         return bench
 
-    def _ask_with_board(self, host: str, task: Mapping[str, Any]) -> Told:
+    def _ask_with_board(self, host: str, task: Mapping[str, Any]) -> Answers:
         with ExitStack() as stack:
             far_end = self._far_end
             if "scene" in task:
@@ -101,19 +101,19 @@ class Hosts:
             bench = self._bench(stack)  # closed before the tap: it closes the connection
             rig = bench.rig({"socket": tap.socket})
             environment = {**rig.environment, "DEPTHAI_FIRMWARE": str(bench.firmware)}
-            told = self._ask(host, task, environment)
-            return replace(told, recordings=tap.recordings)
+            answers = self._ask(host, task, environment)
+            return replace(answers, recordings=tap.recordings)
 
-    def _ask(self, host: str, task: Mapping[str, Any], environment: dict[str, str]) -> Told:
+    def _ask(self, host: str, task: Mapping[str, Any], environment: dict[str, str]) -> Answers:
         if host == "official":
             return self._tell(task, [self._python, str(PROGRAM)], clean_environment(environment))
         words = [sys.executable, "-m", "depthai_ros.depthai", "--device", "usb"]
         return self._tell(task, [*words, str(PROGRAM)], environment)
 
     @staticmethod
-    def _tell(task: Mapping[str, Any], command: list[str], environment: dict[str, str]) -> Told:
+    def _tell(task: Mapping[str, Any], command: list[str], environment: dict[str, str]) -> Answers:
         with TemporaryDirectory() as name:
             question, answer = Path(name) / "task.json", Path(name) / "answer.json"
             question.write_text(json.dumps(task))
             run_to_end([*command, str(question), str(answer)], environment, ROOT)
-            return Told(**json.loads(answer.read_text()))
+            return Answers(**json.loads(answer.read_text()))

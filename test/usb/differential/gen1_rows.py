@@ -36,27 +36,27 @@ def both(part: str, official: Mapping[str, str], ours: Mapping[str, str]) -> Ite
         yield part, call, official.get(call, ABSENT), ours.get(call, ABSENT)
 
 
-def name_rows(told: Pair) -> Iterator[Row]:
+def name_rows(answers: Pair) -> Iterator[Row]:
     """Names, signatures, enumerations."""
-    yield from both("Names and arguments", told["official"].names, told["ours"].names)
+    yield from both("Names and arguments", answers["official"].names, answers["ours"].names)
 
 
-def value_rows(title: str, told: Pair) -> Iterator[Row]:
+def value_rows(title: str, answers: Pair) -> Iterator[Row]:
     """Results of calls, by moment of the session."""
     for moment, words in MOMENTS.items():
-        values = [told[host].values.get(moment, {}) for host in HOSTS]
+        values = [answers[host].values.get(moment, {}) for host in HOSTS]
         yield from both(f"Session “{title}”{', ' * bool(words)}{words}", *values)
 
 
-def undefined_rows(title: str, told: Pair, fates: Mapping[str, str]) -> Iterator[Row]:
+def undefined_rows(title: str, answers: Pair, fates: Mapping[str, str]) -> Iterator[Row]:
     """Questions for our module only, and the known behaviour of the official one."""
-    values = told["ours"].values.get("undefined", {})
+    values = answers["ours"].values.get("undefined", {})
     yield from both(f"Session “{title}”, what the official module must not be asked", fates, values)
 
 
-def image_rows(title: str, told: Pair) -> Iterator[Row]:
+def image_rows(title: str, answers: Pair) -> Iterator[Row]:
     """Whether both returned the same bytes for the same exposures."""
-    official, ours = told["official"].digests, told["ours"].digests
+    official, ours = answers["official"].digests, answers["ours"].digests
     for stream in official:
         if stream in WITH_PAST:
             continue
@@ -69,13 +69,13 @@ def image_rows(title: str, told: Pair) -> Iterator[Row]:
         yield part, f"all bytes of {stream}", "the same", verdict
 
 
-def command_rows(title: str, told: Pair) -> Iterator[Row]:
+def command_rows(title: str, answers: Pair) -> Iterator[Row]:
     """The packet of each command; commands that raised an exception sent none."""
     packets: dict[str, dict[str, str]] = {}
     for host in HOSTS:
-        recording = told[host].recordings[0]
+        recording = answers[host].recordings[0]
         sent = [packet for packet in recording.payloads("host_capture") if packet != RESET]
-        calls = [call for call, value in told[host].values["started"].items() if value == "None"]
+        calls = [call for call, value in answers[host].values["started"].items() if value == "None"]
         assert len(sent) == len(calls), f"{host}: {len(sent)} packets of {len(calls)} calls"
         packets[host] = {
             call: f"{len(packet)} bytes: {packet.rstrip(bytes(1)).hex(' ')}"
@@ -106,9 +106,9 @@ def documents(recording: Recording) -> list[dict[str, str]]:
     return [dict(leaves(json.loads(text))) for text in texts]
 
 
-def config_rows(title: str, told: Pair, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Row]:
+def config_rows(title: str, answers: Pair, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Row]:
     """config_h2d as the device receives it; without the values of the first session."""
-    found = {host: documents(told[host].recordings[0]) for host in HOSTS}
+    found = {host: documents(answers[host].recordings[0]) for host in HOSTS}
     assert len(found["official"]) == len(found["ours"])
     for number, pair in enumerate(zip(found["official"], found["ours"], strict=True)):
         for path in sorted({*pair[0], *pair[1]}):
@@ -118,12 +118,12 @@ def config_rows(title: str, told: Pair, usual: Mapping[str, Mapping[str, str]]) 
                 yield f"config_h2d{again} of session “{title}”", path, values[0], values[1]
 
 
-def opening_rows(title: str, told: Pair) -> Iterator[Row]:
+def opening_rows(title: str, answers: Pair) -> Iterator[Row]:
     """Streams in opening order with their windows; digests of the networks."""
     part = f"What is opened and loaded in session “{title}”"
     texts, blobs = [], []
     for host in HOSTS:
-        recording = told[host].recordings[0]
+        recording = answers[host].recordings[0]
         windows = recording.windows().items()
         texts.append(", ".join(f"{name} {size}" for name, size in windows))
         sums = [hashlib.sha1(blob).hexdigest()[:8] for blob in recording.payloads("inBlob")]
@@ -133,15 +133,15 @@ def opening_rows(title: str, told: Pair) -> Iterator[Row]:
         yield part, "inBlob, sha1", *blobs
 
 
-def session_rows(title: str, told: Pair, fates: Mapping[str, str], usual: Pair) -> Iterator[Row]:
+def session_rows(title: str, answers: Pair, fates: Mapping[str, str], usual: Pair) -> Iterator[Row]:
     """All rows of one session."""
-    yield from value_rows(title, told)
-    yield from undefined_rows(title, told, fates)
-    yield from image_rows(title, told)
+    yield from value_rows(title, answers)
+    yield from undefined_rows(title, answers, fates)
+    yield from image_rows(title, answers)
     if title == "commands":
-        yield from command_rows(title, told)
+        yield from command_rows(title, answers)
     if "config" in SESSIONS[title]:
-        is_usual = told is usual
+        is_usual = answers is usual
         known = {} if is_usual else {h: documents(usual[h].recordings[0])[0] for h in HOSTS}
-        yield from config_rows(title, told, known)
-        yield from opening_rows(title, told)
+        yield from config_rows(title, answers, known)
+        yield from opening_rows(title, answers)

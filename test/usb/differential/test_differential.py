@@ -61,10 +61,12 @@ def measured_rows(hosts: Hosts, older_release: Path) -> Iterator[Row]:
     yield from both(part, alone["official"].values["alone"], alone["ours"].values["alone"])
     with ThreadPoolExecutor(1) as pool:
         absent = pool.submit(hosts.ask_without_board, {"device": ["", False], "opened": ABSENT})
-        told = {title: hosts.ask(SESSIONS[title], *UNDEFINED.get(title, {})) for title in SESSIONS}
+        answers = {
+            title: hosts.ask(SESSIONS[title], *UNDEFINED.get(title, {})) for title in SESSIONS
+        }
         yield from value_rows("no device", absent.result())
-    usual = next(iter(told.values()))
-    for title, pair in told.items():
+    usual = next(iter(answers.values()))
+    for title, pair in answers.items():
         yield from session_rows(title, pair, UNDEFINED.get(title, {}), usual)
     for question, task in ENDING.items():
         part = "Session “old memory”, before a pipeline"
