@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import test_usb_sessions
 
-#: Tests that this rig skips, and why. `conftest.py` deselects single cases.
+#: What this rig leaves to the other one, and why. `guest_selection.py` has single cases.
 NOT_HERE = {
     "test_refused_access_is_reported_with_path_owner_and_rule": (
         "test_guest_faults has it with real permissions"
