@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-usb lint bench docs pictures clean
+.PHONY: help run build test test-usb test-long lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -21,6 +21,9 @@ test: ## run all tests (ARGS: arguments of pytest)
 
 test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: arguments of pytest)
 	@tools/test_usb $(ARGS)
+
+test-long: ## run all tests in full: 100 cycles instead of 25, a busy machine, every guest test (ARGS)
+	@tools/test_long $(ARGS)
 
 lint: ## run the static checks
 	@tools/lint

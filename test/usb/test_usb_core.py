@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lengths import CYCLES
 from usb_rig import PORT, ROOT, SLOW, USB_FOLDER, Bench, Rig, ends_with_us, scratch_folder
 
-#: Replugs in one test.
-CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100"))
 LIMIT_S = 240.0 * SLOW
 #: The first test of each sanitizer includes its compilation.
 pytestmark = pytest.mark.timeout(900)

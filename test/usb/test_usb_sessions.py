@@ -7,12 +7,13 @@ import shutil
 from typing import Any
 
 import pytest
+from lengths import CYCLES
 from usb_cases import ENDINGS, HARMLESS, MX_ID, REFUSALS, TWO_BOARDS, WRONG_SHAPES, Case
 from usb_rig import OTHER_PORT, PORT, SLOW, THIRD_PORT, Bench, wait_until
 
 KIB = 1024
 #: Replugs in one test.
-PYTHON_CYCLES = int(os.environ.get("DEPTHAI_ROS_USB_CYCLES", "100")) // 5
+PYTHON_CYCLES = CYCLES // 3
 
 
 def test_whole_session_is_bit_exact(bench: Bench) -> None:

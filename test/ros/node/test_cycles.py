@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import lengths
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -22,7 +23,9 @@ PARAMETERS: dict[str, Any] = {
     "stream_list": ["left", "right", "depth", "disparity", "color", "meta_d2h"],
     "camera.mono.resolution_h": 400,
 }
-WARM_UP, CYCLES, ROUNDS = 5, 8, 5
+WARM_UP, ROUNDS = 5, 5
+#: Cycles in each round.
+CYCLES = lengths.CYCLES // ROUNDS
 #: A thirtieth of a colour picture for each cycle.
 GROWTH_KIB = CYCLES * 200
 
