@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from qemu.guest_selection import LEFT_OUT
+from qemu.guest_selection import ALWAYS, LEFT_OUT
 from usb_rig import ROOT
 
 
@@ -29,6 +29,20 @@ def test_no_test_is_left_out_outside_the_guest() -> None:
     assert re.search(r"^\d+ tests collected", collect(), re.MULTILINE)  # none is deselected
 
 
-def test_every_case_that_the_guest_leaves_out_is_one_of_the_shared_tests() -> None:
+def test_every_name_in_the_lists_of_the_guest_is_one_of_the_shared_tests() -> None:
     shared = collect("test/usb/test_usb_sessions.py", DEPTHAI_ROS_USB_RIG="qemu").splitlines()
-    assert [case for case in LEFT_OUT if not any(f"{case}]" in name for name in shared)] == []
+    names = {line.partition("::")[2] for line in shared}
+    assert ALWAYS.keys() <= names
+    assert [case for case in LEFT_OUT if not any(f"{case}]" in name for name in names)] == []
+
+
+def test_guest_has_its_faults_the_node_and_the_sessions_that_it_always_runs() -> None:
+    short, full = (
+        collect("test/usb/qemu", DEPTHAI_ROS_USB_RIG="qemu", DEPTHAI_ROS_TEST_CYCLES=cycles)
+        for cycles in ("25", "100")
+    )
+    found = [line.rpartition("/")[2].partition("::") for line in short.splitlines()]
+    files = {file for file, _, name in found if name}
+    assert files == {"test_guest_faults.py", "test_guest_node.py", "test_guest_sessions.py"}
+    assert {name for file, _, name in found if file == "test_guest_sessions.py"} == ALWAYS.keys()
+    assert "test_guest_sessions.py::test_answer_says_why_it_does_not_open[another MX id]" in full
