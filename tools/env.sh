@@ -3,8 +3,8 @@
 # Uses a sourced ROS 2 (ROS_DISTRO set, rclpy importable); without one, the ROS 2 in the checkout's
 # venv. DISTRO=jazzy selects another distribution; each distribution has separate folders.
 # Sets PATH, PYTHONPATH, LD_LIBRARY_PATH, AMENT_PREFIX_PATH, CMAKE_PREFIX_PATH and
-# DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}. Can be sourced again
-# with another DISTRO, or in another checkout.
+# DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}; CMake compiles through ccache if there is one.
+# Can be sourced again with another DISTRO, or in another checkout.
 
 # without PATH_LIST FOLDER…: the list without empty entries and without entries below the folders
 _depthai_ros_without() {
@@ -59,6 +59,12 @@ _depthai_ros_environment() {
   export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export AMENT_PREFIX_PATH=$folders${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}
   export CMAKE_PREFIX_PATH=$folders${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+  # Several build folders compile the same files with the same options: ccache compiles them once.
+  if command -v ccache > /dev/null; then
+    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    [ "${CCACHE_DIR:-$old/build/ccache}" != "$old/build/ccache" ] || export CCACHE_DIR=$root/build/ccache
+    export CCACHE_BASEDIR=$root
+  fi
   # The checkout comes first, so edited Python is used at once. The package adds the install folder,
   # which has the generated messages and the extension, to its path.
   list=$(printf ':%s' "$DEPTHAI_ROS_INSTALL"/lib/python3*/site-packages)

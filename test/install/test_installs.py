@@ -76,6 +76,17 @@ class Place:
         return run(self.folder / "venv/bin" / command, *words, folder=self.folder, status=status)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_compilation(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each way unpacks its sources in another folder; ccache, if there is one, does not mind.
+
+    Paths below the base folder are relative to it; the folder is no part of what is compiled.
+    """
+    QUICK["TMPDIR"] = str(tmp_path_factory.mktemp("unpacked"))
+    QUICK["CCACHE_BASEDIR"] = str(tmp_path_factory.getbasetemp())
+    QUICK["CCACHE_NOHASHDIR"] = "1"
+
+
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A git repository with the present sources in one commit."""
