@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import Beside
 from ros_domain import hold_domain
 
 #: Prefix of the log folders; the id of the process that made them follows.
@@ -33,6 +34,7 @@ def _make_log_folder() -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the domain before anything imports rclpy; child processes inherit it."""
+    config.pluginmanager.register(Beside())
     domain, held = hold_domain()
     config.add_cleanup(held.close)
     logs = _make_log_folder()
