@@ -1,4 +1,4 @@
-"""The camera node; the only room that knows rclpy."""
+"""The camera node; the only package here that imports rclpy."""
 
 from .node import CameraNode, main
 

@@ -1,4 +1,4 @@
-"""Brings what the running streams have counted into the health report."""
+"""Copies the counters of the running streams into the health report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NS_PER_S = 1_000_000_000
 
 
 class Counters:
-    """The counters of one run of the streams, as they were read last."""
+    """The last counter values of one run of the streams."""
 
     def __init__(self, node: Node, health: Health, plan: Plan) -> None:
         self._node = node
@@ -28,7 +28,7 @@ class Counters:
         self._read_ns = 0
 
     def read(self, loop: PacketLoop, stamps: StampSource, device: OpenDevice) -> None:
-        """Report what is new since the last time; nothing is asked of the device."""
+        """Report the changes since the last call. Sends nothing to the device."""
         self._read_rejected(loop)
         self._read_link(device)
         self._health.queue_drops = loop.dropped()
@@ -42,7 +42,7 @@ class Counters:
     def _read_rejected(self, loop: PacketLoop) -> None:
         rejected = loop.rejected()
         news = [
-            f"{stream}: {count} packets are not what they should be, the last: {reason}"
+            f"{stream}: rejected {count} malformed packets; last error: {reason}"
             for stream, (count, reason) in rejected.items()
             if count > self._rejected.get(stream, 0)
         ]

@@ -1,4 +1,4 @@
-"""Decides which streams a device need not send, because nobody has wanted them for a while."""
+"""Decides which streams the device may stop because they had no subscriber for a while."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from ..streams import STREAMS
 
 
 class Change(NamedTuple):
-    """Streams to open again, and streams to close."""
+    """Streams to reopen, and streams to close."""
 
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
 
 
 class IdleStreamPolicy:
-    """Which streams of one pipeline stand still. Times are seconds of any steady clock.
+    """Decides which streams of one pipeline are stopped. Times are seconds of any steady clock.
 
-    One stream always goes on: a device that sends nothing takes its host for dead and restarts.
+    One stream always runs: a device that sends nothing assumes that its host is dead and restarts.
     Source: docs/wire_format.md#watchdogs
     """
 
     def __init__(self, streams: Iterable[str], hold_s: float) -> None:
-        """`hold_s`: how long a stream goes on that nobody wants; 0 = for ever."""
+        """`hold_s`: how long a stream keeps running without a subscriber; 0 = for ever."""
         self.stopped: frozenset[str] = frozenset()
         self._streams = tuple(name for name in streams if STREAMS[name].pace == "exposure")
         self._hold_s = hold_s
-        self._wanted_s: dict[str, float] = {}  # when each stream was wanted last
+        self._wanted_s: dict[str, float] = {}  # time of each stream's last demand
 
     def decide(self, wanted: Collection[str], now_s: float) -> Change:
-        """What has to change; taken for done."""
+        """The streams to start and stop now; the policy assumes that the caller does it."""
         if self._hold_s <= 0.0:
             return Change()
         for stream in self._streams:
@@ -48,5 +48,5 @@ class IdleStreamPolicy:
 
 
 def _cost(stream: str) -> tuple[bool, int]:
-    """A camera's small pictures rather than large ones; a network may be slower than a watchdog."""
+    """Sort key: the smallest camera stream stays alive. A network may be slower than a watchdog."""
     return STREAMS[stream].camera == "nn", STREAMS[stream].window_bytes

@@ -1,7 +1,7 @@
-"""Brings live options to the device: which options are which command.
+"""Sends live options to the device; table `LIVE_COMMANDS` maps options to commands.
 
-A device keeps what it was told until its pipeline ends, and tells nobody what it keeps: the option
-itself is the only record. Table `LIVE_COMMANDS` is the whole truth about what is sent.
+A device keeps each value until its pipeline ends and cannot be queried: the option itself is the
+only record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import ConfigError, LinkError
 from ..wire_formats import CAMERAS
 from .supervisor import Supervisor
 
-#: What the region goes with; the only value that is known to work.
+#: Last argument of the region command; the only value that is known to work.
 _REGION_PRIORITY = 1
 
 Send = Callable[[OpenDevice, Settings], None]
@@ -29,10 +29,10 @@ Send = Callable[[OpenDevice, Settings], None]
 
 @dataclass(frozen=True, slots=True)
 class LiveCommand:
-    """Options that are told to the device together, by `send`.
+    """Options that one call of `send` transfers to the device.
 
-    While all `keys` are at their defaults the device is left to itself, and `details` mean nothing
-    to it. `irreversible_reason`: why a running device cannot be brought back to that, "" = it can.
+    While all `keys` have their defaults nothing is sent and `details` have no effect.
+    `irreversible_reason`: why a running device cannot return to the defaults, "" = it can.
     """
 
     keys: tuple[str, ...]
@@ -41,11 +41,11 @@ class LiveCommand:
     irreversible_reason: str = ""
 
     def is_default(self, settings: Settings) -> bool:
-        """True if a device that has just started need not be told anything."""
+        """True if a newly started device needs no command."""
         return all(settings[key] == BY_KEY[key].default for key in self.keys)
 
     def differs(self, old: Settings, new: Settings) -> bool:
-        """True if a device that was told `old` has to be told `new`."""
+        """True if a device with the values `old` needs a command for `new`."""
         keys = self.keys + (() if self.is_default(new) else self.details)
         return any(old[key] != new[key] for key in keys)
 
@@ -55,7 +55,7 @@ def _send_confidence(device: OpenDevice, settings: Settings) -> None:
 
 
 def _send_focus(device: OpenDevice, settings: Settings) -> None:
-    """Auto mode leaves the lens where it is until it is told to focus."""
+    """Auto mode does not move the lens before an autofocus trigger."""
     lens_position = settings["camera.rgb.lens_position"]
     mode = "auto" if lens_position >= 0 else settings["camera.rgb.focus_mode"]
     device.set_autofocus_mode(FOCUS_MODES.index(mode))
@@ -69,7 +69,7 @@ def _send_white_balance(device: OpenDevice, settings: Settings) -> None:
 
 
 def _number_sender(camera: str, key: str, control: str) -> Send:
-    """Sends a number or a truth value as it is."""
+    """A `send` for one number or truth value."""
 
     def send(device: OpenDevice, settings: Settings) -> None:
         device.control_camera(CAMERAS.index(camera), CONTROLS[control], str(int(settings[key])))
@@ -113,12 +113,12 @@ def _camera_rows(camera: str) -> tuple[LiveCommand, ...]:
     )
 
 
-#: Live options that the device has to be told of, in the order in which it is.
+#: The commands for live options, in the order in which they are sent.
 LIVE_COMMANDS: tuple[LiveCommand, ...] = (
     LiveCommand(
         ("depth.disparity_confidence",),
         _send_confidence,
-        irreversible_reason="no command brings a running device back to its own threshold: give a "
+        irreversible_reason="no command restores the default threshold of a running device: set a "
         "number (Gen1 programs start with 200), or change it while the node is inactive",
     ),
     LiveCommand(("camera.rgb.focus_mode", "camera.rgb.lens_position"), _send_focus),
@@ -129,27 +129,27 @@ LIVE_COMMANDS: tuple[LiveCommand, ...] = (
 
 
 class LiveOptions:
-    """Changes the settings of a node that runs, all of a request or nothing."""
+    """Changes the settings of a running node; a request is applied as a whole or not at all."""
 
     def __init__(self, supervisor: Supervisor, on_change: Callable[[Settings], None]) -> None:
-        """`on_change` is called with the new settings before a change is told to be done."""
+        """`on_change` is called with the new settings before `change()` returns."""
         self._supervisor = supervisor
         self._on_change = on_change
         # A change must not fall between the start of a pipeline and the commands that follow it.
         self._lock = threading.Lock()
-        self._told: RunningPipeline | None = None
+        self._updated: RunningPipeline | None = None
         supervisor.started.append(self._send_all)
 
     @property
     def settings(self) -> Settings:
-        """What counts now."""
+        """The current settings."""
         return self._supervisor.settings
 
     def change(self, values: Mapping[str, Any]) -> Settings:
-        """Check the values, send to the device what concerns it, and keep them.
+        """Check the values, send them to the device where it needs them, and store them.
 
-        While no pipeline runs the values are kept, and sent when the next one starts.
-        Raises  ConfigError, LinkError; then nothing is changed, here and on the device
+        While no pipeline runs the values are stored, and sent when the next one starts.
+        Raises  ConfigError, LinkError; then neither the settings nor the device have changed
         """
         with self._lock:
             supervisor = self._supervisor
@@ -157,20 +157,20 @@ class LiveOptions:
             new = old.replace(values)
             _check_streams(old, new)
             pipeline, device = supervisor.pipeline, supervisor.device
-            if device is not None and pipeline is not None and pipeline is self._told:
+            if device is not None and pipeline is not None and pipeline is self._updated:
                 self._send(device, old, new)
             supervisor.settings = new
             self._on_change(new)
             return new
 
     def _send_all(self, device: OpenDevice) -> None:
-        """A device that has just started knows nothing."""
+        """Send every value that differs from its default to a newly started device."""
         with self._lock:
             settings = self._supervisor.settings
             for row in LIVE_COMMANDS:
                 if not row.is_default(settings):
                     row.send(device, settings)
-            self._told = self._supervisor.pipeline
+            self._updated = self._supervisor.pipeline
 
     def _send(self, device: OpenDevice, old: Settings, new: Settings) -> None:
         rows = [row for row in LIVE_COMMANDS if row.differs(old, new)]
@@ -188,14 +188,14 @@ class LiveOptions:
 
 
 def _send_again(device: OpenDevice, rows: list[LiveCommand], settings: Settings) -> None:
-    """Take back what was sent: also a command that was not answered may still be carried out."""
+    """Restore the old values; a command without an answer may still have been executed."""
     with contextlib.suppress(LinkError):
         for row in rows:
             row.send(device, settings)
 
 
 def _check_streams(old: Settings, new: Settings) -> None:
-    """A switch for a stream that does not run would be a success without an effect."""
+    """Refuse to switch a stream that does not run: it would succeed without an effect."""
     configured = stream_list(new)
     for key in (key for key in new if old[key] != new[key]):
         group, _, rest = key.partition(".")

@@ -1,4 +1,4 @@
-"""Notices another node of this one's name: ROS lets both live, and confuses everybody."""
+"""Detects another node with the same name; ROS allows it, and requests reach either node."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 
 from rclpy.node import Node, NodeNameNonExistentError
 
-#: How long the middleware remembers a process that was killed: Fast DDS's lease, and some more.
+#: How long the middleware lists a killed process: the lease of Fast DDS (20 s) plus a margin.
 _FORGOTTEN_S = 25.0
 _SHOWN = 3
 
 
 class Namesakes:
-    """Asks the graph now and then: nodes find each other only after a while."""
+    """Checks the ROS graph periodically, because nodes discover each other late."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._since_s: float | None = None  # when another one was first seen
 
     def check(self) -> str:
-        """What is wrong, "" while the name is ours alone; logged once.
+        """A sentence about the conflict, "" while the name is unique; logged once.
 
-        Only what stays is reported: a node that was killed seems to live on for a while.
+        Reported only if it lasts: the graph lists a killed node for a while.
         """
         count, now_s = self._count(), time.monotonic()
         logger, name = self._node.get_logger(), self._node.get_fully_qualified_name()
@@ -33,11 +33,11 @@ class Namesakes:
         words = self._words(count)
         if self._since_s is None:
             self._since_s = now_s
-            logger.warning(f"{words}. If one was killed, that is forgotten in {_FORGOTTEN_S:.0f} s")
+            logger.warning(f"{words}. A killed node stays listed for up to {_FORGOTTEN_S:.0f} s")
         return words if now_s - self._since_s > _FORGOTTEN_S else ""
 
     def _count(self) -> int:
-        """Other nodes of our name and namespace."""
+        """Number of other nodes with the same name and namespace."""
         own = (self._node.get_name(), self._node.get_namespace())
         with_us = int(self._node.get_node_names_and_namespaces().count(own))
         return max(0, with_us - 1)
@@ -45,16 +45,16 @@ class Namesakes:
     def _words(self, count: int) -> str:
         name = self._node.get_fully_qualified_name()
         shared = self._shared_topics()
-        topics = f", which publish {', '.join(shared[:_SHOWN])}" if shared else ""
+        topics = f", also publishing {', '.join(shared[:_SHOWN])}" if shared else ""
         more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
         nodes = "is another node" if count == 1 else f"are {count} other nodes"
         return (
-            f"there {nodes} called {name}{topics}{more} like this one: services reach any of them; "
-            "give each a name of its own (-r __node:=NAME, in launch files name:=NAME)"
+            f"there {nodes} called {name}{topics}{more}: a service call reaches any of them; "
+            "give each node its own name (-r __node:=NAME, in launch files name:=NAME)"
         )
 
     def _shared_topics(self) -> list[str]:
-        """Our topics that a node of our name publishes beside us."""
+        """Topics of this node that a node of the same name publishes, too."""
         own = (self._node.get_name(), self._node.get_namespace())
         try:
             topics = self._node.get_publisher_names_and_types_by_node(*own)

@@ -1,7 +1,7 @@
 """The camera node: a managed ROS 2 node around one device.
 
-`main()` starts it by itself unless the parameter `autostart` is false. The executor has a thread of
-its own, because booting a device takes seconds in which parameters and diagnostics have to answer;
+`main()` configures and activates it unless the parameter `autostart` is false. The executor has
+its own thread, because a device boots for seconds in which parameters and diagnostics have to work;
 the main thread starts the node and then waits for a signal.
 """
 
@@ -39,7 +39,7 @@ from .parameters import check_qos_overrides, declare_options, set_options
 from .services import Services
 from .supervisor import Supervisor, WaitEndedError
 
-#: Exit status when autostart fails: what the user wrote is wrong, or the device is not there.
+#: Exit status when autostart fails: wrong parameters or arguments, or no device.
 EXIT_CONFIG, EXIT_DEVICE = 2, 3
 _DIAGNOSTICS_DEPTH = 10
 _LOOK_S = 0.5
@@ -65,12 +65,12 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             self, settings, self._health, self._publish_status, self._give_up
         )
         self._has_given_up = False
-        self._end: threading.Event | None = None  # while it may wait for the device
+        self._end: threading.Event | None = None  # set while the node may wait for the device
         self._live = LiveOptions(self.supervisor, self._switch_streams)
         state_machine = self._state_machine
         Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
         self._stream_publishers: StreamPublishers | None = None
-        # Publishers are destroyed by a transition while the report counts their subscribers.
+        # A transition destroys the publishers while the report reads their subscribers.
         self._outlets_lock = threading.Lock()
         self._diagnostics = self.create_publisher(
             DiagnosticArray, "/diagnostics", _DIAGNOSTICS_DEPTH
@@ -81,7 +81,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
 
     @property
     def settings(self) -> Settings:
-        """What counts now."""
+        """The current settings."""
         return self.supervisor.settings
 
     # -- parameters
@@ -89,7 +89,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def set_parameters_atomically(
         self, parameter_list: Sequence[Parameter[Any]]
     ) -> SetParametersResult:
-        """Every request of every client ends here."""
+        """Every request to set parameters arrives here."""
         return set_options(self, self._live, parameter_list, super().set_parameters_atomically)
 
     def _switch_streams(self, settings: Settings) -> None:
@@ -103,7 +103,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     # -- transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Check the parameters, connect to the device, announce the topics."""
+        """Check the parameters, create the publishers, connect to the device."""
         return self._attempt(self._configure, self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -117,15 +117,15 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         return self._attempt(self.supervisor.stop)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the device and take the topics away."""
+        """Release the device and destroy the publishers."""
         return self._attempt(self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """The same from every state, for good."""
+        """The same, from every state."""
         return self._attempt(self._release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a bug, or when the device does not come back: back to the beginning."""
+        """Release everything after a bug, or when reconnecting was given up."""
         answer = self._attempt(self._release)
         if self._has_given_up:
             self._has_given_up = False
@@ -133,7 +133,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         return answer
 
     def _give_up(self) -> None:
-        """Leave the active state by the way of errors; from the executor, as services do it."""
+        """Leave the active state by the error transition; on the executor, as services do."""
         executor = self.executor
         if executor is not None:
             executor.create_task(self._leave_active)
@@ -146,7 +146,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def _attempt(
         self, step: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
-        """One transition. What users can cause is told in one sentence and may be tried again."""
+        """Run one transition. A DepthaiError is logged in one line, and the state stays."""
         try:
             step()
         except WaitEndedError as cause:
@@ -159,7 +159,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             self.get_logger().error(str(cause))
             undo()
             return TransitionCallbackReturn.FAILURE
-        except Exception as cause:  # rclpy would swallow it without a word
+        except Exception as cause:  # rclpy would swallow it
             self.supervisor.log_bug(cause)
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -171,7 +171,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self._health.last_error = ""
         if self.get_parameter("use_sim_time").value:
             self.get_logger().warning(
-                "use_sim_time is true, but a camera lives in real time: stamps are system time"
+                "use_sim_time is true and has no effect on stamps: a camera always uses system time"
             )
         self.supervisor.network = network = _read_networks(settings)
         decoded = network is not None and network.output_format == "detection"
@@ -193,7 +193,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     # -- reports
 
     def _report(self) -> None:
-        """Publish what is known; the device is not asked."""
+        """Publish the health report. Sends nothing to the device."""
         now_ns, stamp = time.monotonic_ns(), ros_time(time.time_ns())
         health = self._health
         self.supervisor.read_counters()
@@ -203,7 +203,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         with self._outlets_lock:
             publishers = self._stream_publishers
             subscribers = publishers.subscribers() if publishers is not None else {}
-        if health.state != DeviceStatus.STATE_STREAMING:  # else the device's own reports do it
+        if health.state != DeviceStatus.STATE_STREAMING:  # else each report of the device does it
             self._publish_status()
         self._diagnostics.publish(health.diagnostics(stamp, now_ns, subscribers))
 
@@ -215,12 +215,12 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             if status is not None:
                 status.publish(self._health.device_status(stamp, time.monotonic_ns()))
 
-    # -- the whole life
+    # -- start and end
 
     def start(self, stop: threading.Event) -> int:
         """Configure and activate; returns an exit status, 0 if the node runs or was stopped."""
         if not self.settings["autostart"]:
-            self.get_logger().info("waiting to be configured: autostart is false")
+            self.get_logger().info("autostart is false: waiting for the configure transition")
             return 0
         self._end = stop if self.settings["reconnect.wait_at_start"] else None
         try:
@@ -240,7 +240,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
 
 
 def _read_networks(settings: Settings) -> NetworkConfig | None:
-    """What describes the network; all its files can be read. Raises ConfigError."""
+    """Read and check every network file; returns how to decode the network. Raises ConfigError."""
     network = None
     if settings["ai.blob_file"]:
         network = read_network_config(
@@ -259,7 +259,7 @@ def main(args: Sequence[str] | None = None) -> int:
     _core.keep_large_buffers()
     words = list(sys.argv if args is None else args)
     if unknown := _PARSER.parse_known_args(_stray_words(words[1:]))[1]:
-        print(f"unknown arguments: {' '.join(unknown)}; parameters go behind --ros-args -p")
+        print(f"unknown arguments: {' '.join(unknown)}; use --ros-args -p NAME:=VALUE")
         return EXIT_CONFIG
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -267,7 +267,7 @@ def main(args: Sequence[str] | None = None) -> int:
     # rclpy's own handlers would invalidate the publishers before the packet loop has ended.
     try:
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as cause:  # rcl's words about a parameter file or a --ros-args rule
+    except RuntimeError as cause:  # rcl reports a bad parameter file or --ros-args rule
         print(cause)
         return EXIT_CONFIG
     try:
@@ -277,7 +277,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _stray_words(words: Sequence[str]) -> list[str]:
-    """Words that are not for ROS. To rcl itself `name:=value` would pass for an old remap rule."""
+    """Arguments outside --ros-args. rcl would take `name:=value` for an old remap rule."""
     stray, for_ros = [], False
     for word in words:
         if word in ("--ros-args", "--"):
@@ -295,7 +295,7 @@ def _run(node: CameraNode, stop: threading.Event) -> int:
     try:
         status = node.start(stop)
         if status == 0:
-            # In steps: a signal that reached another thread is seen when this one runs.
+            # Wait in steps: Python runs a signal handler only when the main thread runs.
             while not stop.wait(_LOOK_S):
                 pass
         return status
@@ -310,4 +310,4 @@ def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
     try:
         executor.spin()
     finally:
-        stop.set()  # without it nobody would answer any more
+        stop.set()  # without an executor the node answers no request: end it

@@ -1,7 +1,7 @@
-"""Takes what the streams deliver and has it published, as long as somebody listens.
+"""The thread between the device's packets and the topics.
 
-`PacketLoop` is the one thread that takes packets, has messages built from them, and sends these
-through the `StreamPublishers`.
+`PacketLoop` takes packets from the pipeline, groups them by exposure if `sync.enable` is set, and
+publishes them through `StreamPublishers`, which build messages only for topics with subscribers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["StreamPublishers", "PacketLoop"]
 
 _WAIT_S = 0.5
 _JOIN_S = 10.0
-#: How often it is asked who listens, where something depends on it.
+#: How often the subscribers are checked, if `sync.enable` or `publish.idle_hold_s` needs it.
 _LOOK_S = 0.1
-#: Cameras that take their pictures at the same moment.
+#: Cameras that expose at the same moment.
 _PAIR = ("left", "right")
 
 
@@ -51,7 +51,7 @@ class PacketLoop:
         self._publishers = publishers
         self._stamps = stamps
         self._on_lost = on_lost
-        self.first_frame = threading.Event()  # set when it has come
+        self.first_frame = threading.Event()  # set when it has arrived
         self._stopping = threading.Event()
         self._unreadable: dict[str, tuple[int, str]] = {}
         settings = pipeline.settings
@@ -73,11 +73,11 @@ class PacketLoop:
         self._pipeline.close()
 
     def dropped(self) -> Mapping[str, int]:
-        """By wire stream: packets that waited too long for this thread."""
+        """By wire stream: packets that the full queue dropped before this thread took them."""
         return self._pipeline.dropped()
 
     def rejected(self) -> Mapping[str, tuple[int, str]]:
-        """By wire stream: packets that could not be read, and what was wrong with the last."""
+        """By wire stream: number of malformed packets, and the last error."""
         counts = self._pipeline.rejected()
         for stream, (count, reason) in list(self._unreadable.items()):
             counts[stream] = (counts.get(stream, (0, ""))[0] + count, reason)
@@ -94,19 +94,19 @@ class PacketLoop:
                         self.first_frame.set()
                 if self._sync is not None:
                     self._publish_sets(self._sync.expire(time.monotonic_ns()))
-        except Exception as cause:  # nobody else would see it in this thread
+        except Exception as cause:  # an exception would end only this thread
             if not (self._stopping.is_set() and isinstance(cause, LinkError)):
                 self._on_lost(cause)
 
     def _patience_s(self) -> float:
-        """How long to wait for packets at most."""
+        """Longest wait for packets, until the next exposure set expires."""
         deadline_ns = self._sync.deadline_ns if self._sync is not None else None
         if deadline_ns is None:
             return _WAIT_S
         return min(_WAIT_S, max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9))
 
     def _look_who_listens(self) -> None:
-        """Let the device start and stop streams; wait only for what somebody wants."""
+        """Start and stop device streams by demand, and wait only for members that are needed."""
         now_ns = time.monotonic_ns()
         self._look_s = now_ns / 1e9 + _LOOK_S
         wanted = self._publishers.wanted()
@@ -122,7 +122,7 @@ class PacketLoop:
             self._publish_sets(self._sync.expect(wanted, now_ns))
 
     def _take(self, frame: Frame) -> None:
-        """One packet: on to its topics, or to the others of its exposure."""
+        """Publish one packet, or add it to the set of its exposure."""
         row = STREAMS[frame.stream]
         packet = StampedPacket(
             stream=row,
@@ -153,7 +153,7 @@ class PacketLoop:
                 self._publish(packet, send=send)
 
     def _publish(self, packet: StampedPacket, *, send: bool = True) -> None:
-        """All topics of all streams that this packet becomes."""
+        """Publish every topic of every stream that is made from this packet."""
         try:
             for stream in self._publishers.made_from(packet.stream.name):
                 sent = self._publishers.send(stream, self._context, packet) if send else 0

@@ -1,7 +1,7 @@
-"""Declares the options as ROS parameters, reads what the user has given, and lets it be changed.
+"""Declares the options as ROS parameters, reads the user's values, and handles changes.
 
-The values are checked by `config.validate()` before rclpy sees them, so that a wrong one is told
-in one sentence, wherever it comes from, and an integer serves where a number is wanted.
+`config.validate()` checks every value before rclpy sees it: every source (file, command line,
+`set_parameters`) gets the same one-line error, and integers are accepted for floats.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ..config.limits import Choice, Range, Value, plain
 from ..errors import ConfigError, DepthaiError
 from .live_parameters import LiveOptions
 
-#: Parameters that rclpy itself knows.
+#: Parameters that rclpy declares.
 _FOREIGN = ("use_sim_time", "start_type_description_service")
 _QOS_PREFIX = "qos_overrides."
 
 
 def declare_options(node: Node) -> tuple[Settings, ConfigError | None]:
-    """Declare every option with what the user gave for it.
+    """Declare every option with the user's value.
 
-    If something is wrong with that, the settings are the defaults (but `autostart` is obeyed), and
-    the reason comes with them: parameters have to be there all the same.
+    If a value is wrong, the parameters are declared with their defaults (only `autostart` keeps the
+    user's value), and the error is returned as the second item.
     """
     given = _given(node)
     if given.get("strict") is False:
@@ -51,7 +51,7 @@ def declare_options(node: Node) -> tuple[Settings, ConfigError | None]:
 
 
 def check_qos_overrides(node: Node, settings: Settings) -> None:
-    """See that each qos_overrides parameter belongs to a publisher that exists by now.
+    """Check that each qos_overrides parameter belongs to a publisher of this node.
 
     Raises  ConfigError
     """
@@ -72,10 +72,10 @@ SetParameters = Callable[[Sequence["Parameter[Any]"]], SetParametersResult]
 def set_options(
     node: Node, live: LiveOptions, parameters: Sequence[Parameter[Any]], store: SetParameters
 ) -> SetParametersResult:
-    """Carry out one request, all of it or nothing; the device has taken it when this returns.
+    """Apply one request as a whole or not at all; the device has the values when this returns.
 
-    rclpy refuses with "trying to set a read-only parameter" and the like, in an order of its own:
-    it gets what is left to `store`.
+    Static options are refused here, because rclpy would only report "trying to set a read-only
+    parameter". rclpy stores the parameters that passed, by `store`.
     """
     try:
         changes, others = _wanted(node, live.settings, parameters)
@@ -87,7 +87,7 @@ def set_options(
     if parameters and not changed + others:
         return SetParametersResult(successful=True)
     result = store(changed + others)
-    if not result.successful:  # one of the others: an option has passed its own checks
+    if not result.successful:  # caused by `others`: the options have passed their checks
         live.change(before)
         result.reason = f"{', '.join(row.name for row in others)}: {result.reason}"
     return result
@@ -98,7 +98,7 @@ def _wanted(
 ) -> tuple[dict[str, Any], list[Parameter[Any]]]:
     """Live options with their new values, and parameters that are not options.
 
-    Raises  ConfigError for names that nobody knows, and for what cannot change any more
+    Raises  ConfigError for unknown names, and for options that cannot change at run time
     """
     changes: dict[str, Any] = {}
     others = []
@@ -110,7 +110,7 @@ def _wanted(
         elif name not in BY_KEY:
             others.append(parameter)
         elif parameter.type_ == Parameter.Type.NOT_SET:
-            problems.append(f"{name} is an option of this node, it cannot be removed")
+            problems.append(f"{name} is an option of this node and cannot be removed")
         elif BY_KEY[name].live:
             changes[name] = value
         elif not _equals(settings, name, value):
@@ -121,7 +121,7 @@ def _wanted(
 
 
 def _equals(settings: Settings, key: str, value: Any) -> bool:
-    """A whole parameter file may be loaded while the node runs, if nothing static differs."""
+    """True if the value is the present one: a whole parameter file may be loaded at run time."""
     try:
         return bool(validate({**settings, key: value})[key] == settings[key])
     except ConfigError:
@@ -136,7 +136,7 @@ def _frozen(key: str, value: Value) -> str:
 
 
 def _given(node: Node) -> dict[str, Any]:
-    # rclpy has no public way to see overrides of parameters that nobody declared.
+    # rclpy has no public access to overrides of undeclared parameters.
     return {
         name: parameter.value
         for name, parameter in node._parameter_overrides.items()
@@ -157,7 +157,7 @@ def _declare(node: Node, settings: Settings) -> None:
 
 
 def _as_parameter(value: Value) -> bool | int | float | str | list[str]:
-    """ROS cannot say "empty list of texts": a list with one empty text stands for it."""
+    """ROS has no empty list of strings: a list with one empty string stands for it."""
     return (list(value) or [""]) if isinstance(value, tuple) else value
 
 

@@ -1,6 +1,6 @@
-"""The publishers of all configured streams, each silent while nobody listens to it.
+"""The publishers of all configured streams; a topic without subscribers costs nothing.
 
-Large messages leave as serialised bytes, from the buffer that they lie in.
+Large messages are published as serialised bytes, without a copy of their buffer.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from ..messages.images import StampedPacket
 from ..streams import STREAMS, Stream, Topic
 
 _RESULT_DEPTH = 10
-_VIDEO_DEPTH = 10  # losing one packet of H.26x costs a group of pictures
+_VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
 _PICTURES = frozenset({"image", "compressed_image", "disparity_image"})
-#: Topics that this node publishes beside those of the stream table.
+#: Topics of this node that are not in the stream table.
 _OTHER_TOPICS = ("/diagnostics", "/tf_static")
-#: Stream -> another one whose packets its messages are made from as well.
+#: Stream -> a second stream whose packets its messages need.
 _TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
-#: What rclpy raises for a QoS override that it cannot use.
+#: rclpy raises these for a QoS override that it cannot use.
 _BAD_OVERRIDE = (RuntimeError, ValueError, TypeError, ParameterException)
-#: Asked once: it looks through the libraries of the process. rclpy has loaded rcl by now.
+#: Called once: it searches the libraries of the process. rclpy has loaded rcl by now.
 _HAS_RCL = _core.has_rcl()
 
 
 @dataclass(slots=True)
 class CameraInfoPublisher:
-    """The CameraInfo topic of one or more picture topics; sends each stamp once."""
+    """The CameraInfo topic of one or more image topics; publishes each stamp once."""
 
     name: str
     publisher: Publisher[Any]
@@ -51,11 +51,11 @@ class CameraInfoPublisher:
     _templates: dict[tuple[CameraModel, str], bytes] = field(default_factory=dict)
 
     def forget_cameras(self) -> None:
-        """Another device may be there by now, with another calibration."""
+        """Drop the cached messages; the next device may have another calibration."""
         self._templates.clear()
 
     def send(self, context: MessageContext, stream: Stream, packet: StampedPacket) -> None:
-        """Publish the model of the camera that took this picture."""
+        """Publish the model of the camera that took this frame."""
         if packet.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
             return
         self._sent_ns = packet.stamp_ns
@@ -79,16 +79,16 @@ class TopicPublisher:
 
     @property
     def is_heard(self) -> bool:
-        """True if a packet that comes now has to be sent, to subscribers or for later ones."""
+        """True if the next packet has to be published: there is a subscriber, or it is latched."""
         if isinstance(BUILDERS[self.topic.message], StaticMessageBuilder):
             return False
         publishers = [self.publisher, *([self.info.publisher] if self.info else [])]
         return self.topic.latched or any(row.get_subscription_count() for row in publishers)
 
     def send(self, context: MessageContext, packet: StampedPacket) -> int:
-        """Publish a picture if somebody wants it; returns how many messages that were.
+        """Publish a packet if the topic has a subscriber; returns the number of messages, 0 or 1.
 
-        Raises  DecodeError if the packet does not hold what the topic promises
+        Raises  DecodeError if the packet is malformed
         """
         builder = BUILDERS[self.topic.message]
         if isinstance(builder, StaticMessageBuilder):
@@ -102,7 +102,7 @@ class TopicPublisher:
 
 
 def send(publisher: Publisher[Any], message: Any) -> None:
-    """Publish a message object, or serialised bytes without moving them."""
+    """Publish a message object, or serialised bytes without a copy."""
     if not isinstance(message, cdr.Serialized):
         publisher.publish(message)
         return
@@ -118,7 +118,7 @@ def send(publisher: Publisher[Any], message: Any) -> None:
 
 
 def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
-    """Topics of each stream that will have something to say."""
+    """The topics of each stream that these networks and options feed."""
     outputs = {"", "detections" if decoded else "tensors"}
     if settings["ai.blob_file2"]:
         outputs.add("tensors")
@@ -133,12 +133,12 @@ def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[T
 
 
 class StreamPublishers:
-    """The publishers of all topics that the settings ask for."""
+    """The publishers of all configured topics."""
 
     def __init__(self, node: Node, settings: Settings, *, decoded: bool) -> None:
         """`decoded`: the device decodes the (first) network's output to detections.
 
-        Raises  ConfigError if two topics have one name, or a QoS override makes no sense
+        Raises  ConfigError if two topics have one name, or rclpy refuses a QoS override
         """
         self._node = node
         self._settings = settings
@@ -158,12 +158,12 @@ class StreamPublishers:
             raise
         derived = derived_streams(settings)
         self._fed: dict[str, list[str]] = {}
-        # What is derived comes first: depth is changed in place when its turn is.
+        # Derived streams come first, because publishing depth changes its pixels in place.
         for name in (*derived, *(name for name in topics if name not in derived)):
             self._fed.setdefault(derived.get(name, name), []).append(name)
 
     def _check_names(self, topics: Mapping[str, Iterable[Topic]]) -> None:
-        """Remap rules may lead two topics to one name, where readers could not tell them apart."""
+        """Raise ConfigError if remap rules give two topics the same name."""
         taken = {self._node.resolve_topic_name(name): name for name in _OTHER_TOPICS}
         for topic in (topic for rows in topics.values() for topic in rows):
             for name in filter(None, (topic.name, topic.camera_info)):
@@ -172,7 +172,7 @@ class StreamPublishers:
                 if other != f"~/{name}":
                     raise ConfigError(
                         f"{other} and ~/{name} would both be {full}: "
-                        "change the rule that remaps one to the other's name"
+                        "change the remap rule that gives one topic the other's name"
                     )
 
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
@@ -198,14 +198,14 @@ class StreamPublishers:
         def complain(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             self._node.get_logger().warning(
-                f"{topic}: a subscriber gets nothing, it asks for another {policy} than is "
-                f"offered: change it there, or set qos_overrides.{topic}.publisher.* here"
+                f"{topic}: a subscriber receives nothing, its QoS policy {policy} does not match: "
+                f"change the subscriber, or set qos_overrides.{topic}.publisher.* of this node"
             )
 
         try:
             publisher = self._node.create_publisher(
                 message_type,
-                f"~/{name}",  # rcl applies the remap rules itself, and would twice
+                f"~/{name}",  # unresolved: rcl applies the remap rules
                 profile,
                 event_callbacks=PublisherEventCallbacks(incompatible_qos=complain),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -217,34 +217,34 @@ class StreamPublishers:
         return publisher
 
     def set_published(self, stream: str, published: bool) -> None:
-        """Let a stream speak on its topics, or not, as long as this node lives."""
+        """Switch the topics of a stream on or off, until the publishers are destroyed."""
         self._muted = self._muted - {stream} if published else self._muted | {stream}
 
     def wanted(self) -> frozenset[str]:
-        """Wire streams whose packets somebody waits for, also for what is made from them."""
-        heard = {
+        """Wire streams with a subscriber to any topic made from their packets."""
+        used = {
             stream
             for stream, entries in self._entries.items()
             if stream not in self._muted and any(entry.is_heard for entry in entries)
         }
-        heard |= {_TAKES_FROM[stream] for stream in heard if stream in _TAKES_FROM}
-        return frozenset(wire for wire, fed in self._fed.items() if not heard.isdisjoint(fed))
+        used |= {_TAKES_FROM[stream] for stream in used if stream in _TAKES_FROM}
+        return frozenset(wire for wire, fed in self._fed.items() if not used.isdisjoint(fed))
 
     def made_from(self, wire_stream: str) -> list[str]:
-        """Streams that packets of a wire stream become, in the order in which they must be made."""
+        """Streams made from packets of a wire stream, in the order in which to publish them."""
         return self._fed.get(wire_stream, [])
 
     def send(self, stream: str, context: MessageContext, packet: StampedPacket) -> int:
-        """Publish a picture on the topics of one stream; returns how many messages that were.
+        """Publish a packet on the topics of one stream; returns the number of messages.
 
-        Raises  DecodeError if the packet does not hold what a topic promises
+        Raises  DecodeError if the packet is malformed
         """
         if stream in self._muted:
             return 0
         return sum(entry.send(context, packet) for entry in self._entries[stream])
 
     def subscribers(self) -> dict[str, int]:
-        """How many listen to the topics of each stream, together."""
+        """Number of subscribers to the topics of each stream, added up."""
         return {
             stream: sum(entry.publisher.get_subscription_count() for entry in entries)
             for stream, entries in self._entries.items()
@@ -256,7 +256,7 @@ class StreamPublishers:
         return next((row.publisher for row in entries if row.topic.name == topic_name), None)
 
     def announce(self, context: MessageContext, stamp_ns: int) -> None:
-        """Publish what stays the same as long as the pipeline runs, which has just started."""
+        """Publish the messages that stay the same while a pipeline runs; call it at its start."""
         for info in self._infos.values():
             info.forget_cameras()
         for entries in self._entries.values():
@@ -266,7 +266,7 @@ class StreamPublishers:
                     entry.publisher.publish(builder.build(context, stamp_ns))
 
     def destroy(self) -> None:
-        """Take all topics away."""
+        """Destroy all publishers."""
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers, self._entries, self._infos = [], {}, {}

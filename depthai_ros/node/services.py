@@ -1,7 +1,8 @@
-"""Answers the services of the node: commands, what is connected, calibration.
+"""The services of the node: commands, device information, calibration.
 
-They are there in every state of the node; what cannot be done now is told with the state in which
-it can. Nothing here waits for the device longer than for the link to take a command.
+They exist in every state of the node. A service that is not possible in the current state answers
+`success: false` and names the state it needs. No service waits for the device longer than the link
+needs to accept a command.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ _STILLS = "jpegout"
 
 
 class WrongStateError(DepthaiError):
-    """The node or the device is in a state in which this cannot be done."""
+    """The service is not possible in the present state of the node or the device."""
 
 
 class Services:
-    """All services of a node. `state` tells the node's lifecycle state."""
+    """All services of a node. `state` returns the node's lifecycle state."""
 
     def __init__(
         self, node: Node, supervisor: Supervisor, health: Health, state: Callable[[], str]
@@ -56,23 +57,23 @@ class Services:
             self._offer(f"{camera}/set_camera_info", SetCameraInfo, work)
 
     def _offer(self, name: str, service_type: Any, work: Callable[[Any, Any], str]) -> None:
-        """`work` fills the answer and returns its message, or raises what the message says."""
+        """`work` fills the response and returns its message, or raises an error."""
 
         def answer(request: Any, response: Any) -> Any:
             try:
                 message, response.success = work(request, response), True
             except (DepthaiError, OSError) as cause:
                 message, response.success = str(cause), False
-            except Exception as cause:  # the executor would end, and the node with it
+            except Exception as cause:  # it would end the executor and the node
                 self._supervisor.log_bug(cause)
-                message, response.success = f"a bug of the driver, see its log: {cause!r}", False
+                message, response.success = f"bug in the driver, see its log: {cause!r}", False
             field = "status_message" if service_type is SetCameraInfo else "message"
             setattr(response, field, message)
             return response
 
         self._node.create_service(service_type, f"~/{name}", answer)
 
-    # -- what has to be so
+    # -- preconditions
 
     def _need_state(self, *allowed: str) -> None:
         state = self._state()
@@ -83,18 +84,20 @@ class Services:
         self._need_state("active")
         device = self._supervisor.device
         if device is None or not self._supervisor.is_streaming:
-            raise WrongStateError(f"the device is away and has to stream: {self._why_away()}")
+            raise WrongStateError(f"the device is not streaming: {self._why_not_streaming()}")
         return device
 
     def _need_calibration(self) -> Calibration:
         self._need_state("inactive", "active")
         calibration = self._supervisor.calibration
         if calibration is None:
-            raise WrongStateError(f"the device has not been read yet: {self._why_away()}")
+            raise WrongStateError(
+                f"no calibration has been read from the device yet: {self._why_not_streaming()}"
+            )
         return calibration
 
-    def _why_away(self) -> str:
-        return self._health.last_error or "it is being brought back, see ~/device/status"
+    def _why_not_streaming(self) -> str:
+        return self._health.last_error or "the node is reconnecting, see ~/device/status"
 
     # -- commands
 
@@ -103,40 +106,40 @@ class Services:
         settings = self._supervisor.settings
         if _STILLS not in stream_list(settings):
             raise ConfigError(
-                f"stream_list has no {_STILLS}, which the picture would come on; "
+                f"stream_list has no {_STILLS}, the stream of still images; "
                 "add it and start the node again"
             )
         if not settings[f"stream.{_STILLS}.publish"]:
             raise ConfigError(f"stream.{_STILLS}.publish is false: set it to true first")
         device.capture_still()
         topic = self._node.resolve_topic_name(f"~/{STREAMS[_STILLS].topics[0].name}")
-        return f"the picture will come on {topic}"
+        return f"the still image will be published on {topic}"
 
     def _trigger_autofocus(self, _request: Any, _response: Any) -> str:
         device = self._need_streams()
         lens_position = self._supervisor.settings["camera.rgb.lens_position"]
         if lens_position >= 0:
             raise ConfigError(
-                f"camera.rgb.lens_position is {lens_position}: set it to -1 to have the camera "
-                "focus by itself"
+                f"camera.rgb.lens_position is {lens_position}, manual focus: set it to -1 to use "
+                "autofocus"
             )
         device.trigger_autofocus()
-        return "the device has been told to focus; it does not tell when it has"
+        return "autofocus was triggered; the device does not report when it has finished"
 
     def _reset_device(self, _request: Any, _response: Any) -> str:
         self._need_state("active")
         self._supervisor.restart("~/reset_device was called")
-        return "the device is being reset; ~/device/status tells when it streams again"
+        return "the device is being reset; ~/device/status shows when it streams again"
 
-    # -- what is connected
+    # -- device information
 
-    def _tell_device(self, _request: Any, response: Any) -> str:
+    def _describe_device(self, _request: Any, response: Any) -> str:
         response.driver_version = __version__
         response.selector = self._supervisor.settings["device.id"]
         self._need_state("inactive", "active")
         device, calibration = self._supervisor.device, self._supervisor.calibration
         if device is None or calibration is None or not device.is_connected:
-            raise WrongStateError(f"no device is connected: {self._why_away()}")
+            raise WrongStateError(f"no device is connected: {self._why_not_streaming()}")
         geometry, pipeline = calibration.geometry, self._supervisor.pipeline
         response.mx_id = device.mx_id
         response.product, response.board_revision = geometry.name, geometry.revision
@@ -160,14 +163,17 @@ class Services:
         if calibration.stereo is None or calibration.source not in ("eeprom", "file"):
             raise ConfigError(
                 f"there is no calibration to save, its source is {calibration.source}: neither "
-                "the EEPROM nor depth.calibration_file has one"
+                "the EEPROM nor depth.calibration_file holds one"
             )
         name = f"{self._health.device.mx_id or self._camera_name('cameras')}.calib"
         path = request.path or str(camera_info_file.folder(self._supervisor.settings) / name)
         floats = calibration.stereo.floats(calibration.rgb)
         gen1_file.write(path, floats, center_crop=calibration.geometry.center_crop)
         response.path = str(resolve_path(path).absolute())
-        return f"written; depth.calibration_file takes it. Source: {calibration.source}"
+        return (
+            f"calibration (source: {calibration.source}) written to {response.path}; "
+            "load it with depth.calibration_file"
+        )
 
     def _camera_info_setter(self, camera: str) -> Callable[[Any, Any], str]:
         def set_camera_info(request: Any, _response: Any) -> str:
@@ -193,7 +199,7 @@ class Services:
         return folder / f"{self._camera_name(camera)}.yaml"
 
     def _with_stored_models(self, calibration: Calibration, device: OpenDevice) -> Calibration:
-        """What was set in earlier runs, where it fits this device and its pictures."""
+        """Add the models from earlier set_camera_info calls that fit this device and image size."""
         models = {}
         for camera in CAMERAS:
             path = self._path(camera)
@@ -202,7 +208,9 @@ class Services:
             try:
                 model, mx_id = camera_info_file.read(path)
                 if mx_id not in ("", device.mx_id):
-                    raise ConfigError(f"it is for the device {mx_id}, this one is {device.mx_id}")
+                    raise ConfigError(
+                        f"it is for the device {mx_id}, the connected device is {device.mx_id}"
+                    )
                 size = image_size(self._supervisor.settings, camera)
                 camera_info_file.check(camera, model, size, calibration.baseline_m)
                 models[camera] = model
@@ -212,12 +220,12 @@ class Services:
 
 
 def _model_of(info: CameraInfo) -> CameraModel:
-    """The model that a message describes. Raises ConfigError if not that of the whole picture."""
+    """The model in a message. Raises ConfigError if it does not describe the full image."""
     window = (info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height)
     if window not in ((0, 0, 0, 0), (0, 0, info.width, info.height)):
-        raise ConfigError("roi is set: the model has to be that of the whole picture")
+        raise ConfigError("roi is set: the model must describe the full image, without a roi")
     if max(info.binning_x, info.binning_y) > 1:
-        raise ConfigError("binning is set: the model has to be that of the picture as it is")
+        raise ConfigError("binning is set: the model must describe the image as it is published")
     return CameraModel(
         width=info.width,
         height=info.height,
@@ -229,11 +237,11 @@ def _model_of(info: CameraInfo) -> CameraModel:
     )
 
 
-#: Service below the node's name -> (its type, what answers it).
+#: Service name below the node's -> (service type, handler).
 _SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
     "capture_still": (Trigger, Services._capture_still),
     "autofocus_trigger": (Trigger, Services._trigger_autofocus),
     "reset_device": (Trigger, Services._reset_device),
-    "device_info": (DeviceInfo, Services._tell_device),
+    "device_info": (DeviceInfo, Services._describe_device),
     "save_calibration": (SaveCalibration, Services._save_calibration),
 }

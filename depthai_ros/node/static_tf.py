@@ -1,4 +1,4 @@
-"""Publishes where the cameras are, on /tf_static, as often as that changes."""
+"""Publishes the camera frames on /tf_static, again only after they have changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..messages.context import frame_ids
 
 
 class FramePublisher:
-    """The only publisher of the camera's frames, unless `tf.source` names somebody else."""
+    """Publishes the camera's frames if `tf.source` is calibration."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -28,7 +28,7 @@ class FramePublisher:
         return frame_ids(settings["tf.prefix"] or self._node.get_name())
 
     def publish(self, settings: Settings, calibration: Calibration) -> None:
-        """Once, and again only if they are others: consumers may take them for new every time."""
+        """Publish the frames if they have changed; consumers may treat each message as a change."""
         if settings["tf.source"] != "calibration":
             return
         what = self.names(settings), calibration.poses(), settings["tf.parent_frame"]

@@ -1,7 +1,7 @@
-"""Keeps one device connected and its streams on the topics.
+"""Keeps one device connected and its streams published.
 
-The node says what it wants: `connect()`, `start()`, `stop()`, `release()`. In between a thread
-waits for the loss of the device and gets it back: topics, frames and the node's state stay.
+The node calls `connect()`, `start()`, `stop()` and `release()`. While streams run, a thread waits
+for the loss of the device and reconnects; topics, frames and the node's state stay.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from .packet_loop import PacketLoop, StreamPublishers
 from .static_tf import FramePublisher
 
 _LOOK_S = 0.5
-#: Getting a device back counts as a failure if it is lost again before it has streamed so long.
+#: A reconnect is a failed attempt if the device is lost again before it has streamed this long.
 _STEADY_S = 10.0
-#: What keeps a device from streaming now, and perhaps not at the next attempt.
+#: Errors after which another attempt may succeed.
 _PASSING = (DeviceNotFoundError, BootError, LinkError, ProtocolError)
 
 
 class WaitEndedError(DepthaiError):
-    """The node was told to end while it waited for its device."""
+    """The node was stopped while it waited for its device."""
 
 
 class Supervisor:
-    """The device of a node, from the first connection to the last.
+    """Connects, starts, watches and reconnects the device of one node.
 
-    `settings` count at the next connection and the next start. `started` are called with the device
-    after each start of its pipeline, before anybody is told of the success. `corrected` may replace
-    what was read from a device's memory. `context` is the one of the running streams.
+    `settings` take effect at the next connection or start. The callbacks in `started` get the
+    device after each start of its pipeline, before success is reported. `corrected` may replace the
+    calibration that was read from a device. `context` belongs to the running streams.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Supervisor:
         on_change: Callable[[], None],
         on_given_up: Callable[[], None],
     ) -> None:
-        """`on_change` is called after `health.state` has changed, `on_given_up` when the device
-        does not come back; both from any thread.
+        """`on_change` is called after `health.state` has changed, `on_given_up` when the last
+        attempt to reconnect has failed; both from any thread.
         """
         self.device: OpenDevice | None = None
         self.calibration: Calibration | None = None
@@ -82,19 +82,19 @@ class Supervisor:
         self._loop: PacketLoop | None = None
         self._stamps = StampSource()
         self._counters = Counters(node, health, Plan())
-        self._told_link = ""  # what was said of its bandwidth
-        self._memory: tuple[str, dict[str, object]] | None = None  # what the calibration is of
+        self._link_warning = ""  # the last one about bandwidth
+        self._memory: tuple[str, dict[str, object]] | None = None  # of `calibration`
         self._frames = FramePublisher(node)
         self._watcher: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._wake = threading.Event()  # something is lost, or it is time to stop
-        self._loss: Exception | str = ""  # what ended the streams, or why they are to end
-        self._back_s = -math.inf  # when a lost device streamed again, and how often that had failed
-        self._failures = 0
+        self._wake = threading.Event()  # set when streams have ended, or to stop
+        self._loss: Exception | str = ""  # error that ended the streams, or reason of a reset
+        self._back_s = -math.inf  # time of the last successful reconnect
+        self._failures = 0  # failed attempts before it
 
     @property
     def settings(self) -> Settings:
-        """What counts now. Assigning them changes nothing that runs, but limits of reports."""
+        """The current settings. Assigning them affects only the limits of the health report."""
         return self._settings
 
     @settings.setter
@@ -106,12 +106,12 @@ class Supervisor:
         """True while packets flow."""
         return bool(self._health.state == DeviceStatus.STATE_STREAMING)
 
-    # -- what the node wants
+    # -- called by the node
 
     def connect(self, end: threading.Event | None = None) -> None:
-        """Boot the device and read its memory. Waits for one to come if there is an `end`.
+        """Boot the device and read its EEPROM. With `end`, waits until a device appears.
 
-        Raises  DepthaiError; WaitEndedError if `end` was set while it waited
+        Raises  DepthaiError; WaitEndedError if `end` was set during the wait
         """
         self._stopping.clear()
         backoff = self._new_backoff()
@@ -122,23 +122,23 @@ class Supervisor:
             except DepthaiError as cause:
                 if end is None or not self._may_come_yet(cause):
                     raise
-                self._let_go()
+                self._close_device()
                 if end.is_set():
-                    raise WaitEndedError("ended while looking for the device") from cause
+                    raise WaitEndedError("stopped while searching for the device") from cause
                 self._health.last_error = str(cause)
                 if backoff.is_news(str(cause)):
                     self._node.get_logger().warning(f"waiting for the device: {cause}")
                 if not backoff.are_left:
                     raise
             while not end.is_set() and (rest_s := remaining_s(delay_s, start_s)):
-                end.wait(min(rest_s, _LOOK_S))  # in steps: Python sees signals in between
+                end.wait(min(rest_s, _LOOK_S))  # in steps: Python handles signals in between
             if end.is_set():
-                raise WaitEndedError("ended while waiting for the device")
+                raise WaitEndedError("stopped while waiting for the device")
 
     def start(self, publishers: StreamPublishers, *, patient: bool = False) -> None:
-        """Start the streams of the connected device; get it back whenever it is lost.
+        """Start the streams of the connected device; reconnect whenever it is lost.
 
-        `patient`: even if it is lost before they flow.
+        `patient`: reconnect also if the first start fails.
 
         Raises  DepthaiError
         """
@@ -156,23 +156,23 @@ class Supervisor:
                 raise
             self._lost(cause)
         else:
-            self._tell_streaming()
+            self._report_streaming()
         self._watcher = threading.Thread(target=self._watch, name="supervisor")
         self._watcher.start()
 
     def restart(self, why: str) -> None:
-        """Let go of the device and recover as if it had been lost; returns at once.
+        """Close the device and reconnect as after a loss; returns at once.
 
         Raises  LinkError if no streams run
         """
         if self._watcher is None:
-            raise LinkError(f"{self.settings['device.id']}: nothing is running that can be reset")
+            raise LinkError(f"{self.settings['device.id']}: no pipeline is running, cannot reset")
         if self._health.state != DeviceStatus.STATE_RECOVERING:
             self._change(DeviceStatus.STATE_RECOVERING)
             self._lost(why)
 
     def stop(self) -> None:
-        """End the streams, or the attempts to get them back."""
+        """End the streams, or the attempts to reconnect."""
         self._stopping.set()
         self._wake.set()
         watcher, self._watcher = self._watcher, None
@@ -184,9 +184,9 @@ class Supervisor:
         self._health.state = DeviceStatus.STATE_DISCONNECTED if away else DeviceStatus.STATE_BOOTING
 
     def release(self) -> None:
-        """End the streams and let go of the device."""
+        """End the streams and close the device."""
         self.stop()
-        self._let_go()
+        self._close_device()
         self.calibration = None
         self._health.device = DeviceFacts()
         self._health.state = DeviceStatus.STATE_DISCONNECTED
@@ -202,7 +202,7 @@ class Supervisor:
         )
 
     def _may_come_yet(self, cause: DepthaiError) -> bool:
-        """True if the device can be waited for. A virtual one comes at once or not at all."""
+        """True if waiting for the device makes sense; a virtual device starts at once or never."""
         is_virtual = self.settings["device.id"].startswith("virtual")
         return _is_passing(cause) and not is_virtual
 
@@ -220,7 +220,7 @@ class Supervisor:
         self._fitted(device)  # refused before anything is started
 
     def _read_calibration(self, device: OpenDevice) -> Calibration:
-        """The device's calibration; read anew only if it is another one than before."""
+        """The device's calibration; loaded again only if device or EEPROM have changed."""
         health, calibration = self._health, self.calibration
         if calibration is None or (device.mx_id, device.eeprom) != self._memory:
             self._memory = device.mx_id, device.eeprom
@@ -246,7 +246,7 @@ class Supervisor:
         self._frames.publish(self.settings, calibration)
         return calibration
 
-    def _let_go(self) -> None:
+    def _close_device(self) -> None:
         device, self.device = self.device, None
         if device is not None:
             device.close()
@@ -259,7 +259,7 @@ class Supervisor:
         assert publishers is not None
         settings = self._fitted(device)
         self.pipeline = pipeline = device.start_pipeline(settings, self.network)
-        calibration = self._read_calibration(device)  # it may have been opened anew
+        calibration = self._read_calibration(device)  # starting may have reconnected
         context = self._make_context(settings, calibration, pipeline)
         for callback in self.started:
             callback(device)
@@ -271,11 +271,11 @@ class Supervisor:
         return loop
 
     def _fitted(self, device: OpenDevice) -> Settings:
-        """Settings that suit the link; what that means is told once."""
+        """Settings that fit the link's bandwidth; a new warning about them is logged once."""
         settings, words = fitted(self.settings, device.usb_speed)
-        if words not in ("", self._told_link):
+        if words not in ("", self._link_warning):
             self._node.get_logger().warning(words)
-        self._told_link = words
+        self._link_warning = words
         return settings
 
     def _make_context(
@@ -299,7 +299,7 @@ class Supervisor:
         )
 
     def recalibrate(self, calibration: Calibration) -> None:
-        """Use another calibration of this device from the next picture on."""
+        """Use another calibration of this device from the next frame on."""
         self.calibration, context = calibration, self.context
         if context is not None:
             context.cameras.update(camera_models(self.settings, calibration, context.images.sizes))
@@ -313,7 +313,7 @@ class Supervisor:
         elif pipeline is not None:
             pipeline.close()
 
-    def _tell_streaming(self) -> None:
+    def _report_streaming(self) -> None:
         self._health.last_error = ""
         self._change(DeviceStatus.STATE_STREAMING)
         self._node.get_logger().info(f"streaming {', '.join(self._health.stream_stats)}")
@@ -325,7 +325,7 @@ class Supervisor:
     # -- loss and recovery
 
     def _lost(self, loss: Exception | str) -> None:
-        """The streams ended by themselves, or are to end; the watcher does what follows."""
+        """Report that streams have ended, or have to end; the watcher thread handles it."""
         self._loss = loss
         self._wake.set()
 
@@ -348,36 +348,36 @@ class Supervisor:
         self._change(DeviceStatus.STATE_ERROR)
 
     def _recover(self, loss: Exception | str) -> None:
-        wanted = isinstance(loss, str)
+        is_reset = isinstance(loss, str)
         if isinstance(loss, Exception) and not _is_passing(loss):
             self._fail_by_bug(loss)
             return
         logger, lost_ns = self._node.get_logger(), time.monotonic_ns()
         self._health.last_error = str(loss)
-        if not wanted and not self.settings["reconnect.enable"]:
+        if not is_reset and not self.settings["reconnect.enable"]:
             self._change(DeviceStatus.STATE_ERROR)
             logger.error(f"the device is lost: {loss}")
             return
         self._change(DeviceStatus.STATE_RECOVERING)
-        if wanted:
-            logger.warning(f"the device is reset: {loss}")
+        if is_reset:
+            logger.warning(f"resetting the device: {loss}")
         else:
-            logger.error(f"the device is lost: {loss}; trying to get it back")
+            logger.error(f"the device is lost: {loss}; reconnecting")
         backoff = self._new_backoff()
-        if not wanted and time.monotonic() < self._back_s + _STEADY_S:
+        if not is_reset and time.monotonic() < self._back_s + _STEADY_S:
             backoff.failures = self._failures + 1
         if self._try_again(backoff):
             self._back_s, self._failures = time.monotonic(), backoff.failures
             self._health.restarts += 1
-            self._tell_streaming()
+            self._report_streaming()
             away_s = (time.monotonic_ns() - lost_ns) / 1e9
             logger.info(f"the device is back, first frame after {away_s:.2f} s")
 
     def _try_again(self, backoff: Backoff) -> bool:
-        """True as soon as frames come again; False if it was stopped, or gave up."""
+        """Reconnect. True when frames arrive again; False if stopped, or out of attempts."""
         pause_s = backoff.next_delay_s()
         while backoff.are_left:
-            self._let_go()
+            self._close_device()
             if self._stopping.wait(pause_s):
                 return False
             delay_s, start_s = backoff.next_delay_s(), time.monotonic()
@@ -394,23 +394,26 @@ class Supervisor:
                     return False
                 self._health.last_error = str(cause)
                 if backoff.is_news(str(cause)):
-                    self._node.get_logger().warning(f"no success yet: {cause}")
+                    self._node.get_logger().warning(
+                        f"reconnect attempt {backoff.failures} failed: {cause}"
+                    )
             if self._stopping.is_set():
                 return False
             pause_s = remaining_s(delay_s, start_s)
         last = self._health.last_error
         self._node.get_logger().error(
-            f"gave up after {backoff.failures} attempts, reconnect.max_attempts: {last}"
+            f"gave up after {backoff.failures} reconnect attempts (reconnect.max_attempts); "
+            f"last error: {last}"
         )
-        self._let_go()
+        self._close_device()
         self._change(DeviceStatus.STATE_ERROR)
         self._on_given_up()
         return False
 
     def _await_frame(self, loop: PacketLoop) -> bool:
-        """True with the first frame, or if none is due; False if it was stopped.
+        """True after the first frame, or if none came in time; False if stopped.
 
-        Raises  what ended the streams before
+        Raises  the error that ended the streams before
         """
         end_s = time.monotonic() + 2 * WATCHDOG_S
         while time.monotonic() < end_s and not loop.first_frame.wait(0.05):
@@ -422,15 +425,15 @@ class Supervisor:
         return True
 
     def log_bug(self, cause: Exception) -> None:
-        """Tell what nobody is to blame for but this driver."""
+        """Log an exception that only a bug in this driver can cause."""
         self._health.last_error = f"bug: {cause!r}"
         words = "".join(traceback.format_exception(cause))
-        self._node.get_logger().fatal(f"this is a bug of the driver:\n{words}")
+        self._node.get_logger().fatal(f"bug in the driver:\n{words}")
 
     # -- reports
 
     def read_counters(self) -> None:
-        """Bring the counters of the running streams into the health report."""
+        """Copy the counters of the running streams into the health report."""
         loop, device = self._loop, self.device
         if loop is None or device is None:
             return
@@ -442,6 +445,6 @@ def _as_read(calibration: Calibration, _device: OpenDevice) -> Calibration:
 
 
 def _is_passing(cause: Exception | str) -> bool:
-    """True for what a device or its cable does; False for bugs of ours."""
+    """True for errors caused by a device or its cable; False for bugs of this driver."""
     by_us = isinstance(cause, ProtocolError) and cause.culprit == "host"
     return isinstance(cause, _PASSING) and not by_us

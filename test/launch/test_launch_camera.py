@@ -44,7 +44,7 @@ def test_launch_leaves_no_file_behind(
     launched = start_launch("camera.launch.py", *words, TMPDIR=str(folder))
     stand_ins.wait_for("robot_state_publisher")
     stand_ins.wait_for("rviz2")
-    launched.wait_for_output("waiting to be configured")
+    launched.wait_for_output("waiting for the configure transition")
     assert list(folder.iterdir())
     assert launched.stop() == 0
     assert not list(folder.iterdir())

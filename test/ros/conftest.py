@@ -19,7 +19,7 @@ from depthai_ros.launch.environment import PROFILE_VARIABLES
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_context() -> Iterator[None]:
-    """Initialise rclpy as whoever takes pictures does; nodes started by tests inherit it."""
+    """Initialise rclpy as for image subscribers; nodes started by tests inherit it."""
     for name in PROFILE_VARIABLES:
         os.environ[name] = str(ROOT / "config" / "fastdds.xml")
     _core.keep_large_buffers()
@@ -61,5 +61,5 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """What the demonstration publishes."""
+    """The messages of the demonstration."""
     return record(tmp_path_factory.mktemp("demonstration"))

@@ -78,8 +78,8 @@ def test_same_process_streams_again_when_the_board_is_plugged_in_again(
     node = start_node(rig)
     node.wait_for("streaming meta_d2h, left")
     rig.tell(f"{PORT} unplug")
-    node.wait_for("trying to get it back")
-    node.wait_for("no success yet: usb")  # nothing is plugged in
+    node.wait_for("; reconnecting")
+    node.wait_for("reconnect attempt 1 failed: usb")  # nothing is plugged in
     rig.tell(f"{PORT} plug")
     node.wait_for("the device is back, first frame after")
     rig.tell(f"{PORT} replug")
@@ -99,7 +99,7 @@ def test_signal_ends_a_node_that_waits_for_its_board(bench: Bench, start_node: S
     node = start_node(rig)
     node.wait_for("streaming meta_d2h, left")
     rig.tell(f"{PORT} unplug")
-    node.wait_for("trying to get it back")
+    node.wait_for("; reconnecting")
     assert node.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""The monitor against a node of which is known what it publishes and what it loses."""
+"""The monitor against a node with known messages and known losses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_signal_while_measuring_ends_with_the_table(
     _camera(start)
     monitor = _monitor(start, "--summary", str(tmp_path / "run.json"))
     assert monitor.stdout is not None
-    for _ in range(2):  # that it waits; the titles of the first table, so measuring has begun
+    for _ in range(2):  # the message that it waits; the head of the first table, when it measures
         monitor.stdout.readline()
     monitor.send_signal(number)
     output, errors = monitor.communicate(timeout=20)

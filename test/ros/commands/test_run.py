@@ -1,4 +1,4 @@
-"""What `make run` starts: node, virtual device and monitor, together and to their end."""
+"""`make run` starts and ends node, virtual device and monitor together."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def domain() -> str:
 
 @pytest.fixture
 def left_running(domain: str) -> LeftRunning:
-    """What a run has left behind; other tests may share a device for as long as they all last."""
+    """The processes that a run has left behind; other tests may share a device meanwhile."""
     before = _running(domain).keys()
     return lambda: [words for number, words in _running(domain).items() if number not in before]
 
@@ -111,7 +111,7 @@ def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
         assert entry["count"] >= 1, name
         assert entry["expected_fps"] == (30.0 if rated else None), name
         if rated:
-            assert entry["fps"] <= 40.0, name  # what was held up may come in one go
+            assert entry["fps"] <= 40.0, name  # delayed messages may arrive together
             assert entry["latency_ms"]["mean"] > 0.0, name
     assert topics["/oak/rgb/image_raw"]["type"] == "sensor_msgs/msg/Image"
     assert "22 topics in" in output.splitlines()[-1]
@@ -138,16 +138,16 @@ def test_node_that_fails_says_why_and_ends_the_run(start: Start, left_running: L
     assert left_running() == []
 
 
-def test_killed_run_takes_its_processes_along(start: Start, left_running: LeftRunning) -> None:
+def test_killed_run_ends_its_processes(start: Start, left_running: LeftRunning) -> None:
     run = _run(start)
     assert run.stdout is not None
     assert "waiting for" in run.stdout.readline()
     run.kill()
-    run.communicate(timeout=30)  # ends when nobody holds its pipes any more
+    run.communicate(timeout=30)  # returns when no process has its pipes open
     assert left_running() == []
 
 
-def test_run_takes_a_domain_of_its_own_where_the_user_set_none(start: Start) -> None:
+def test_run_uses_its_own_domain_if_the_user_set_none(start: Start) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "ROS_DOMAIN_ID"}
     run = start(str(RUN), env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert run.stderr is not None

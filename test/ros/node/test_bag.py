@@ -1,6 +1,6 @@
-"""A recording of every topic (mcap) is read by another reader, and holds what was sent.
+"""Another reader finds in a recording (mcap) of every topic the messages that were sent.
 
-The node shows `virtual:pattern` on every stream, with a network, through its whole life.
+The node publishes `virtual:pattern` on every stream, with a network, from start to end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 from depthai_ros.streams import STREAMS
 
 NODE = "/oak"
-#: What the network delivers: parameters of the node.
+#: Output of the network -> parameters of the node.
 NETWORKS: dict[str, dict[str, Any]] = {
     "detections": {**EVERY_STREAM, "autostart": False},
     "tensors": {
@@ -33,16 +33,16 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "camera.rgb.fps": 5.0,
     },
 }
-#: What every node has, and who speaks there only if something happens.
+#: Topics of every node, on which messages come only after events.
 OF_EVERY_NODE = {"/rosout", "/parameter_events", f"{NODE}/transition_event"}
 MAY_BE_SILENT = {"/parameter_events"}
-#: Messages about the device, not about a place.
+#: Messages without a frame_id.
 WITHOUT_A_FRAME = {"/diagnostics", f"{NODE}/device/status"}
 ENOUGH, KEEP = 2, 5
 
 
 def expected_topics(parameters: Mapping[str, Any], network: str) -> set[str]:
-    """What the stream table promises for these parameters and what their network delivers."""
+    """The topics of the stream table for these parameters and their network."""
     topics = [
         topic
         for name in parameters["stream_list"]
@@ -54,7 +54,7 @@ def expected_topics(parameters: Mapping[str, Any], network: str) -> set[str]:
 
 
 def recorded(folder: Path, parameters: Mapping[str, Any], topics: set[str]) -> Bag:
-    """A recording of the node's life until every topic has spoken twice, the latched ones once."""
+    """A recording that ends after two messages of every topic, one of each latched topic."""
     node, caller = NodeProcess(folder, parameters), Listener()
     recorder = Recorder(folder, NODE, KEEP)
     latched = {
@@ -143,7 +143,7 @@ def test_another_reader_finds_in_every_message_what_was_published(
 
 
 def picture(message: Any) -> NDArray[Any]:
-    """The pixels of an Image, from nothing but what it says of itself."""
+    """The pixels of an Image, decoded from its own fields only."""
     dtype = {"mono8": "u1", "bgr8": "u1", "16UC1": "<u2", "32FC1": "<f4"}[message.encoding]
     assert message.is_bigendian == 0
     rows = message.data.reshape(message.height, message.step)
@@ -156,7 +156,7 @@ def picture(message: Any) -> NDArray[Any]:
     [*FORMULAS, ("depth/image_raw", (640, 400), depth)],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_recorded_picture_is_what_the_device_sent(
+def test_recorded_image_has_the_pixels_of_the_device(
     topic: str, size: tuple[int, int], formula: Any, bag: Bag
 ) -> None:
     for message in bag.read[f"{NODE}/{topic}"]:
@@ -183,7 +183,7 @@ def stamp(message: Any) -> tuple[int, int]:
 
 
 @pytest.mark.complaint(20)
-def test_recorded_motion_jpeg_is_whole_pictures_with_their_camera_info(bag: Bag) -> None:
+def test_recorded_motion_jpeg_is_complete_images_with_their_camera_info(bag: Bag) -> None:
     infos = {(stamp(info), info.header.frame_id) for info in bag.read[f"{NODE}/rgb/camera_info"]}
     matched = 0
     for message in bag.read[f"{NODE}/rgb/image_raw/compressed"]:
@@ -220,7 +220,7 @@ def test_every_frame_of_the_recording_is_reachable_from_the_base_frame(
     }
     named = named_frames(bag)
     assert named.pop("") == WITHOUT_A_FRAME
-    assert len(named) > 3  # the optical frames, and what they hang below
+    assert len(named) > 3  # the optical frames and their parents
     for frame, topics in named.items():
         up, seen = frame, set()
         while up != "oak":

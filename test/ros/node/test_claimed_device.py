@@ -1,4 +1,4 @@
-"""Two nodes for one device: the second one is told who has it, and the first is not disturbed."""
+"""Two nodes for one device: the second names the owner, the first is not disturbed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEVICE = 3
 
 
 @pytest.mark.complaint(13)
-def test_second_node_is_told_who_has_the_device_and_the_first_goes_on(
+def test_second_node_names_the_owner_of_the_device_and_the_first_keeps_streaming(
     board: Board, start_node: StartNode
 ) -> None:
     board.plug()

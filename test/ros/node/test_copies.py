@@ -1,4 +1,4 @@
-"""Pixels go to the middleware from where the link read them to, or from where one pass put them."""
+"""Pixels reach the middleware from the link's buffer, or after one pass over them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def received(stream: str, payload: bytes) -> _core.Packet:
 
 
 def received_picture(context: MessageContext, stream: str) -> tuple[_core.Packet, StampedPacket]:
-    """The same random pixels each time; the trailer stays behind them."""
+    """The same random pixels each time, followed by the trailer."""
     row = STREAMS[stream]
     size = int(np.prod(context.images.sizes.shape(row.layout))) * (
         2 if row.layout == "depth16" else 1
@@ -96,7 +96,7 @@ def received_picture(context: MessageContext, stream: str) -> tuple[_core.Packet
 
 
 class Spy:
-    """The core, with what is published noted."""
+    """The core, recording what is published."""
 
     def __init__(self) -> None:
         self.published: list[int] = []
@@ -112,7 +112,7 @@ class Spy:
 def subscribed_publisher(
     node: Node, topic_name: str, callback: Callable[[bytes], None]
 ) -> TopicPublisher:
-    """A publisher that somebody listens to."""
+    """A publisher with a subscriber."""
     fed, topic = TOPICS[topic_name]
     kind = BUILDERS[topic.message].message_type
     publisher = node.create_publisher(kind, "~/picture", 3)
@@ -150,7 +150,7 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
 
 
 def as_message(publisher: Any, message: Serialized) -> None:
-    """What any other publisher does: a message object."""
+    """Publish as other nodes do, with a message object."""
     raw = _core.serialized(
         buffer=message.buffer, size=message.size, prefix=message.prefix, suffix=message.suffix
     )

@@ -1,4 +1,4 @@
-"""What most programs read our pictures with finds in them what the device sent.
+"""cv_bridge, which most programs use, reads the images as the device sent them.
 
 Needs cv_bridge, which is not on PyPI: these tests run where ROS 2 is installed as a whole.
 """
@@ -108,7 +108,7 @@ def test_example_draws_the_box_of_each_detection(listener: Listener, start: Any)
         lambda: any(
             row.header == drawn.header for row in listener.messages("rgb/preview/image_raw")
         ),
-        "the picture below the boxes",
+        "the image below the boxes",
     )
     picture = cv_bridge.CvBridge().imgmsg_to_cv2(drawn)
     center, box = detection.bbox.center.position, detection.bbox

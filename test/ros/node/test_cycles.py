@@ -26,12 +26,12 @@ PARAMETERS: dict[str, Any] = {
 WARM_UP, ROUNDS = 5, 5
 #: Cycles in each round.
 CYCLES = lengths.CYCLES // ROUNDS
-#: A thirtieth of a colour picture for each cycle.
+#: A thirtieth of a colour image for each cycle.
 GROWTH_KIB = CYCLES * 200
 
 
 def in_use(node: NodeProcess) -> dict[str, int]:
-    """What a process holds on to: threads, open files, resident memory, and its children."""
+    """Resources of a process: threads, open files, resident memory, and children."""
     folder = Path("/proc", str(node.process.pid))
     status = dict(row.split(":", 1) for row in (folder / "status").read_text().splitlines())
     return {
@@ -76,7 +76,7 @@ def test_starting_and_stopping_streams_leaves_nothing_behind(
     resident = [row["resident_kib"] for row in held]
     assert median(later - earlier for earlier, later in pairwise(resident)) <= GROWTH_KIB, resident
     assert after["children"] == before["children"]
-    # What has just been stopped may need a moment to be gone.
+    # Resources of the last stop may need a moment to disappear.
     listener.wait_until(
         lambda: all(in_use(node)[name] <= before[name] for name in ("threads", "files")),
         f"no more than {before}",

@@ -1,4 +1,4 @@
-"""With sync.enable the pictures of one exposure are published together, or not at all."""
+"""With sync.enable the images of one exposure are published together, or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOPICS: dict[str, Any] = {
     "disparity": DisparityImage,
 }
 ENOUGH = 12
-#: Every fourth right picture is lost.
+#: Every fourth frame of right is lost.
 LOSSY = "virtual:pattern?fault=drop:right:4"
 SYNCED: dict[str, Any] = {
     "device.id": LOSSY,
@@ -33,21 +33,21 @@ SYNCED: dict[str, Any] = {
     "camera.mono.fps": 10.0,
     "camera.rgb.fps": 10.0,
     "sync.enable": True,
-    "sync.timeout_ms": 5000.0,  # only what is known counts here, however busy the machine is
+    "sync.timeout_ms": 5000.0,  # never reached: only known gaps end a set here
     "publish.queue_depth": 50,
     "diagnostics.period_s": 0.2,
 }
 
 
 def wait_for_sets(listener: Listener, *topics: str) -> None:
-    """Enough of each topic, from a time on when the node knows of all subscribers."""
+    """Messages of each topic, from the time when the node knows all subscribers."""
     listener.wait_for(*topics, count=3)
     listener.forget()
     listener.wait_for(*topics, count=ENOUGH)
 
 
 def stamps(listener: Listener, *topics: str) -> dict[str, set[int]]:
-    """By topic, where all of them have begun and none has ended."""
+    """By topic, of the time in which all topics had messages."""
     found = {
         topic: [row.header.stamp.sec * 10**9 + row.header.stamp.nanosec for row in rows]
         for topic, rows in ((topic, listener.messages(topic)) for topic in topics)
@@ -78,7 +78,7 @@ def missing_rows(status: DiagnosticStatus) -> Counter[str]:
 
 
 @pytest.mark.complaint(17)
-def test_exposure_with_a_lost_picture_is_left_out_of_every_topic(
+def test_exposure_with_a_lost_frame_is_dropped_from_every_topic(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node(SYNCED)
@@ -102,7 +102,7 @@ def test_exposure_with_a_lost_picture_is_left_out_of_every_topic(
         for stream in ("left", "rectified_left", "right", "depth")
         for what in ("complete", "incomplete", "missing")
     }
-    # Each report judges what has come since the one before: here that is one or two exposures.
+    # Each report covers the time since the last: here one or two exposures.
     # Another stream than right may be missing while the subscriptions come one by one.
     named = []
     for before, report in pairwise(diagnoses(listener, "sync")):
@@ -115,7 +115,7 @@ def test_exposure_with_a_lost_picture_is_left_out_of_every_topic(
     assert "Traceback" not in node.output
 
 
-def test_incomplete_exposures_are_published_if_wanted(
+def test_incomplete_exposures_are_published_if_configured(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node({**SYNCED, "sync.incomplete": "publish"})
@@ -129,10 +129,10 @@ def test_incomplete_exposures_are_published_if_wanted(
     assert node.stop() == 0
 
 
-def test_nobody_waits_for_pictures_that_nobody_wants(
+def test_exposure_does_not_wait_for_streams_without_subscribers(
     start_node: StartNode, listener: Listener
 ) -> None:
-    """Without a subscriber to right, its gaps matter to nobody; color is no part of it."""
+    """Without a subscriber to right its gaps have no effect; color is not synchronised."""
     node = start_node({**SYNCED, "sync.timeout_ms": 10_000.0})
     for topic in ("left/image_raw", "depth/image_raw", "rgb/image_raw"):
         listener.subscribe(Image, topic)
@@ -166,7 +166,7 @@ def test_last_packet_before_a_silence_does_not_wait_for_the_next() -> None:
     node.destroy_node()
 
 
-def test_without_the_option_nothing_is_held_and_nothing_said(
+def test_without_sync_enable_nothing_is_held_or_reported(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node({**SYNCED, "sync.enable": False})

@@ -1,4 +1,4 @@
-"""Pictures arrive whole in another process, whichever way Fast DDS was told to carry them."""
+"""Images arrive complete in another process with every transport setting of Fast DDS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from test_patterns import PARAMETERS
 
 from depthai_ros.launch.environment import PROFILE_VARIABLES
 
-#: As the manual of Fast DDS has it. Pictures have no largest size, so it carries them otherwise.
+#: As in the manual of Fast DDS. Images have no largest size, so it uses another transport for them.
 DATA_SHARING = """<?xml version="1.0" encoding="UTF-8" ?>
 <profiles xmlns="http://www.eprosima.com">
   <data_writer profile_name="writer" is_default_profile="true">
@@ -32,7 +32,7 @@ SETTINGS = {
 }
 
 
-#: Threads that would interrupt the one that sends.
+#: Threads that would interrupt the sending thread.
 RECEIVERS = r"dds\.(ev|shm)\.\d+"
 
 
@@ -48,7 +48,7 @@ def receivers(pid: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_pictures_arrive_whole_with_these_settings(
+def test_images_arrive_complete_with_these_settings(
     name: str, tmp_path: Path, start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = tmp_path / "profile.xml"

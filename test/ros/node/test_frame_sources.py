@@ -1,4 +1,4 @@
-"""Who publishes the camera's frames is one setting, and nobody else does."""
+"""One setting selects the only publisher of the camera's frames."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SMALL = {
 
 @pytest.mark.complaint(12)
 @pytest.mark.parametrize(("source", "publishers"), [("calibration", 1), ("urdf", 0), ("none", 0)])
-def test_node_publishes_frames_only_if_they_come_from_the_calibration(
+def test_node_publishes_frames_only_with_tf_source_calibration(
     source: str, publishers: int, start_node: StartNode, listener: Listener
 ) -> None:
     start_node({**SMALL, "tf.source": source})
     listener.subscribe(TFMessage, "/tf_static", latched=True)
     image = listener.first(Image, "left/image_raw")
-    assert image.header.frame_id == "oak_left_camera_optical_frame"  # whoever publishes it
+    assert image.header.frame_id == "oak_left_camera_optical_frame"  # from any publisher
     if publishers:
         listener.wait_for("/tf_static")
     found = listener.node.get_publishers_info_by_topic("/tf_static")

@@ -1,4 +1,4 @@
-"""What `make run` publishes is what the cameras saw.
+"""The messages of `make run` agree with the scene.
 
 The scene's geometry is known exactly, so that boxes, positions, distances and camera models are
 compared with the truth and not with what the driver makes of it.
@@ -76,7 +76,7 @@ def corner_contrast(
     return np.asarray(np.abs(diagonals[0] - diagonals[1]) / 2)
 
 
-#: picture, its info, least number of landmarks in it, window of the search in px
+#: image, its info, least number of landmarks in it, window of the search in px
 SEEN = [
     ("left/image_raw", "left/camera_info", 40, 3),
     ("right/image_raw", "right/camera_info", 40, 3),
@@ -169,7 +169,7 @@ def misfit_px(scene: SyntheticScene, time_s: float, message: Any, recording: Rec
 def scene_time_s(
     scene: SyntheticScene, message: Any, recording: Recording, around_s: float, span_s: float
 ) -> float:
-    """When the scene looked as this message says."""
+    """Time of the scene that this message shows."""
     step_s = 0.05
     while step_s > 1e-5:
         times = np.arange(max(0.0, around_s - span_s), around_s + span_s, step_s)
@@ -204,12 +204,12 @@ def test_size_of_a_spatial_detection_is_metric(recording: Recording) -> None:
         for message in recording["nn/spatial_detections"]
         for row in message.detections
     }
-    # A bottle of 0.13 m x 0.36 m; its box also holds what is seen of its sides.
+    # A bottle of 0.13 m x 0.36 m; its box also contains the visible sides.
     assert 0.10 < sizes["bottle"].x < 0.20
     assert 0.30 < sizes["bottle"].y < 0.45
 
 
-def test_spatial_detection_lies_on_its_box_in_the_preview_picture(recording: Recording) -> None:
+def test_spatial_detection_lies_on_its_box_in_the_preview_image(recording: Recording) -> None:
     info = recording["rgb/preview/camera_info"][-1]
     tree = transforms(recording)
     to_rgb = np.linalg.inv(tree[RGB]) @ tree[RIGHT]

@@ -1,4 +1,4 @@
-"""Streams that nobody wants stand still, and come back."""
+"""Streams without subscribers stop, and resume."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from depthai_ros.node.idle_streams import Change, IdleStreamPolicy
 STREAMS = ("meta_d2h", "color", "left", "right", "metaout", "jpegout")
 HOLD_S = 5.0
 
-#: what it is, [(second, wanted streams, streams opened again, streams closed)]
+#: case, [(second, streams with subscribers, streams opened again, streams closed)]
 COURSES: list[tuple[str, list[tuple[float, set[str], tuple[str, ...], tuple[str, ...]]]]] = [
     (
-        "what nobody wants stops after the hold time",
+        "a stream without subscribers stops after the hold time",
         [
             (0.0, {"left"}, (), ()),
             (4.9, {"left"}, (), ()),
@@ -49,7 +49,7 @@ COURSES: list[tuple[str, list[tuple[float, set[str], tuple[str, ...], tuple[str,
         ],
     ),
     (
-        "the smallest goes on when nobody wants any, until another does",
+        "the smallest continues without any subscriber, until another stream has one",
         [
             (0.0, set(), (), ()),
             (5.0, set(), (), ("color", "right", "metaout")),
@@ -65,7 +65,7 @@ COURSES: list[tuple[str, list[tuple[float, set[str], tuple[str, ...], tuple[str,
 
 
 @pytest.mark.parametrize("course", COURSES, ids=lambda course: course[0])
-def test_streams_stop_and_start_by_who_wants_them(course: Any) -> None:
+def test_streams_stop_and_start_by_demand(course: Any) -> None:
     thinning = IdleStreamPolicy(STREAMS, HOLD_S)
     for now_s, wanted, start, stop in course[1]:
         assert thinning.decide(wanted, now_s) == Change(start, stop), now_s
@@ -77,7 +77,7 @@ def test_nothing_stops_without_a_hold_time() -> None:
 
 
 @pytest.mark.parametrize("streams", [(), ("meta_d2h",), ("jpegout", "meta_d2h")])
-def test_streams_that_speak_rarely_never_stop(streams: tuple[str, ...]) -> None:
+def test_streams_without_a_rate_never_stop(streams: tuple[str, ...]) -> None:
     thinning = IdleStreamPolicy(streams, 1.0)
     assert all(thinning.decide(set(), float(now_s)) == Change() for now_s in range(9))
 
@@ -96,7 +96,7 @@ def count(frames: list[Frame], stream: str) -> int:
     return sum(frame.stream == stream for frame in frames)
 
 
-def test_closed_stream_stands_still_while_others_go_on_and_starts_again() -> None:
+def test_closed_stream_stops_while_others_continue_and_starts_again() -> None:
     values = {"stream_list": ["left", "right", "color"], "camera.mono.resolution_h": 400}
     device = OpenDevice.open("virtual:pattern")
     try:
@@ -104,7 +104,7 @@ def test_closed_stream_stands_still_while_others_go_on_and_starts_again() -> Non
         collect(pipeline, lambda got: {frame.stream for frame in got} == {"left", "right", "color"})
         for _ in range(3):
             pipeline.pause("left")
-            # What was on its way may still come; then there are only the others.
+            # Packets on their way may still come; then only those of the others.
             collect(pipeline, lambda got: count(got, "right") >= 10)
             assert count(collect(pipeline, lambda got: count(got, "right") >= 10), "left") == 0
             pipeline.resume("left")
@@ -116,7 +116,7 @@ def test_closed_stream_stands_still_while_others_go_on_and_starts_again() -> Non
 
 
 def test_device_that_goes_on_sending_a_closed_stream_does_no_harm() -> None:
-    """Nothing is known of real firmware here: it may take no notice at all."""
+    """Real firmware may ignore the request; it has not been tested."""
     here, there = _core.Transport.pair()
     host, device = (
         _core.Link(transport=here, role="host"),

@@ -1,4 +1,4 @@
-"""A picture that nobody wants costs nothing on the host, and the device need not send it."""
+"""A stream without subscribers costs nothing on the host, and can be stopped on the device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 # -- in this process, where conversions can be counted
 
-#: Everything that is converted, encoded or flipped on its way.
+#: The kernels that convert, encode or mirror images.
 EVERYTHING = ["left", "rectified_right", "depth", "disparity", "disparity_color"]
 EVERYTHING += ["previewout", "color", "metaout", "object_tracker"]
 
@@ -103,7 +103,7 @@ def test_stream_that_is_switched_off_is_neither_converted_nor_sent(
         rclpy.spin_once(node, timeout_sec=0.1)
         return all(arrived[topic] >= 3 for topic in topics)
 
-    # Both pictures of the camera share the info: it belongs to the one that is published.
+    # Both images of the camera share the camera_info: it follows the one that is published.
     wait_until(lambda: has("left/image_rect", "left/camera_info"), lambda: f"{arrived}")
     assert arrived["left/image_raw"] == 0
     assert "('mono8', 'mono8')" in counted.calls
@@ -119,7 +119,7 @@ def test_stream_that_is_switched_off_is_neither_converted_nor_sent(
     running.close()
 
 
-# -- in a node, with the device that is told to stop
+# -- in a node, with a device that stops streams
 
 
 HOLDING: dict[str, Any] = {
@@ -128,7 +128,7 @@ HOLDING: dict[str, Any] = {
     "publish.idle_hold_s": 0.5,
     "diagnostics.period_s": 0.2,
 }
-STOPPED = "stopped: nobody listens"
+STOPPED = "stopped: no subscribers"
 
 
 def stream_status(listener: Listener, stream: str) -> DiagnosticStatus | None:
@@ -137,7 +137,7 @@ def stream_status(listener: Listener, stream: str) -> DiagnosticStatus | None:
 
 
 def wait_until_only(listener: Listener, *going: str, of: list[str]) -> None:
-    """Until the device sends these streams and no others."""
+    """Wait until the device sends these streams and no others."""
 
     def is_so() -> bool:
         for stream in of:
@@ -153,14 +153,14 @@ def wait_until_only(listener: Listener, *going: str, of: list[str]) -> None:
 
 
 @pytest.mark.complaint(6)
-def test_device_stops_what_nobody_wants_and_goes_on_when_somebody_does(
+def test_device_stops_streams_without_subscribers_and_resumes_them(
     start_node: StartNode, listener: Listener
 ) -> None:
     streams = ["left", "right", "depth", "disparity", "color"]
     node = start_node({**HOLDING, "stream_list": [*streams, "meta_d2h"]})
     listener.subscribe(DiagnosticArray, "/diagnostics")
     listener.subscribe(DeviceStatus, "device/status", latched=True)
-    wait_until_only(listener, "left", of=streams)  # one goes on: the device must not fall asleep
+    wait_until_only(listener, "left", of=streams)  # one continues: the device must not restart
 
     listener.subscribe(DisparityImage, "disparity")
     listener.wait_for("disparity", count=3)
@@ -169,13 +169,13 @@ def test_device_stops_what_nobody_wants_and_goes_on_when_somebody_does(
     assert depth is not None
     assert depth.level == DiagnosticStatus.OK
     drops = {row.key: row.value for row in depth.values}["drops_total"]
-    assert drops == "0"  # what was not sent is not lost
+    assert drops == "0"  # frames that were not sent are not lost
     status = listener.messages("device/status")[-1]
     rates = dict(zip(status.stream_names, status.expected_fps, strict=True))
     assert (rates["color"], rates["depth"]) == (0.0, 10.0)
 
     listener.unsubscribe("disparity")
-    listener.subscribe(CameraInfo, "rgb/camera_info")  # without its picture
+    listener.subscribe(CameraInfo, "rgb/camera_info")  # without its image
     listener.wait_for("rgb/camera_info", count=3)
     wait_until_only(listener, "color", of=streams)
     assert node.stop() == 0
@@ -199,7 +199,7 @@ def test_tracker_keeps_the_detections_that_its_positions_come_from(
     assert node.stop() == 0
 
 
-def test_switched_off_stream_is_stopped_and_said_to_be_off(
+def test_switched_off_stream_is_stopped_and_reported(
     start_node: StartNode, listener: Listener
 ) -> None:
     streams = ["left", "right"]

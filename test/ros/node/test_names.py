@@ -52,7 +52,7 @@ def publishers_of(node: Node, streams: list[str], **values: Any) -> StreamPublis
     return StreamPublishers(node, validate({"stream_list": streams, **values}), decoded=True)
 
 
-#: remap rules, streams, the two that collide, what they would both be called
+#: remap rules, streams, the two topics that collide, their common name
 COLLISIONS: list[tuple[list[str], list[str], tuple[str, str], str]] = [
     (
         ["~/left/image_raw:=/cam/image", "~/right/image_raw:=/cam/image"],
@@ -179,7 +179,7 @@ def test_quality_of_service_of_every_topic_can_be_set(make_node: MakeNode) -> No
     publishers.destroy()
 
 
-#: QoS override that makes no sense
+#: invalid QoS override
 NONSENSE = [
     ("depth", "deep"),
     ("depth", -1),
@@ -192,7 +192,7 @@ NONSENSE = [
 
 @pytest.mark.parametrize(("policy", "value"), NONSENSE)
 @pytest.mark.complaint(15)
-def test_bad_override_is_told_with_its_topic_and_leaves_no_publisher(
+def test_bad_qos_override_names_its_topic_and_leaves_no_publisher(
     policy: str, value: Any, make_node: MakeNode
 ) -> None:
     name = f"qos_overrides./oak/right/image_raw.publisher.{policy}"
@@ -208,7 +208,7 @@ def test_bad_override_is_told_with_its_topic_and_leaves_no_publisher(
 
 
 @pytest.mark.complaint(13)
-def test_second_node_of_a_name_is_told_by_both_with_what_they_share(
+def test_both_nodes_of_one_name_warn_and_list_the_shared_topics(
     start_node: StartNode,
 ) -> None:
     first = start_node(QUIET)
@@ -226,7 +226,7 @@ def test_second_node_of_a_name_is_told_by_both_with_what_they_share(
     assert first.stop() == 0
 
 
-def test_nodes_of_one_name_in_two_namespaces_are_no_namesakes(start_node: StartNode) -> None:
+def test_nodes_of_one_name_in_two_namespaces_do_not_conflict(start_node: StartNode) -> None:
     nodes = [start_node(QUIET, "--ros-args", "-r", f"__ns:=/{name}") for name in ("one", "two")]
     for node in nodes:
         node.wait_for_output("streaming")
@@ -239,7 +239,7 @@ def test_nodes_of_one_name_in_two_namespaces_are_no_namesakes(start_node: StartN
         assert "another node" not in node.output
 
 
-def test_namesake_that_stays_is_diagnosed(
+def test_lasting_name_conflict_is_in_the_diagnostics(
     make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(name_conflicts, "_FORGOTTEN_S", 0.0)
@@ -257,11 +257,11 @@ def test_namesake_that_stays_is_diagnosed(
     assert rows["oak: name"].level == DiagnosticStatus.WARN
     assert rows["oak: name"].message.startswith("there is another node called /oak")
     twin.destroy_node()
-    wait_until(lambda: not found(), lambda: "the namesake to be forgotten")
+    wait_until(lambda: not found(), lambda: "the graph to drop the killed node")
     assert "oak: name" not in {row.name for row in health.diagnostics(Time(), 0, {}).status}
 
 
-def test_empty_stream_list_ends_the_node_with_what_could_be_in_it(start_node: StartNode) -> None:
+def test_empty_stream_list_ends_the_node_with_the_list_of_streams(start_node: StartNode) -> None:
     node = start_node({**QUIET, "stream_list": [""]})
     assert node.wait() == CONFIGURATION
     assert "stream_list is empty, must name at least one of meta_d2h, color, left" in node.output
@@ -286,7 +286,7 @@ def test_encoded_video_has_its_camera_info_beside_it(
     for header in both:
         assert images[header].format == "bgr8; jpeg compressed bgr8"
         assert (infos[header].width, infos[header].height) == (1920, 1080)
-    # No picture of our own making beside it: what the device encodes is passed on.
+    # No raw topic beside it: the encoded stream of the device is passed on.
     assert {name for name in listener.topics() if name.startswith("rgb/")} == {
         "rgb/image_raw/compressed",
         "rgb/camera_info",

@@ -1,4 +1,4 @@
-"""Parameters that may change do change something, all others are refused with the reason."""
+"""Live parameters take effect, all others are refused with the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def focus(mode: int) -> str:
     return f"capture command 3 argument {mode}"
 
 
-#: Live option: (a value, what the device then hears, what it hears when the option goes back).
+#: Live option: (a value, the command for it, the command when the option returns to its default).
 COMMANDS: dict[str, tuple[Any, str, str]] = {
     "depth.disparity_confidence": (180, "disparity confidence threshold 180", ""),
     "camera.rgb.focus_mode": ("macro", focus(1), focus(3)),
@@ -60,7 +60,7 @@ for name, frame_us in FRAME_US.items():
             control(name, f"44 % {whole} 1"),
         ),
     }
-#: Live options that only say how another one is meant: (value, the other, its value, what is heard)
+#: Live options that are details of another one: (value, the other, its value, the command)
 DETAILS: dict[str, tuple[Any, str, Any, str]] = {
     f"camera.{name}.iso": (
         800,
@@ -70,13 +70,13 @@ DETAILS: dict[str, tuple[Any, str, Any, str]] = {
     )
     for name, frame_us in FRAME_US.items()
 }
-#: Live options of the diagnostics: (value, the status that it changes, words before and after).
+#: Live options of the diagnostics: (value, the status that it changes, text before and after).
 LIMITS: dict[str, tuple[Any, str, str, str]] = {
     "diagnostics.drops_warn_percent": (90.0, "stream left", "were lost", "fps"),
     "diagnostics.stream_timeout_s": (0.1, "stream left", "fps", "no frame for"),
-    "diagnostics.temp_warn_c": (1.0, "temperature", "°C", "a warning from 1"),
-    "diagnostics.temp_error_c": (2.0, "temperature", "a warning from 1", "the limit is 2"),
-    "diagnostics.stale_after_s": (0.1, "temperature", "the limit is 2", "not reported"),
+    "diagnostics.temp_warn_c": (1.0, "temperature", "°C", "warning from 1"),
+    "diagnostics.temp_error_c": (2.0, "temperature", "warning from 1", "error from 2"),
+    "diagnostics.stale_after_s": (0.1, "temperature", "error from 2", "not reported"),
 }
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 
@@ -87,7 +87,7 @@ def test_every_live_option_is_in_one_of_the_tables() -> None:
 
 
 def hears(node: NodeProcess, *lines: str) -> None:
-    """Wait until the device has said that it got these commands, in this order."""
+    """Wait until the device has echoed these commands, in this order."""
 
     def are_in_order() -> bool:
         rest, texts = node.output, [f"device: {line}\n" for line in lines]
@@ -107,7 +107,7 @@ def accept(listener: Listener, key: str, value: Any) -> None:
 
 
 def refuse(listener: Listener, values: Mapping[str, Any], *words: str) -> None:
-    """The request fails with a reason that has these words, and changes nothing."""
+    """The request fails with a reason that contains these words, and changes nothing."""
     known = [key for key in values if key in BY_KEY]
     before = read(listener, known)
     result = set_together(listener, values)
@@ -131,7 +131,7 @@ def test_commands_reach_the_device_and_are_read_back(
     there = [heard for _, heard, _ in COMMANDS.values()]
     back = [heard for _, _, heard in COMMANDS.values() if heard]
     hears(node, *there, *reversed(back))
-    refuse(listener, {"depth.disparity_confidence": -1}, "no command brings", "inactive")
+    refuse(listener, {"depth.disparity_confidence": -1}, "no command restores", "inactive")
     assert node.stop() == 0
 
 
@@ -170,7 +170,7 @@ def test_values_given_at_the_start_are_sent_at_every_start(
     assert node.stop() == 0
 
 
-def test_what_is_changed_while_inactive_is_sent_at_the_next_start(
+def test_value_set_while_inactive_is_sent_at_the_next_start(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node({**QUIET, "autostart": False, "camera.left.iso": 200})
@@ -186,7 +186,7 @@ def test_what_is_changed_while_inactive_is_sent_at_the_next_start(
 
 
 @pytest.mark.complaint(14)
-def test_what_is_changed_while_the_device_is_away_is_sent_when_it_is_back(
+def test_value_set_while_the_device_is_lost_is_sent_after_the_reconnect(
     board: Board, start_node: StartNode, listener: Listener
 ) -> None:
     board.plug()
@@ -201,7 +201,7 @@ def test_what_is_changed_while_the_device_is_away_is_sent_when_it_is_back(
     assert node.stop() == 0
 
 
-def test_exposure_is_visible_in_the_picture(start_node: StartNode, listener: Listener) -> None:
+def test_exposure_is_visible_in_the_image(start_node: StartNode, listener: Listener) -> None:
     start_node({**QUIET, "device.id": "virtual:synthetic"})
     listener.subscribe(Image, "left/image_raw")
     listener.wait_for("left/image_raw")
@@ -219,8 +219,10 @@ def test_exposure_is_visible_in_the_picture(start_node: StartNode, listener: Lis
     listener.wait_until(lambda: brightness() > 0.9 * natural, "the natural picture")
 
 
-def test_limits_of_the_diagnostics_count_at_once(start_node: StartNode, listener: Listener) -> None:
-    # Every third picture is none: a third is lost, and there are gaps of two tenths of a second.
+def test_limits_of_the_diagnostics_take_effect_at_once(
+    start_node: StartNode, listener: Listener
+) -> None:
+    # Every third packet is malformed: a third is lost, and there are gaps of 0.2 s.
     node = start_node({**QUIET, "device.id": "virtual:pattern?fault=short:left:3"})
     listener.subscribe(DiagnosticArray, "/diagnostics")
 
@@ -236,7 +238,7 @@ def test_limits_of_the_diagnostics_count_at_once(start_node: StartNode, listener
     assert node.stop() == 0
 
 
-def test_switched_off_stream_says_nothing_until_it_is_switched_on(
+def test_switched_off_stream_publishes_nothing_until_it_is_switched_on(
     start_node: StartNode, listener: Listener
 ) -> None:
     streams = {"left": "left/image_raw", "right": "right/image_raw"}
@@ -249,7 +251,7 @@ def test_switched_off_stream_says_nothing_until_it_is_switched_on(
         assert not listener.raw(streams[quiet])
         accept(listener, f"stream.{loud}.publish", False)
         accept(listener, f"stream.{quiet}.publish", True)
-        listener.wait_for(streams[quiet])  # what the other one had sent before is here by now
+        listener.wait_for(streams[quiet])  # all earlier messages have arrived by now
         listener.forget()
     assert node.stop() == 0
 
@@ -279,7 +281,7 @@ def test_static_option_is_refused_with_the_reason(waiting: Listener, key: str) -
     refuse(waiting, {key: other_value(read(waiting, [key])[key])}, *words)
 
 
-def test_static_options_may_be_set_to_what_they_are(waiting: Listener) -> None:
+def test_static_option_can_be_set_to_its_present_value(waiting: Listener) -> None:
     """So that a parameter file can be loaded into a node that was started with it."""
     values = read(waiting, [option.key for option in OPTIONS])
     assert set_together(waiting, values).successful
@@ -287,7 +289,7 @@ def test_static_options_may_be_set_to_what_they_are(waiting: Listener) -> None:
     assert read(waiting, values) == values
 
 
-#: a request that must not change anything, words of the reason
+#: a request that is refused, words of the reason
 REFUSALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"camera.left.iso": "high"}, ("camera.left.iso is 'high' (str)", "must be an integer")),
     ({"camera.left.iso": 200.5}, ("camera.left.iso is 200.5 (float)", "must be an integer")),
@@ -303,8 +305,8 @@ REFUSALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"camera.rgb.focus_mode": "blurred"}, ("'blurred'", "one of auto, macro")),
     ({"camera.rgb.lens_position": 256}, ("is 256", "between -1 and 255")),
     ({"camera.left.exposure_us": 100_001}, ("at most 100000", "camera.mono.fps is 10")),
-    ({"camera.left.ae_region": "0 0 641 400"}, ("must lie in the picture of 640x400",)),
-    ({"camera.left.ae_region": "0 0 0 0"}, ("must lie in the picture of 640x400",)),
+    ({"camera.left.ae_region": "0 0 641 400"}, ("must lie inside the image of 640x400",)),
+    ({"camera.left.ae_region": "0 0 0 0"}, ("must lie inside the image of 640x400",)),
     ({"camera.left.ae_region": "all of it"}, ("must be four numbers: X Y WIDTH HEIGHT",)),
     ({"camera.left.ae_region": "0 0 9 9\n3A 1 1"}, ("must be four numbers",)),
     ({"camera.left.isu": 200}, ("camera.left.isu is not a parameter", "camera.left.iso")),
@@ -332,7 +334,7 @@ def test_bad_request_is_refused_with_the_reason_and_changes_nothing(
     refuse(waiting, values, *words)
 
 
-def test_several_values_that_fit_only_together_are_taken_together(waiting: Listener) -> None:
+def test_several_values_that_are_valid_only_together_are_accepted(waiting: Listener) -> None:
     hot = {"diagnostics.temp_warn_c": 110.0, "diagnostics.temp_error_c": 120}
     assert set_together(waiting, hot).successful
     assert read(waiting, hot) == hot
@@ -356,7 +358,7 @@ def test_one_bad_value_keeps_the_others_from_the_device(
     refuse(listener, {"camera.left.ae_lock": True, "camera.right.iso": 1}, "camera.right.iso is 1")
     refuse(listener, {"camera.left.ae_lock": True, "use_sim_time": 5}, "use_sim_time")
     accept(listener, "camera.right.ae_compensation", 1)
-    # The second request failed after the device had its part: it has to be told again.
+    # The second request failed after the device had received a value: it has to be restored.
     lock = control("left", "12 % 1"), control("left", "12 % 0")
     hears(node, *lock, control("right", "10 % 1"))
     assert node.output.count("device: camera control") == 3
@@ -364,7 +366,7 @@ def test_one_bad_value_keeps_the_others_from_the_device(
 
 
 @pytest.mark.complaint(14)
-def test_device_that_does_not_listen_is_the_reason_of_a_refusal(
+def test_request_is_refused_if_the_device_accepts_no_command(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node(QUIET)
@@ -375,8 +377,8 @@ def test_device_that_does_not_listen_is_the_reason_of_a_refusal(
         refuse(listener, {"camera.left.ae_lock": True}, "ae_lock did not reach the device")
     finally:
         os.kill(device, signal.SIGCONT)
-    # The device gets the command after all, and the one that takes it back; unless it was silent
-    # for so long that it was booted anew, with the value that counts.
+    # The device receives the command later, and the one that restores the old value; unless it was
+    # silent for so long that it was rebooted and got the old value at its start.
     taken_back = f"device: {control('left', '12 % 0')}\n"
     wait_until(
         lambda: taken_back in node.output or "the device is back" in node.output,
@@ -385,7 +387,7 @@ def test_device_that_does_not_listen_is_the_reason_of_a_refusal(
     assert node.stop() == 0
 
 
-def test_descriptors_tell_which_options_may_change(waiting: Listener) -> None:
+def test_descriptors_mark_the_options_that_cannot_change(waiting: Listener) -> None:
     request = DescribeParameters.Request(names=list(BY_KEY))
     answer = waiting.call(DescribeParameters, "describe_parameters", request)
     assert {row.name: row.read_only for row in answer.descriptors} == {

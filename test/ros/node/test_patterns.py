@@ -1,4 +1,4 @@
-"""Pixels of a known formula go from the device to the topics unchanged, if somebody listens."""
+"""Pixels of a known formula reach the subscribers of the topics unchanged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nodes import Listener, NodeProcess
 from patterns import COLOR, check_every_picture
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-#: Everything that does not need a network, disparity on the wire. Rectified pictures come upright
-#: and disparity mirrored from the device.
+#: All streams without a network, disparity on the wire. The device sends rectified images upright
+#: and disparity mirrored.
 PARAMETERS = {
     "device.id": "virtual:pattern",
     "stream_list": [
@@ -78,7 +78,7 @@ def test_nothing_is_made_or_sent_without_a_subscriber(
     assert set(published.values()) == {0.0}
 
 
-def test_camera_info_comes_without_its_picture_and_once_for_two_pictures(
+def test_camera_info_needs_no_image_subscriber_and_is_sent_once_for_two_images(
     node: NodeProcess, listener: Listener
 ) -> None:
     for topic in ("left/image_raw", "left/image_rect"):
@@ -93,20 +93,20 @@ def test_camera_info_comes_without_its_picture_and_once_for_two_pictures(
 
 
 @pytest.mark.complaint(18)
-def test_subscriber_whose_qos_does_not_fit_is_told_what_to_change(
+def test_subscriber_with_incompatible_qos_causes_a_warning(
     node: NodeProcess, listener: Listener
 ) -> None:
     listener.subscribe(Image, "left/image_raw", latched=True)
     node.wait_for_output("set qos_overrides./oak/left/image_raw.publisher")
     line = next(row for row in node.output.splitlines() if "qos_overrides" in row)
-    assert "/oak/left/image_raw: a subscriber gets nothing, it asks for another DURABILITY" in line
+    assert "/oak/left/image_raw: a subscriber receives nothing, its QoS policy DURABILITY" in line
 
 
-def test_every_pixel_arrives_as_the_formula_says(node: NodeProcess, listener: Listener) -> None:
+def test_every_pixel_arrives_unchanged(node: NodeProcess, listener: Listener) -> None:
     check_every_picture(listener)
 
 
-def test_motion_jpeg_arrives_as_whole_pictures(node: NodeProcess, listener: Listener) -> None:
+def test_motion_jpeg_arrives_as_complete_images(node: NodeProcess, listener: Listener) -> None:
     message = listener.first(CompressedImage, "rgb/image_raw/compressed")
     assert message.format == "bgr8; jpeg compressed bgr8"
     picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)

@@ -1,4 +1,4 @@
-"""The point cloud that others make of depth lies where the scene is, and on the colour picture.
+"""The point cloud that other nodes compute from depth fits the scene and the colour image.
 
 depth_image_proc is not needed for it: its arithmetic is a few lines. Source: CameraInfo.msg, P.
 """
@@ -28,7 +28,7 @@ def landmarks() -> NDArray[np.float64]:
 
 @pytest.fixture
 def cloud(recording: Recording) -> NDArray[np.float64]:
-    """(H, W, 3), m: rays of depth/camera_info, as long as depth/image_raw says."""
+    """(H, W, 3), m: rays of depth/camera_info with the length of depth/image_raw."""
     info = recording["depth/camera_info"][-1]
     p = np.reshape(info.p, (3, 4))
     z = pixels(recording["depth/image_raw"][-1]) / _MM_PER_M
@@ -41,9 +41,9 @@ def cloud(recording: Recording) -> NDArray[np.float64]:
 def seen(
     landmarks: NDArray[np.float64], cloud: NDArray[np.float64], recording: Recording
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Landmarks that the depth picture shows, their points of the cloud, how far they may differ.
+    """Landmarks in the depth image, their points of the cloud, and the tolerance.
 
-    One step of disparity along the ray, and the half pixel that a place in the picture is rounded.
+    One step of disparity along the ray, and half a pixel of rounding across it.
     """
     p = np.reshape(recording["depth/camera_info"][-1].p, (3, 4))
     places = np.rint((landmarks @ p[:, :3].T)[:, :2] / landmarks[:, 2:]).astype(int)
@@ -67,7 +67,7 @@ def test_cloud_lies_on_the_walls_of_the_scene(
 
 
 @pytest.mark.complaint(22)
-def test_cloud_registers_with_the_colour_picture(
+def test_cloud_registers_with_the_colour_image(
     landmarks: NDArray[np.float64], cloud: NDArray[np.float64], recording: Recording
 ) -> None:
     tree = transforms(recording)

@@ -1,4 +1,4 @@
-"""Publishers are those the settings ask for, in the order and quality that readers need."""
+"""The publishers follow the settings, with the order and QoS that subscribers need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make_publishers(node: Node, values: dict[str, Any]) -> StreamPublishers:
     return StreamPublishers(node, validate(values), decoded=True)
 
 
-#: streams asked for, further settings, wire stream, what its packets become, in order
+#: stream_list, further settings, wire stream, streams made from its packets, in order
 FEEDS: list[tuple[list[str], dict[str, Any], str, list[str]]] = [
     (["depth"], {}, "depth", ["depth"]),
     (["depth", "disparity"], {}, "depth", ["disparity", "depth"]),
@@ -49,9 +49,7 @@ FEEDS: list[tuple[list[str], dict[str, Any], str, list[str]]] = [
 
 
 @pytest.mark.parametrize("case", FEEDS, ids=lambda case: f"{case[2]} for {', '.join(case[0])}")
-def test_packets_become_what_is_derived_from_them_before_they_are_changed(
-    case: Any, node: Node
-) -> None:
+def test_derived_streams_are_published_before_the_packet_is_changed(case: Any, node: Node) -> None:
     streams, further, wire, expected = case
     publishers = make_publishers(node, {"stream_list": streams, **further})
     assert publishers.made_from(wire) == expected
@@ -72,7 +70,7 @@ PROFILES = {
 
 
 @pytest.mark.complaint(18)
-def test_publishers_are_reliable_and_as_deep_as_asked(node: Node) -> None:
+def test_publishers_are_reliable_with_the_configured_depth(node: Node) -> None:
     wanted = {"stream_list": list(STREAMS), "publish.depth_float": True, "publish.queue_depth": 7}
     publishers = make_publishers(node, {**wanted, **NETWORK})
     for topic, (depth, durability) in PROFILES.items():
@@ -91,7 +89,7 @@ def test_optional_topics_are_there_only_if_asked_for(node: Node) -> None:
     assert publishers.publisher("nn/spatial_detections") is None
 
 
-def test_destroyed_outlets_leave_no_publisher(node: Node) -> None:
+def test_destroy_leaves_no_publisher(node: Node) -> None:
     before = {publisher.topic_name for publisher in node.publishers}
     publishers = make_publishers(node, {"stream_list": ["left", "rectified_left", "depth"]})
     made = {publisher.topic_name for publisher in node.publishers} - before

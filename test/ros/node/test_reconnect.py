@@ -1,4 +1,4 @@
-"""A device that goes away comes back by itself, and nobody else has to do anything for it."""
+"""The node reconnects a lost device without help from outside."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ QUICK = {
     "reconnect.initial_delay_s": 0.05,
     "reconnect.max_delay_s": 0.2,
 }
-#: What the node publishes then, below its name.
+#: Topics of the node with these parameters, below its name.
 PUBLISHED = {"left/image_raw", "left/camera_info", "device/status", "transition_event"}
-#: It hangs up in every session, after as many pictures.
+#: It closes the link in every session, after the same number of frames.
 FLIGHTY = "virtual:pattern?fault=unplug:left:20"
 
 
@@ -61,7 +61,7 @@ def lines_with(node: NodeProcess, words: str) -> int:
 
 
 @pytest.mark.complaint(1)
-def test_streams_go_on_after_the_device_was_unplugged_again_and_again(
+def test_streams_continue_after_each_of_several_unplugs(
     start_node: StartNode,
 ) -> None:
     listener = Listener(keep=1000)
@@ -105,7 +105,7 @@ def test_device_that_was_away_for_long_is_used_as_soon_as_it_is_back(
     board.unplug()
     found = wait_for_state(listener, "recovering")
     assert found["last_error"] != ""
-    node.wait_for_output("no success yet: ")
+    node.wait_for_output("reconnect attempt 1 failed: ")
     assert listener.topics() == PUBLISHED
     assert listener.state() == "active"
 
@@ -114,7 +114,7 @@ def test_device_that_was_away_for_long_is_used_as_soon_as_it_is_back(
     found = wait_for_state(listener, "streaming")
     statuses = {row.name: row for row in listener.messages("/diagnostics")[-1].status}
     jumps = next(row.value for row in statuses["oak: clock"].values if row.key == "jumps")
-    assert jumps == "0", "a device that began anew has no wrong clock"
+    assert jumps == "0", "the clock of a restarted device is not a jump"
     assert found["restarts"] == "1"
     assert found["mx_id"] == "14442C10D1ANOTHER00"
     assert found["last_error"] == ""
@@ -124,7 +124,7 @@ def test_device_that_was_away_for_long_is_used_as_soon_as_it_is_back(
     assert after == sorted(set(after))
     assert node.process.pid == process
     assert "is another device now: 14442C10D1ANOTHER00, it was 14442C10D1VIRTUAL0" in node.output
-    for words in ("the device is lost: ", "no success yet: ", "the device is back"):
+    for words in ("the device is lost: ", "reconnect attempt", "the device is back"):
         assert lines_with(node, words) == 1, node.output
     assert node.stop() == 0
     listener.close()
@@ -143,7 +143,7 @@ def test_device_that_falls_silent_is_opened_again(
     assert node.stop() == 0
 
 
-def test_node_that_gives_up_leaves_active_by_the_way_of_errors(
+def test_node_that_gives_up_leaves_active_by_the_error_transition(
     board: Board, start_node: StartNode, listener: Listener
 ) -> None:
     board.plug()
@@ -151,7 +151,7 @@ def test_node_that_gives_up_leaves_active_by_the_way_of_errors(
     listener.subscribe(DiagnosticArray, "/diagnostics")
     node.wait_for_output("streaming meta_d2h")
     board.unplug()
-    node.wait_for_output("gave up after 3 attempts")
+    node.wait_for_output("gave up after 3 reconnect attempts")
     listener.wait_until(lambda: listener.state() == "unconfigured", "the state unconfigured")
     assert wait_for_state(listener, "error")["message"] != ""
     assert "left/image_raw" not in listener.topics()
@@ -166,15 +166,15 @@ def test_node_that_gives_up_leaves_active_by_the_way_of_errors(
 
 
 def test_device_that_never_stays_is_given_up(start_node: StartNode) -> None:
-    """Each attempt succeeds, and each time it is lost again soon."""
+    """Each attempt succeeds, and each time the device is lost again soon."""
     node = start_node({**QUICK, "device.id": FLIGHTY, "reconnect.max_attempts": 2})
-    node.wait_for_output("gave up after 2 attempts")
+    node.wait_for_output("gave up after 2 reconnect attempts")
     assert lines_with(node, "the device is back") == 2
     assert node.process.poll() is None
     assert node.stop() == 0
 
 
-#: What ends a node's search: transition and the state after it, or a signal.
+#: Transitions that end a node's search, and the state after each.
 ENDS: list[tuple[int, str]] = [
     (Transition.TRANSITION_DEACTIVATE, "inactive"),
     (Transition.TRANSITION_ACTIVE_SHUTDOWN, "finalized"),
@@ -190,7 +190,7 @@ def test_transition_ends_the_search_for_a_lost_device_at_once(
     node = start_node({**QUICK, "device.id": board.selector, **patient})
     node.wait_for_output("streaming meta_d2h")
     board.unplug()
-    node.wait_for_output("trying to get it back")
+    node.wait_for_output("; reconnecting")
     assert listener.change_state(transition)
     assert listener.state() == state
     if state == "inactive":
@@ -211,7 +211,7 @@ def test_signal_ends_the_search_for_a_lost_device_at_once(
     node = start_node({**QUICK, "device.id": board.selector, **pace})
     node.wait_for_output("streaming meta_d2h")
     board.unplug()
-    node.wait_for_output("trying to get it back")
+    node.wait_for_output("; reconnecting")
     assert node.stop() == 0
     assert "Traceback" not in node.output
 
@@ -262,7 +262,7 @@ def test_killed_node_can_be_started_again(board: Board, start_node: StartNode) -
 
 
 def kept_by(pid: int) -> dict[str, int]:
-    """What a process holds of the kernel."""
+    """Numbers of threads and open descriptors of a process."""
     return {name: len(list(Path(f"/proc/{pid}/{name}").iterdir())) for name in ("task", "fd")}
 
 

@@ -1,4 +1,4 @@
-"""Real pictures through the whole chain: virtual device, wire, node, DDS, and a listener.
+"""Real images through the whole chain: virtual device, wire, node, DDS, subscriber.
 
 `pytest -s test/ros/node/test_replay.py` prints how well the published disparity agrees with the
 published ground truth of the pair.
@@ -25,14 +25,14 @@ from depthai_ros.virtual.scenes.source import SceneView, make_source
 
 SAMPLES = Path("/usr/share/doc/opencv-doc/examples/data")
 pytestmark = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"the pictures of Debian's opencv-doc are not in {SAMPLES}"
+    not SAMPLES.is_dir(), reason=f"the images of Debian's opencv-doc are not in {SAMPLES}"
 )
 WITHIN_PX = 2
 
 
 @contextmanager
 def listening(start_node: StartNode, scene: str) -> Iterator[Listener]:
-    """A listener, and a node of the demonstration that shows `scene`."""
+    """A listener, and a node of the demonstration with the scene `scene`."""
     listener = Listener()
     node = start_node({"device.id": f"virtual:{scene}"}, params_file=VIRTUAL_YAML)
     try:
@@ -43,7 +43,7 @@ def listening(start_node: StartNode, scene: str) -> Iterator[Listener]:
 
 
 def placed(view: SceneView, truth: NDArray[np.uint8]) -> tuple[float, int, int]:
-    """Scale and top left corner of the pair in the mono picture."""
+    """Scale and top left corner of the pair in the mono image."""
     source = make_source(f"images={SAMPLES}/aloe*", {"version": -1})
     assert isinstance(source, ImageReplay)
     source.configure(view)
@@ -55,7 +55,7 @@ def placed(view: SceneView, truth: NDArray[np.uint8]) -> tuple[float, int, int]:
 def test_published_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     start_node: StartNode,
 ) -> None:
-    """aloeGT.png belongs to the left picture; ours to the right one, whose partner lies d px on."""
+    """aloeGT.png belongs to the left image; ours to the right one, whose match lies at x + d."""
     with listening(start_node, f"images={SAMPLES}/aloe*") as listener:
         message = listener.first(DisparityImage, "disparity")
     disparity = pixels(message.image)
@@ -72,7 +72,7 @@ def test_published_disparity_of_a_real_pair_agrees_with_its_ground_truth(
     errors = np.abs(found[known] - expected)[expected > 0]
     share = (errors <= WITHIN_PX).mean()
     measured = found.size / (truth.size * scale**2)
-    print(f"\naloe: {share:.1%} within {WITHIN_PX} px, {measured:.0%} of the picture measured")
+    print(f"\naloe: {share:.1%} within {WITHIN_PX} px, {measured:.0%} of the image measured")
     assert share > 0.965
     assert measured > 0.8
 

@@ -1,4 +1,4 @@
-"""Services do what they say, or tell why not and what has to be so."""
+"""Services work, or answer why not and what they need."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fail(listener: Listener, name: str, *words: str, **fields: Any) -> None:
 
 
 def camera_info(camera: str, **changes: Any) -> CameraInfo:
-    """What a calibration of one camera at 640x400 (rgb 1920x1080) could give."""
+    """A plausible calibration of one camera at 640x400 (rgb 1920x1080)."""
     width, height = (1920, 1080) if camera == "rgb" else (640, 400)
     tx = -FX * BASELINE_M if camera == "right" else 0.0
     fields: dict[str, Any] = {
@@ -72,10 +72,10 @@ def camera_info(camera: str, **changes: Any) -> CameraInfo:
     return CameraInfo(**{**fields, **changes})
 
 
-# -- the right state
+# -- states
 
 
-def test_every_service_tells_in_which_state_it_works(
+def test_every_service_names_the_state_it_needs(
     start_node: StartNode, listener: Listener, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "infos")
@@ -97,7 +97,7 @@ def test_every_service_tells_in_which_state_it_works(
     assert node.stop() == 0
 
 
-def test_services_of_a_device_that_is_away_say_so(
+def test_services_report_a_lost_device(
     board: Board, start_node: StartNode, listener: Listener, tmp_path: Path
 ) -> None:
     board.plug()
@@ -107,10 +107,10 @@ def test_services_of_a_device_that_is_away_say_so(
     board.unplug()
     node.wait_for_output("the device is lost: ")
     for name in ("capture_still", "autofocus_trigger"):
-        fail(listener, name, "the device is away and has to stream: ")
+        fail(listener, name, "the device is not streaming: ")
     fail(listener, "device_info", "no device is connected: ")
     assert call(listener, "device_info").selector == board.selector
-    # What is known of it is known all the same.
+    # Its calibration is still known.
     succeed(listener, "save_calibration", path=str(tmp_path / "saved.calib"))
     succeed(listener, "left/set_camera_info", camera_info=camera_info("left"))
     succeed(listener, "reset_device")
@@ -145,9 +145,7 @@ def test_still_comes_after_each_request(start_node: StartNode, listener: Listene
     assert node.stop() == 0
 
 
-def test_commands_that_the_settings_forbid_say_which(
-    start_node: StartNode, listener: Listener
-) -> None:
+def test_refused_command_names_the_setting(start_node: StartNode, listener: Listener) -> None:
     node = start_node({**QUIET, "camera.rgb.lens_position": 90})
     node.wait_for_output("streaming")
     fail(listener, "capture_still", "stream_list has no jpegout", "start the node again")
@@ -177,12 +175,10 @@ def test_reset_brings_the_device_back_with_its_values(
     assert node.stop() == 0
 
 
-# -- what is connected
+# -- device information
 
 
-def test_device_info_tells_what_the_device_says_of_itself(
-    start_node: StartNode, listener: Listener
-) -> None:
+def test_device_info_has_the_devices_description(start_node: StartNode, listener: Listener) -> None:
     node = start_node({**QUIET, "device.id": "virtual:pattern?absent=rgb"})
     node.wait_for_output("streaming")
     info = succeed(listener, "device_info")
@@ -227,14 +223,14 @@ def test_saved_calibration_is_the_one_that_is_in_use(
     after = listener.first(CameraInfo, "left/camera_info")
     for field in ("k", "d", "r", "p"):
         np.testing.assert_allclose(getattr(after, field), getattr(before, field), atol=1e-4)
-    # Without a path it goes to the folder of the user's files.
+    # Without a path the file is written to the camera_info folder.
     answer = succeed(listener, "save_calibration")
     assert answer.path == str(tmp_path / "14442C10D1VIRTUAL0.calib")
     assert Path(answer.path).read_bytes()[:444] == file.read_bytes()[:444]
     assert other.stop() == 0
 
 
-def test_calibration_that_cannot_be_saved_is_told(
+def test_failed_save_of_a_calibration_is_reported(
     start_node: StartNode, listener: Listener, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -250,21 +246,21 @@ def test_calibration_that_cannot_be_saved_is_told(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-#: camera, what is wrong, words of the answer
+#: camera, wrong fields, words of the answer
 BAD_INFOS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
-    ("left", {"width": 641}, ("it is for 641x400 pixels, pictures are 640x400",)),
-    ("rgb", {"height": 0}, ("it is for 1920x0 pixels, pictures are 1920x1080",)),
+    ("left", {"width": 641}, ("it is for 641x400 pixels, the images are 640x400",)),
+    ("rgb", {"height": 0}, ("it is for 1920x0 pixels, the images are 1920x1080",)),
     ("left", {"distortion_model": "fisheye"}, ("'fisheye'", "must be one of plumb_bob")),
-    ("left", {"d": [0.1] * 8}, ("d has 8 numbers, plumb_bob has 5",)),
+    ("left", {"d": [0.1] * 8}, ("d has 8 numbers, plumb_bob needs 5",)),
     ("left", {"d": [0.1] * 4 + [np.nan]}, ("d holds a number that is not finite",)),
     ("left", {"k": [0.0] * 9}, ("must be positive: it is not calibrated",)),
     ("left", {"k": [-1.0, 0, 1, 0, 1, 1, 0, 0, 1]}, ("k has fx -1",)),
-    ("left", {"k": [1.0, 0, 1, 0, 1, 1, 0, 0, 2]}, ("k is no camera matrix",)),
+    ("left", {"k": [1.0, 0, 1, 0, 1, 1, 0, 0, 2]}, ("k is not a camera matrix",)),
     ("left", {"k": [np.inf, 0, 1, 0, 1, 1, 0, 0, 1]}, ("k holds a number that is not finite",)),
-    ("left", {"r": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, ("r is no rotation",)),
-    ("left", {"r": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, ("r is no rotation",)),
+    ("left", {"r": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, ("r is not a rotation",)),
+    ("left", {"r": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, ("r is not a rotation",)),
     ("left", {"p": [0.0] * 12}, ("p has fx' 0",)),
-    ("left", {"p": [1.0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1]}, ("p is no projection",)),
+    ("left", {"p": [1.0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1]}, ("p is not the projection",)),
     ("left", {"p": [FX, 0, 1, -30, 0, FX, 1, 0, 0, 0, 1, 0]}, ("p[3] is -30, must be 0",)),
     ("right", {"p": [FX, 0, 1, 0, 0, FX, 1, 0, 0, 0, 1, 0]}, ("p[3] is 0", "as a pair")),
     ("right", {"p": [FX, 0, 1, 30, 0, FX, 1, 0, 0, 0, 1, 0]}, ("-0.075 m right of", "0.075 m")),
@@ -287,7 +283,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Listener, P
 
 
 @pytest.mark.parametrize("case", BAD_INFOS, ids=lambda case: f"{case[0]} {case[2][0]}")
-def test_camera_info_that_makes_no_sense_is_refused(
+def test_wrong_camera_info_is_refused(
     case: tuple[str, dict[str, Any], tuple[str, ...]], pair: tuple[Listener, Path]
 ) -> None:
     camera, changes, words = case
@@ -330,7 +326,7 @@ def numbers_of(info: CameraInfo) -> dict[str, Any]:
 
 
 @pytest.mark.complaint(8)
-def test_set_camera_info_counts_from_the_next_picture_on_and_after_a_restart(
+def test_set_camera_info_takes_effect_with_the_next_frame_and_after_a_restart(
     start_node: StartNode, listener: Listener, tmp_path: Path
 ) -> None:
     folder = {"calibration.camera_info_folder": str(tmp_path)}
@@ -349,7 +345,7 @@ def test_set_camera_info_counts_from_the_next_picture_on_and_after_a_restart(
         assert listener.messages(topic)[-1].header.frame_id.startswith(f"oak_{camera}_")
         listener.unsubscribe(topic)
     assert list(succeed(listener, "device_info").set_cameras) == sorted(CAMERAS)
-    # The device goes on to rectify with its own calibration, and depth is made of that.
+    # The device still rectifies with its own calibration, on which depth is based.
     assert numbers_of(listener.first(CameraInfo, "depth/camera_info")) == numbers_of(depth)
     assert node.stop() == 0
     node = start_node({**SIX, **folder})
@@ -360,7 +356,9 @@ def test_set_camera_info_counts_from_the_next_picture_on_and_after_a_restart(
     assert node.stop() == 0
 
 
-def test_camera_info_file_is_the_one_that_ros_knows(pair: tuple[Listener, Path]) -> None:
+def test_camera_info_file_has_the_format_of_camera_calibration_parsers(
+    pair: tuple[Listener, Path],
+) -> None:
     listener, folder = pair
     info = camera_info("left", distortion_model="rational_polynomial", d=[0.1] * 8)
     succeed(listener, "left/set_camera_info", camera_info=info)
@@ -379,7 +377,7 @@ def test_camera_info_file_is_the_one_that_ros_knows(pair: tuple[Listener, Path])
     assert [path.name for path in folder.iterdir()] == ["pair_left.yaml"]
 
 
-def test_pair_that_does_not_fit_together_is_told(pair: tuple[Listener, Path]) -> None:
+def test_inconsistent_pair_is_reported(pair: tuple[Listener, Path]) -> None:
     listener, _ = pair
     succeed(listener, "left/set_camera_info", camera_info=camera_info("left"))
     p = [FX, 0.0, 320.0, -FX * BASELINE_M, 0.0, FX, 201.0, 0.0, 0.0, 0.0, 1.0, 0.0]
@@ -399,22 +397,22 @@ distortion_coefficients: {rows: 1, cols: 5, data: [0, 0, 0, 0, 0.5]}
 rectification_matrix: {rows: 3, cols: 3, data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}
 projection_matrix: {rows: 3, cols: 4, data: [400, 0, 320, 0, 0, 400, 200, 0, 0, 0, 1, 0]}
 """
-#: content of a camera_info file, what the node says of it ("" = it is used)
+#: content of a camera_info file, the node's warning about it ("" = it is used)
 FILES: list[tuple[str, str]] = [
     (GOOD_FILE, ""),
     (GOOD_FILE + "device_mx_id: 14442C10D1VIRTUAL0\n", ""),
     (GOOD_FILE + "device_mx_id: OTHER\n", "it is for the device OTHER"),
-    (GOOD_FILE.replace("640", "1280"), "it is for 1280x400 pixels, pictures are 640x400"),
+    (GOOD_FILE.replace("640", "1280"), "it is for 1280x400 pixels, the images are 640x400"),
     (GOOD_FILE.replace("[400, 0, 320, 0, 400", "[.nan, 0, 320, 0, 400"), "not finite"),
-    (GOOD_FILE.replace("plumb_bob", "[plumb_bob]"), "not a file about a camera"),
+    (GOOD_FILE.replace("plumb_bob", "[plumb_bob]"), "not a camera_info file"),
     (GOOD_FILE.replace("image_height: 400\n", ""), "image_height"),
     ("[1, 2", "not YAML"),
-    ("", "not a file about a camera"),
+    ("", "not a camera_info file"),
 ]
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case[1] or "good")
-def test_camera_info_file_is_used_if_it_fits_the_device_and_its_pictures(
+def test_camera_info_file_is_used_if_device_and_image_size_match(
     case: tuple[str, str], start_node: StartNode, listener: Listener, tmp_path: Path
 ) -> None:
     content, complaint = case

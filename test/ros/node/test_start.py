@@ -1,4 +1,4 @@
-"""The node starts, or says in one sentence why not; it ends when it is told to."""
+"""The node starts, or reports the reason in one line; it ends on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIGURATION, DEVICE = 2, 3
 BLOB = "package://depthai_ros/config/models/virtual_ssd.blob"
 
 
-#: what is set, exit status, what the one error line says
+#: parameters, exit status, words of the one error line
 REFUSALS: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
     (
         {"depth.padding_factor": 1.4},
@@ -84,7 +84,7 @@ REFUSALS: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: next(iter(case[0].items()))[0])
 @pytest.mark.complaint(15)
-def test_what_cannot_work_is_told_in_one_error_and_ends_the_node(
+def test_wrong_parameters_end_the_node_with_one_error(
     case: Any, tmp_path: Path, start_node: StartNode
 ) -> None:
     values, expected, words = case
@@ -101,7 +101,7 @@ def test_what_cannot_work_is_told_in_one_error_and_ends_the_node(
     assert status == expected
 
 
-def test_words_that_are_no_ros_arguments_end_the_node(start_node: StartNode) -> None:
+def test_unknown_arguments_end_the_node(start_node: StartNode) -> None:
     node = start_node(QUIET, "stream_list:=left")
     assert node.wait() == CONFIGURATION
     assert "unknown arguments: stream_list:=left" in node.output
@@ -174,7 +174,7 @@ def test_managed_node_goes_through_its_states_and_back(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize(
     ("autostart", "words", "children"),
-    [(False, "waiting to be configured", 0), (True, "streaming", 1)],
+    [(False, "waiting for the configure transition", 0), (True, "streaming", 1)],
 )
 @pytest.mark.complaint(2)
 def test_signal_ends_the_node_with_nothing_left(
@@ -197,7 +197,7 @@ def test_signal_ends_an_inactive_node_with_nothing_left(
     assert "Traceback" not in node.output
 
 
-def test_device_that_goes_away_for_good_is_told_once_and_the_node_stays(
+def test_permanently_lost_device_is_reported_once_and_the_node_stays(
     start_node: StartNode, listener: Listener
 ) -> None:
     selector = "virtual:pattern?fault=unplug:left:20"
@@ -212,7 +212,7 @@ def test_device_that_goes_away_for_good_is_told_once_and_the_node_stays(
     assert device.message == words != ""
     assert listener.state() == "active"
     assert node.output.count("the device is lost") == 1
-    # A lifecycle manager can bring it back.
+    # A lifecycle manager can restart the streams.
     assert listener.change_state(Transition.TRANSITION_DEACTIVATE)
     assert listener.change_state(Transition.TRANSITION_ACTIVATE)
     listener.first(Image, "left/image_raw")
@@ -220,20 +220,20 @@ def test_device_that_goes_away_for_good_is_told_once_and_the_node_stays(
     assert node.stop() == 0
 
 
-#: Spoils every third packet of a stream, see docs/virtual_device.md#faults.
+#: Malforms every third packet of a stream, see docs/virtual_device.md#faults.
 SPOILED = "virtual:pattern?fault={}:left:3"
-COMPLAINT = "packets are not what they should be"
+COMPLAINT = "malformed packets; last error: "
 
 
 @pytest.mark.parametrize("fault", ["frame_size", "no_trailer", "short"])
-def test_lying_packets_are_told_in_one_warning(fault: str, start_node: StartNode) -> None:
+def test_malformed_packets_cause_one_warning(fault: str, start_node: StartNode) -> None:
     node = start_node({**QUIET, "device.id": SPOILED.format(fault), "diagnostics.period_s": 0.1})
     node.wait_for_output(COMPLAINT)
     assert node.stop() == 0
     assert node.output.count(COMPLAINT) == 1
 
 
-def test_lying_packets_are_counted_and_the_rest_goes_on(
+def test_malformed_packets_are_counted_and_the_others_published(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node({**QUIET, "device.id": SPOILED.format("shape"), "diagnostics.period_s": 0.1})
@@ -263,7 +263,7 @@ def test_two_nodes_share_neither_topics_nor_frames(start_node: StartNode) -> Non
         listener.close()
 
 
-def test_parameters_tell_limits_and_values(start_node: StartNode, listener: Listener) -> None:
+def test_parameters_show_limits_and_values(start_node: StartNode, listener: Listener) -> None:
     given = {"autostart": False, "camera.mono.fps": 15, "camera.mono.resolution_h": 800}
     node = start_node(given)
     names = [option.key for option in OPTIONS]
@@ -280,7 +280,7 @@ def test_parameters_tell_limits_and_values(start_node: StartNode, listener: List
     assert rows["depth.depth_limit_m"].description.endswith("[m]")
     assert rows["ai.labels"].type == ParameterType.PARAMETER_STRING_ARRAY
 
-    # An integer where a number is wanted is what people write; it is taken and shown as a number.
+    # Users write integers for floats: an integer is accepted and shown as a float.
     plain = [key for key in names if isinstance(BY_KEY[key].default, (int, float, str))]
     values = listener.call(
         GetParameters, "get_parameters", GetParameters.Request(names=plain)

@@ -1,4 +1,4 @@
-"""The supervisor by itself, with a real device: what it recovers from, and what it does not."""
+"""The supervisor without a node, with a virtual device: errors that it recovers from, and bugs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = validate(
 
 
 class Desk:
-    """A supervisor, and what it has told."""
+    """A supervisor, and its log lines and states."""
 
     def __init__(self) -> None:
         self._node = Node("oak", namespace=f"/test_{time.monotonic_ns()}")
@@ -63,16 +63,16 @@ def desk() -> Iterator[Desk]:
     ]
 
 
-def test_restart_opens_the_device_anew_and_tells_whoever_configures_it(desk: Desk) -> None:
+def test_restart_reopens_the_device_and_calls_the_started_callbacks(desk: Desk) -> None:
     supervisor = desk.supervisor
-    with pytest.raises(LinkError, match="nothing is running"):
+    with pytest.raises(LinkError, match="no pipeline is running"):
         supervisor.restart("on demand")
     devices = []
     supervisor.started.append(devices.append)
     supervisor.start(desk.publishers)
     assert supervisor.is_streaming
     supervisor.restart("on demand")
-    supervisor.restart("once more, while it is at it")
+    supervisor.restart("once more, while it reconnects")
     wait_until(lambda: desk.health.restarts == 1, lambda: "a return")
     desk.wait_for(DeviceStatus.STATE_STREAMING)
     assert len(devices) == 2
@@ -81,7 +81,7 @@ def test_restart_opens_the_device_anew_and_tells_whoever_configures_it(desk: Des
     assert desk.health.last_error == ""
 
 
-def test_bug_is_told_and_not_recovered_from(desk: Desk) -> None:
+def test_bug_is_logged_and_not_retried(desk: Desk) -> None:
     supervisor = desk.supervisor
     supervisor.start(desk.publishers)
     supervisor._lost(ZeroDivisionError("a mistake of ours"))
@@ -89,11 +89,11 @@ def test_bug_is_told_and_not_recovered_from(desk: Desk) -> None:
     assert "bug: ZeroDivisionError" in desk.health.last_error
     assert DeviceStatus.STATE_RECOVERING not in desk.states
     assert desk.health.restarts == 0
-    supervisor.restart("by hand")  # that may help all the same
+    supervisor.restart("by hand")  # a restart is still possible
     desk.wait_for(DeviceStatus.STATE_STREAMING)
 
 
-def test_bug_of_whoever_configures_the_device_does_not_end_in_a_loop(desk: Desk) -> None:
+def test_bug_in_a_started_callback_does_not_cause_a_loop(desk: Desk) -> None:
     supervisor = desk.supervisor
     supervisor.start(desk.publishers)
 

@@ -1,4 +1,4 @@
-"""What `make run` publishes has the form that ROS users expect, and fits together."""
+"""The messages of `make run` have the form that ROS users expect, and are consistent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from depthai_ros.msg import DeviceStatus
 # -- form
 
 
-def test_every_announced_topic_is_one_that_the_configuration_asks_for(
+def test_every_announced_topic_is_configured(
     recording: Recording,
 ) -> None:
     ours = {*PICTURES, *INFOS, *RESULTS, *(name for name in LATCHED if name[0] != "/")}
@@ -40,7 +40,7 @@ def test_every_announced_topic_is_one_that_the_configuration_asks_for(
 
 @pytest.mark.parametrize("topic", PICTURES)
 @pytest.mark.complaint(19)
-def test_picture_has_its_encoding_frame_and_size(topic: str, recording: Recording) -> None:
+def test_image_has_its_encoding_frame_and_size(topic: str, recording: Recording) -> None:
     _, frame, encoding, size = PICTURES[topic]
     for message in recording[topic]:
         image = getattr(message, "image", message)
@@ -58,7 +58,7 @@ def test_result_has_its_frame(topic: str, recording: Recording) -> None:
 
 @pytest.mark.parametrize("topic", INFOS)
 @pytest.mark.complaint(8)
-def test_camera_info_has_stamp_frame_and_size_of_its_picture(
+def test_camera_info_has_stamp_frame_and_size_of_its_image(
     topic: str, recording: Recording
 ) -> None:
     infos, images = by_stamp(recording[topic]), by_stamp(recording[INFOS[topic]])
@@ -112,12 +112,12 @@ def test_raw_disparity_is_the_disparity_image(recording: Recording) -> None:
 
 
 @pytest.mark.complaint(9)
-def test_window_of_valid_disparities_is_where_every_partner_is_in_the_left_picture(
+def test_every_pixel_of_the_valid_window_can_have_a_match_in_the_left_image(
     recording: Recording,
 ) -> None:
     window = recording["disparity"][-1].valid_window
     assert (window.x_offset, window.width) == (0, MONO[0] - 95)
-    # Partners lie to the right: the left picture shows at x + d what the right one has at x.
+    # Matches lie to the right: pixel x of the right image matches x + d in the left one.
     tree, info = transforms(recording), recording["right/camera_info"][-1]
     right_in_left = np.linalg.inv(tree[LEFT]) @ tree[RIGHT]
     assert right_in_left[0, 3] > 0
@@ -145,7 +145,7 @@ def test_point_one_metre_ahead_is_one_metre_in_front_of_the_base(
     np.testing.assert_allclose(point[:3], [1, y_m, 0], atol=1e-6)
 
 
-# -- what is said beside the pictures
+# -- topics beside the images
 
 
 def test_label_and_vision_info_reach_a_late_subscriber(recording: Recording) -> None:

@@ -36,9 +36,9 @@ _STAMP = struct.Struct("<4xiI")
 
 @dataclass
 class Both:
-    """What this process saw of the two."""
+    """What this process received from the two nodes."""
 
-    topics: dict[str, set[str]] = field(default_factory=dict)  # node: what it publishes
+    topics: dict[str, set[str]] = field(default_factory=dict)  # node: its topics
     stamps_ns: dict[str, list[int]] = field(default_factory=dict)  # topic: of each message
     frames: dict[str, set[str]] = field(default_factory=dict)  # topic: frames of its messages
     devices: dict[str, str] = field(default_factory=dict)  # node: serial
@@ -99,7 +99,7 @@ def rated(node: str, topics: Iterable[str]) -> list[str]:
 
 
 def is_whole(node: str, topics: Collection[str]) -> bool:
-    """True once everything that is looked at below has been discovered."""
+    """True once every topic that the tests need has been discovered."""
     return set(topics) >= SHARED and len(rated(node, topics)) >= RATED
 
 

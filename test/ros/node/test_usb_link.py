@@ -1,4 +1,4 @@
-"""A slow link is noticed before frames are lost on it."""
+"""A slow link is reported before frames are lost."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 
 
 @pytest.mark.complaint(4)
-def test_usb_2_link_is_warned_of_in_the_log_and_in_the_diagnostics(
+def test_usb_2_link_causes_a_warning_in_the_log_and_in_the_diagnostics(
     start_node: StartNode, listener: Listener
 ) -> None:
     listener.subscribe(DiagnosticArray, "/diagnostics")
     node = start_node({**COLOR, "device.id": SLOW})
-    node.wait_for_output("a USB link of speed HIGH carries about 38: frames will be lost")
+    node.wait_for_output("a USB link of speed HIGH carries about 38 MB/s: frames will be lost")
     node.wait_for_output("streaming")
     statuses = wait_for_statuses(listener, "usb link", "stream color")
     assert statuses["usb link"].level == DiagnosticStatus.WARN
@@ -50,7 +50,7 @@ def test_usb_2_link_is_warned_of_in_the_log_and_in_the_diagnostics(
 
 
 @pytest.mark.complaint(4)
-def test_streams_can_be_reduced_to_what_the_link_carries(
+def test_rates_can_be_reduced_to_the_capacity_of_the_link(
     start_node: StartNode, listener: Listener
 ) -> None:
     listener.subscribe(DiagnosticArray, "/diagnostics")
@@ -79,7 +79,7 @@ def test_node_can_refuse_to_start_on_a_slow_link(start_node: StartNode) -> None:
 
 
 @pytest.mark.parametrize("speed", ["", "?usb_speed=SUPER"])
-def test_fast_or_unknown_link_is_not_warned_of(
+def test_fast_or_unknown_link_causes_no_warning(
     speed: str, start_node: StartNode, listener: Listener
 ) -> None:
     listener.subscribe(DiagnosticArray, "/diagnostics")
