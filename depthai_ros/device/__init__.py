@@ -1,1 +1,1 @@
-"""One device: finding, booting, connecting, one running pipeline."""
+"""One device: find it, boot it, connect, run one pipeline."""

@@ -2,9 +2,9 @@
 
     device clock --DeviceClock--> host's monotonic clock --HostClock--> ROS time
 
-Nothing is known about the device's clock but when its packets arrive. A packet cannot arrive
-before it was captured, and some packets are hardly delayed: the smallest differences of the last
-seconds tell the offset, and how they grow tells the drift.
+The only information about the device's clock is the arrival of its packets. A packet cannot arrive
+before it was captured, and some packets are hardly delayed: the smallest differences (arrival minus
+device time) of the last seconds are the offset, and their growth is the drift.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from itertools import islice
 from ..wire_formats import FrameTrailer
 
 _NS_PER_S = 1_000_000_000
-#: One least difference is kept for each span of this length.
+#: The smallest difference is stored for each span of this length.
 _SPAN_NS = _NS_PER_S
-#: Spans that tell the offset, and those that tell the drift.
+#: Number of spans that the offset and the drift are computed from.
 _OFFSET_SPANS, _DRIFT_SPANS = 10, 60
-#: Drift is the slope between spans so far apart, and is believed after so many of them.
+#: Drift is the slope between two spans this far apart; it is 0 until there are this many spans.
 _SLOPE_SPANS, _FEWEST_SPANS = 10, 20
-#: Quartz is far better than this.
+#: Limit of the drift; any quartz is far better.
 _MAX_DRIFT = 1000e-6
-#: How fast the offset may grow: stamps of one stream stay further apart than 90 % of the truth.
+#: Growth limit of the offset: the distance of two stamps is at least 90 % of the true one.
 _MAX_SLEW = 0.1
-#: Differences that no delay explains: the device's clock was set, or the device restarted.
+#: A larger step is no delay: the device's clock was set, or the device restarted.
 _JUMP_NS = 50_000_000
-#: How far time may fall back within one stream, and between streams of different latency.
+#: How far device time may go back within one stream, and between streams of different latency.
 _FALL_BACK_NS, _MIXED_FALL_BACK_NS = 200_000_000, 2 * _NS_PER_S
-#: Smoothing of the delay's mean and deviation.
+#: Smoothing factor of the delay's mean and deviation.
 _SMOOTHING = 1 / 64
 
 
 class ClockEstimator:
-    """Follows the device's clock by the arrival of its packets."""
+    """Estimates the device's clock from the arrival of its packets."""
 
     def __init__(self) -> None:
         self.jumps = 0
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was learned of a clock that is not there any more."""
+        """Discard the estimate, because the device's clock started again."""
         self._newest_ns: dict[str, int] = {}
         self._span = 0
         self._least: deque[tuple[int, int]] = deque(maxlen=_DRIFT_SPANS)  # (device time, offset)
@@ -57,10 +57,10 @@ class ClockEstimator:
         self._jitter_ns = 0.0
 
     def update(self, device_ns: int, received_ns: int, stream: str = "") -> None:
-        """Take notice of a packet.
+        """Use one packet for the estimate.
 
-        `received_ns` is the host's monotonic clock and does not decrease. Streams are delayed
-        differently: time that falls back is noticed sooner if they are named.
+        `received_ns` is the host's monotonic clock and does not decrease. Streams have different
+        delays: a backward step is detected sooner if `stream` is given.
         """
         allowed_ns = _FALL_BACK_NS if stream else _MIXED_FALL_BACK_NS
         offset_ns = received_ns - device_ns
@@ -74,13 +74,16 @@ class ClockEstimator:
         self._measure_delay(received_ns - self.to_host_ns(device_ns))
 
     def _leaps_ahead(self, device_ns: int, offset_ns: int) -> bool:
-        """Earlier than any packet so far; in the first seconds all of them may have waited."""
+        """True if device time stepped ahead: the offset is far below all earlier ones.
+
+        Not in the first seconds, when all packets so far may have been delayed.
+        """
         if len(self._least) < _OFFSET_SPANS or offset_ns > self._offset_ns - _JUMP_NS:
             return False
         return offset_ns < self._least_offset_ns(device_ns, _DRIFT_SPANS) - _JUMP_NS
 
     def _remember(self, device_ns: int, offset_ns: int, span: int) -> None:
-        """Keep the least difference of each span."""
+        """Store the smallest difference of each span."""
         if self._least and span == self._span:
             if offset_ns < self._least[-1][1]:
                 self._least[-1] = (device_ns, offset_ns)
@@ -90,7 +93,7 @@ class ClockEstimator:
         self._least.append((device_ns, offset_ns))
 
     def _measured_drift(self) -> float:
-        """Median slope: single late spans do not matter, nor does a small step."""
+        """Median slope, which single late spans or a small step do not change."""
         if len(self._least) < _FEWEST_SPANS:
             return 0.0
         late = list(self._least)[_SLOPE_SPANS:]
@@ -102,12 +105,12 @@ class ClockEstimator:
         return max(-_MAX_DRIFT, min(_MAX_DRIFT, statistics.median(slopes or [0.0])))
 
     def _least_offset_ns(self, device_ns: int, spans: int) -> int:
-        """Smallest difference of the last spans, carried to this device time by the drift."""
+        """Smallest difference of the last spans, extrapolated to this device time by the drift."""
         recent = islice(reversed(self._least), spans)
         return min(offset_ns + round(self._drift * (device_ns - ns)) for ns, offset_ns in recent)
 
     def _follow(self, device_ns: int, received_ns: int) -> None:
-        """Down at once: no packet may have left after it arrived. Up slowly."""
+        """Update the offset: down at once, as no packet arrives before its capture; up slowly."""
         least_ns = self._least_offset_ns(device_ns, _OFFSET_SPANS)
         target_ns = min(received_ns - device_ns, least_ns)
         if self._received_ns:
@@ -121,7 +124,7 @@ class ClockEstimator:
         self._delay_ns += (delay_ns - self._delay_ns) * _SMOOTHING
 
     def to_host_ns(self, device_ns: int) -> int:
-        """The host's monotonic clock when the device's showed `device_ns`."""
+        """The host's monotonic time at the device time `device_ns`."""
         return device_ns + self._offset_ns + round(self._drift * (device_ns - self._at_ns))
 
     @property
@@ -131,12 +134,12 @@ class ClockEstimator:
 
     @property
     def drift_ppm(self) -> float:
-        """How much faster the host's clock runs than the device's; 0 in the first seconds."""
+        """How much faster the host's clock is than the device's; 0 in the first seconds."""
         return self._drift * 1e6
 
     @property
     def delay_ns(self) -> float:
-        """By how much packets are later than the fastest ones, on average."""
+        """Mean delay of packets compared with the fastest ones."""
         return self._delay_ns
 
     @property
@@ -146,7 +149,7 @@ class ClockEstimator:
 
 
 class HostClock:
-    """Follows ROS time by readings of it and of the host's monotonic clock."""
+    """Maps the host's monotonic clock to ROS time, from readings of both."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -154,7 +157,7 @@ class HostClock:
         self._read_ns = 0
 
     def read(self, ros_ns: int, monotonic_ns: int) -> None:
-        """Both clocks at one moment. Small corrections are followed slowly, steps at once."""
+        """Take a reading of both clocks. Small corrections are followed slowly, steps at once."""
         found_ns, known_ns = ros_ns - monotonic_ns, self._offset_ns
         if known_ns is None:
             self._offset_ns = found_ns
@@ -162,7 +165,7 @@ class HostClock:
             self.steps += 1
             self._offset_ns = found_ns
         else:
-            # A hundredth of the time passed: far more than NTP ever slews, hardly visible.
+            # At most 1 % of the elapsed time: far more than NTP slews, but hardly visible.
             most_ns = (monotonic_ns - self._read_ns) // 100
             self._offset_ns = known_ns + max(-most_ns, min(most_ns, found_ns - known_ns))
         self._read_ns = monotonic_ns
@@ -172,16 +175,16 @@ class HostClock:
         return self._offset_ns is None or monotonic_ns - self._read_ns >= _NS_PER_S
 
     def to_ros_ns(self, monotonic_ns: int) -> int:
-        """ROS time when the monotonic clock showed this."""
+        """ROS time at this monotonic time."""
         return monotonic_ns + (self._offset_ns or 0)
 
 
-#: Pictures of the mono pair are exposed together; their device stamps differ by some 25 us.
+#: The mono cameras expose together; their device timestamps differ by about 25 us.
 _CAMERA_GROUPS = {0: "rgb", 1: "mono", 2: "mono"}
 _SAME_EXPOSURE_NS = 2_000_000
-#: Room between two stamps for those of exposures that come late.
+#: Least distance of two stamps, so that exposures that arrive late fit between them.
 _LEAST_GAP_NS = 1000
-#: Exposures remembered per group: more than any stream is late.
+#: Exposures stored per group; no stream is later than this.
 _EXPOSURES = 256
 
 
@@ -199,7 +202,7 @@ class _Exposures:
         return self._stamps_ns[-1] if self._stamps_ns else self._floor_ns
 
     def stamp_ns(self, sequence: int, device_ns: int, estimate_ns: int) -> int:
-        """The stamp this exposure was given before, else `estimate_ns` between its neighbours'."""
+        """The earlier stamp of this exposure, else `estimate_ns` limited by its neighbours."""
         place = bisect_left(self._device_ns, device_ns)
         for near in (place - 1, place):
             if (
@@ -226,16 +229,16 @@ class _Exposures:
 
 
 def system_clocks() -> tuple[int, int]:
-    """(ROS time, monotonic time), ns, of a node that does not simulate time."""
+    """(ROS time, monotonic time), ns, without simulated time."""
     return time.time_ns(), time.monotonic_ns()
 
 
 class StampSource:
-    """Gives packets their stamps, ns of ROS time.
+    """Computes the stamps of packets, ns of ROS time.
 
-    Packets of one exposure (camera group and sequence) get identical stamps; later exposures of a
-    group get later ones, even when the device restarts. Only if the host's own clock is set back
-    by a visible step do stamps follow it.
+    Packets of one exposure (camera group and sequence) get identical stamps. Stamps of a group
+    increase, also over a restart of the device. They go back only if the host's clock is set back
+    by more than 50 ms.
     """
 
     def __init__(
@@ -252,7 +255,7 @@ class StampSource:
         self._last_ns: dict[str, int] = {}  # of packets without metadata, by stream
 
     def device_restarted(self) -> None:
-        """Forget the device's clock, which began anew; no stamp falls back."""
+        """Restart the estimate, because the device's clock did; stamps still increase."""
         self._device.restart()
         self._groups = {name: _Exposures(group.newest_ns) for name, group in self._groups.items()}
 
@@ -273,7 +276,7 @@ class StampSource:
         return group.stamp_ns(metadata.sequence, metadata.timestamp_ns, self._ros_ns(host_ns))
 
     def _stamp_by_arrival_ns(self, received_ns: int, stream: str) -> int:
-        """Without device time: when it arrived, less what packets are delayed on average."""
+        """Without a device timestamp: the time of arrival minus the mean delay of packets."""
         estimate_ns = self._ros_ns(received_ns - round(self._device.delay_ns))
         stamp_ns = max(estimate_ns, self._last_ns.get(stream, 0) + 1)
         self._last_ns[stream] = stamp_ns
@@ -298,7 +301,7 @@ class StampSource:
 
     @property
     def drift_ppm(self) -> float:
-        """How much faster the host's clock runs than the device's."""
+        """How much faster the host's clock is than the device's."""
         return self._device.drift_ppm
 
     @property

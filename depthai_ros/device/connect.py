@@ -1,7 +1,7 @@
-"""Reaches a device: from a selector to a byte pipe.
+"""Opens a byte pipe to the device that a selector names.
 
-A virtual device is started, a socket connected, a board on USB found and booted; what can be
-reached by several programs is locked first.
+A virtual device is started, a socket connected, a board on USB found and booted. Sockets and boards
+are locked first, because several programs could open them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _LOOK_S = 0.05
 
 
 class VirtualProcess:
-    """A virtual device as a child process, alive as long as its socket."""
+    """A virtual device as a child process that ends when its socket closes."""
 
     def __init__(self, text: str) -> None:
-        self.settings = parse_settings(text)  # wrong ones are told here, not by a dying child
+        self.settings = parse_settings(text)  # raises here, not in the child
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "depthai_ros.virtual", "--fd", str(theirs.fileno())]
         with theirs:
@@ -50,11 +50,15 @@ class VirtualProcess:
         self.transport = _core.Transport.from_fd(fd=ours.detach())
 
     def wait(self) -> int:
-        """Exit status; a child that outlives its socket is ended."""
+        """Wait for the end and return the exit status; kill the child after 5 s."""
         try:
             return self._process.wait(_VIRTUAL_EXIT_S)
         except subprocess.TimeoutExpired:
-            _log.warning("virtual device %d did not end by itself", self._process.pid)
+            _log.warning(
+                "killed the virtual device, process %d: it did not end within %g s",
+                self._process.pid,
+                _VIRTUAL_EXIT_S,
+            )
             self._process.kill()
             return self._process.wait()
 
@@ -68,7 +72,7 @@ def child_environment() -> dict[str, str]:
 
 @dataclass(slots=True)
 class Connection:
-    """A byte pipe to a device, and what is known of it so far."""
+    """A byte pipe to a device, and what finding it has shown."""
 
     transport: _core.Transport
     process: VirtualProcess | None = None
@@ -79,10 +83,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a device is to be opened."""
+    """The arguments of `OpenDevice.open()`, and the device's locks."""
 
     timeout_s: float
-    find_s: float | None  # to look for a board; None = as long as for anything else
+    find_s: float | None  # to search for a board; None = timeout_s
     firmware: str
     usb2: bool
     should_stop: Callable[[], bool] | None
@@ -91,7 +95,7 @@ class Wishes:
 
 @contextmanager
 def closed_early(link: _core.Link, should_stop: Callable[[], bool] | None) -> Iterator[None]:
-    """What waits for an answer in this block gets a LinkError as soon as it `should_stop`."""
+    """Close the link when `should_stop()` is true; a read in this block then raises LinkError."""
     if should_stop is None:
         yield
         return
@@ -135,15 +139,16 @@ def _busy(words: str) -> DeviceNotFoundError:
 
 
 def read_firmware(path: str, *, usb2: bool = False) -> bytes:
-    """The image for a board on USB: a finished one, or the one that is in the official wheel.
+    """The firmware for a board on USB, from an image or from the official wheel.
 
-    `usb2` takes the variant that stays at USB 2 speed, which is made with a patch in the wheel.
+    `usb2` selects the variant that stays at USB 2 speed, made with a patch in the wheel.
     Raises  ConfigError
     """
     if not path:
         raise ConfigError(
-            "device.firmware is empty: a board on USB has no firmware of its own, it gets it at "
-            "each start; `depthai-firmware extract` takes it out of the official wheel"
+            "device.firmware is empty: a board on USB stores no firmware and needs it at each "
+            "start; set it to the official Gen1 wheel, or to an image from `depthai-firmware "
+            "extract`"
         )
     place = Path(path).expanduser()
     try:
@@ -155,9 +160,9 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
         raise ConfigError(f"device.firmware: {path}: {cause}") from cause
     if usb2 and not is_wheel:
         raise ConfigError(
-            f"usb.force_usb2 is set, but device.firmware is {path}, a finished image: give the "
-            "official wheel, or make the image with `depthai-firmware extract --usb2` and leave "
-            "usb.force_usb2 false"
+            f"usb.force_usb2 is set, but device.firmware is {path}, a finished image: set "
+            "device.firmware to the official wheel, or make the image with `depthai-firmware "
+            "extract --usb2` and leave usb.force_usb2 false"
         )
     if not image:
         raise ConfigError(f"device.firmware: {path} is empty")
@@ -168,7 +173,7 @@ def _connect_usb(text: str, wishes: Wishes) -> Connection:
     locks = wishes.locks
     try:
         transport = _core.open_usb(
-            selector=locks.usb_location or text,  # once found it stays the same board
+            selector=locks.usb_location or text,  # after the first connection: the same board
             firmware=read_firmware(wishes.firmware, usb2=wishes.usb2),
             timeout_s=wishes.timeout_s,
             find_s=wishes.find_s,
@@ -177,7 +182,7 @@ def _connect_usb(text: str, wishes: Wishes) -> Connection:
         )
     except ValueError as cause:
         raise ConfigError(str(cause)) from cause
-    locks.keep_last()  # others were booted in search of an MX id
+    locks.keep_last()  # earlier locks: boards booted in search of an MX id
     locks.take(usb_place(transport.location))  # on USB 3 a booted board is on another bus
     if transport.was_running:
         _log.warning("usb:%s ran firmware of an ended program and was reset", transport.location)
@@ -189,7 +194,7 @@ def _connect_usb(text: str, wishes: Wishes) -> Connection:
     )
 
 
-#: Selector scheme -> how to get a byte pipe to the device.
+#: Selector scheme -> function that opens a byte pipe to the device.
 LINKS: dict[str, Callable[[str, Wishes], Connection]] = {
     "usb": _connect_usb,
     "virtual": _connect_virtual,

@@ -1,7 +1,7 @@
-"""Talks to one device: session, packets, commands.
+"""The session with one device: connect, configure, load networks, send commands, reset.
 
-A `Device` is booted and connected; `start_pipeline()` configures it and opens its streams. There is
-one pipeline per boot: ending it resets the device, starting another connects anew.
+An `OpenDevice` is booted and connected; `start_pipeline()` configures it and opens its streams. A
+device runs one pipeline per boot: ending it resets the device, starting another reconnects.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from .pipeline import Layers, RunningPipeline
 
 _log = logging.getLogger(__name__)
 
-#: Packets of one stream that wait for a slow consumer: a quarter of a second at 30 Hz.
+#: Packets of one stream that are queued for a slow consumer: a quarter of a second at 30 Hz.
 QUEUE_PER_STREAM = 8
-#: A device takes a command at once; who sends it waits no longer than this.
+#: A device accepts a command at once; after this long the command fails.
 _COMMAND_S = 2.0
 
 
 class OpenDevice:
-    """A booted device, connected."""
+    """A booted, connected device."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class OpenDevice:
         except BaseException:
             self._locks.release()
             raise
-        self._wishes = replace(self._wishes, find_s=None)  # a reset board comes, but takes a while
+        self._wishes = replace(self._wishes, find_s=None)  # after a reset: wait longer
 
     @classmethod
     def open(
@@ -77,13 +77,13 @@ class OpenDevice:
         """Find, boot and connect to a device.
 
         `selector` is usb, usb:PORT, usb:BUS:PORT, usb:MX_ID, virtual, virtual:SCENE, unix:/path
-        or tcp:host:port; `firmware` is the path of the image for a board on USB, or of the official
-        wheel, from which `usb2` takes the variant that stays at USB 2 speed. No other program can
-        take the device until it is closed. On USB it is looked for as long as `find_s` (None:
-        `timeout_s`), and `should_stop` may end that early, and the wait for its first answers.
-        Raises  ConfigError if the selector cannot be read; DeviceNotFoundError, with the reason
-                "busy" if another program has it; LinkError; BootError; ProtocolError if what it
-                says of itself makes no sense
+        or tcp:host:port. `firmware` is the path of the image for a board on USB, or of the official
+        wheel; from the wheel `usb2` selects the variant that stays at USB 2 speed. The device is
+        locked against other programs until it is closed. A search on USB lasts `find_s` (None:
+        `timeout_s`); `should_stop` ends the search and the wait for the first answers early.
+        Raises  ConfigError for a malformed selector; DeviceNotFoundError, with the reason "busy"
+                if another program uses the device; LinkError; BootError; ProtocolError if the
+                device's description of itself is malformed
         """
         return cls(selector, timeout_s, find_s, firmware, usb2, should_stop)
 
@@ -109,7 +109,7 @@ class OpenDevice:
             if status:
                 raise DeviceNotFoundError(
                     f"{self.selector}: the virtual device ended with status {status} "
-                    "before it answered; its own words are above"
+                    "before it answered; its output is above"
                 ) from cause
             raise
         except ProtocolError:
@@ -143,7 +143,7 @@ class OpenDevice:
         self.mx_id = self.mx_id or str(document.get("_mx_id", ""))
 
     def _write_once(self, stream: str, parts: Sequence[Any]) -> None:
-        """Open, write one packet, close (which waits until the device has taken it)."""
+        """Open, write one packet, close (which waits until the device has read it)."""
         size = sum(memoryview(part).nbytes for part in parts)
         timeout_s = self._timeout_s
         self._link.open_stream(name=stream, window_bytes=size, timeout_s=timeout_s)
@@ -160,7 +160,7 @@ class OpenDevice:
     ) -> RunningPipeline:
         """Configure the device and open its streams.
 
-        `capacity_per_stream` and `capacity` (all streams together) bound what waits in the queue.
+        `capacity_per_stream` and `capacity` (all streams together) limit the packets in the queue.
 
         Raises  ConfigError if the device lacks a stream or the resources for the network;
                 LinkError, ProtocolError
@@ -184,16 +184,16 @@ class OpenDevice:
         return self._pipeline
 
     def open_data(self, stream: str, queue: _core.PacketQueue) -> None:
-        """Have the device send a stream, into a queue. Raises LinkError."""
+        """Open a stream, so that the device sends it into a queue. Raises LinkError."""
         window_bytes = STREAMS[stream].window_bytes
         self._link.open_stream(name=stream, window_bytes=window_bytes, queue=queue)
 
     def close_data(self, stream: str) -> None:
-        """Have the device send a stream no more, until it is opened again. Raises LinkError."""
+        """Close a stream; the device sends it again after `open_data()`. Raises LinkError."""
         self._link.close_stream(name=stream, timeout_s=self._timeout_s)
 
     def _opening_order(self, streams: Sequence[str]) -> tuple[str, ...]:
-        """Both sides open the streams in the order in which the device names them."""
+        """The streams in the order in which the device lists them; both sides open them so."""
         for name in streams:
             if name not in self.available_streams:
                 raise ConfigError(
@@ -203,7 +203,7 @@ class OpenDevice:
         return tuple(sorted(streams, key=self.available_streams.index))
 
     def _configure(self, document: Mapping[str, Any]) -> None:
-        """Send the configuration; a device takes one per boot."""
+        """Send the configuration; a device accepts one per boot."""
         text = json.dumps(document).encode()
         if len(text) >= CONFIG_H2D_BYTES:
             raise ConfigError(f"configuration has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
@@ -226,19 +226,19 @@ class OpenDevice:
                 raise ProtocolError(f"outBlob: {cause!r} is missing or of a wrong type") from cause
             if not granted:
                 raise ConfigError(
-                    f"ai.shaves is {document['ai']['shaves']}: the device says that network and "
-                    "cameras together need more than it has; lower ai.shaves, the rgb resolution, "
-                    "or leave object_tracker out"
+                    f"ai.shaves is {document['ai']['shaves']}: the device has not enough resources "
+                    "for network and cameras together; lower ai.shaves or the rgb resolution, or "
+                    "remove object_tracker from stream_list"
                 )
             if _needs_more(answer["metadata"], document["ai"]):
                 break
         return layers
 
     def write_board(self, document: Mapping[str, Any]) -> None:
-        """Have a running device write its EEPROM; its answer comes on `meta_d2h`.
+        """Make a running device write its EEPROM; it reports the result on `meta_d2h`.
 
         `document` has "board" and "_board" as in config_h2d.
-        Raises  LinkError, ProtocolError; ConfigError if it is too large
+        Raises  LinkError, ProtocolError; ConfigError if `document` is too large
         Source  docs/wire_format.md#eeprom
         """
         text = json.dumps(document).encode()
@@ -254,7 +254,7 @@ class OpenDevice:
             raise LinkError(f"{self.selector}: no pipeline is running, commands have no effect")
         if not self._link.write(name="host_capture", parts=[data], timeout_s=_COMMAND_S):
             raise LinkTimeoutError(
-                f"{self.selector}: the device has not taken the command before this one for "
+                f"{self.selector}: the device has not accepted the previous command within "
                 f"{_COMMAND_S:g} s"
             )
 
@@ -262,7 +262,7 @@ class OpenDevice:
         self._command(bytes([command, argument]).ljust(HOST_CAPTURE_BYTES, b"\0"))
 
     def capture_still(self) -> None:
-        """Take one picture for `jpegout`."""
+        """Send one still image on `jpegout`."""
         self._capture(1)
 
     def trigger_autofocus(self) -> None:
@@ -277,7 +277,7 @@ class OpenDevice:
         self._capture(3, mode)
 
     def set_disparity_confidence(self, threshold: int) -> None:
-        """0..255; pixels that cost more become invalid."""
+        """0..255; pixels with a higher matching cost become invalid."""
         if not 0 <= threshold <= 255:
             raise ConfigError(f"disparity confidence is {threshold}, must be between 0 and 255")
         self._command(bytes([threshold]))
@@ -296,11 +296,11 @@ class OpenDevice:
 
     @property
     def is_connected(self) -> bool:
-        """True while the link stands."""
+        """True while the link is up."""
         return self._link.is_up
 
     def link_counters(self) -> dict[str, int]:
-        """Counters of the link: bytes, packets, requests in both directions."""
+        """Counters of the link: bytes, packets and requests in both directions."""
         return self._link.counters()
 
     def _disconnect(self) -> int:
@@ -310,16 +310,16 @@ class OpenDevice:
         return process.wait() if process else 0
 
     def close(self) -> None:
-        """Reset the device and let go of it. May be called twice."""
+        """Reset the device and release its locks. May be called twice."""
         self.reset()
         self._locks.release()
 
     def reset(self) -> None:
-        """Reset the device; it stays ours, and `start_pipeline()` connects anew."""
-        pipeline, self._pipeline = self._pipeline, None  # it refers to its device: no circle
+        """Reset the device; it stays locked, and `start_pipeline()` reconnects."""
+        pipeline, self._pipeline = self._pipeline, None  # breaks the reference cycle
         if pipeline is not None:
             pipeline.stop()
-        with contextlib.suppress(LinkError):  # it may be gone already, or go before it answers
+        with contextlib.suppress(LinkError):  # the device may reboot before it answers
             if self._link.is_up:
                 if self._link.has_stream(name="host_capture"):
                     self._link.write(
@@ -333,7 +333,7 @@ class OpenDevice:
 
 
 def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
-    """The calibration file, where the settings want the device to store or use it."""
+    """The calibration file, if an option tells the device to store or use it; else empty."""
     wanted = settings["board_config.store_to_eeprom"] or settings["board_config.override_eeprom"]
     path = settings["depth.calibration_file"]
     if wanted and path:
@@ -342,7 +342,7 @@ def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
 
 
 def _needs_more(metadata: Mapping[str, Any], granted: Mapping[str, Any]) -> bool:
-    """True if a network was compiled for more resources than it gets; Gen1 goes on without it."""
+    """True if a network was compiled for more resources than it gets; Gen1 continues without it."""
     for key in ("shaves", "cmx_slices"):
         needed = metadata.get(f"number_of_{key}", 0)
         if needed > granted[key]:

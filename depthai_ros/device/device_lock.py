@@ -1,7 +1,7 @@
-"""Locks devices for this program, so that no two take the same one.
+"""Locks devices, so that two programs cannot use the same one.
 
-A device is locked by one byte of one file that all programs and users share; which byte, the
-device's place tells. The kernel knows who holds it, and frees it however that program ends.
+A lock is one byte of a file that all programs and users share; a hash of the device's place selects
+the byte. The kernel knows the owner, and frees the lock however that program ends.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-#: Folders in which everybody may make a file, the first one that is there; and the variable that
-#: names another one, for a bus that is not the machine's.
+#: World-writable folders, the first that exists is used; and the environment variable that names
+#: another one, for an emulated USB bus.
 _FOLDERS = ("/run/lock", "/tmp")
 _FOLDER_VARIABLE = "DEPTHAI_ROS_CLAIMS"
 _NAME = "depthai_ros.claims"
 #: struct flock of 64-bit Linux: type, whence, start, length, process.
 _FLOCK = struct.Struct("@hhqqi")
-#: What a file offset can be.
+#: Offsets must fit a signed 64-bit file offset.
 _OFFSET_BITS = 62
 _REMAP = re.compile(r"__(?:node|name):=(\S+)")
 
 
 class _LockFile:
-    """The file, open as long as this process runs: closing it anywhere would free every lock."""
+    """The lock file. It stays open: closing any descriptor of it would free every lock."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._descriptor = -1
         self._process = 0
-        self._taken: set[int] = set()  # by this process: the kernel would grant it again
+        self._taken: set[int] = set()  # by this process, which the kernel would grant again
 
     def take(self, offset: int) -> str:
-        """Lock one byte. "" = done, else who has it."""
+        """Lock one byte. Returns "", or a description of its owner."""
         with self._mutex:
-            if self._process != os.getpid():  # the first time, or a fork: it inherits no lock
+            if self._process != os.getpid():  # first call, or after a fork, which inherits no lock
                 self._descriptor, self._process, self._taken = -1, os.getpid(), set()
             if self._descriptor < 0:
                 self._descriptor = _open()
@@ -75,7 +75,7 @@ class _LockFile:
 
 
 def _open() -> int:
-    """The file's descriptor, -1 if it cannot be had: then the bus alone keeps programs apart."""
+    """The file's descriptor, -1 if it cannot be opened: then only the bus separates programs."""
     folder = os.environ.get(_FOLDER_VARIABLE) or next(filter(os.path.isdir, _FOLDERS))
     path = Path(folder, _NAME)
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -83,10 +83,10 @@ def _open() -> int:
         try:
             descriptor = os.open(path, flags)
         except FileNotFoundError:
-            # Others' files in such a folder may not be opened with O_CREAT: only a new one is.
+            # In a sticky folder O_CREAT fails on a file of another user: use it only for a new one.
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
             os.fchmod(descriptor, 0o666)  # whatever the umask
-    except FileExistsError:  # another program was quicker
+    except FileExistsError:  # another program has just created it
         return _open()
     except OSError as cause:
         _log.warning("devices cannot be locked, %s: %s", path, cause.strerror)
@@ -99,7 +99,7 @@ def _open() -> int:
 
 
 def _description(process: int) -> str:
-    """Program, node and number of a process, as far as it can be seen from here."""
+    """Process id, program and node of a process, as far as /proc shows them."""
     if process <= 0:
         return "a program in another container"
     try:
@@ -111,7 +111,7 @@ def _description(process: int) -> str:
 
 
 def _program(words: list[str]) -> str:
-    """What somebody would call a command line: its module or script, not its interpreter."""
+    """The name of a command line's module or script, not of its interpreter."""
     program = Path(words[0]).name
     if not program.startswith("python"):
         return program
@@ -126,37 +126,37 @@ _FILE = _LockFile()
 
 
 def _offset(place: str) -> int:
-    """Which byte stands for a place; whatever it is called, it is only a number."""
+    """The byte that is locked for a place: a hash of its name."""
     digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _OFFSET_BITS)
 
 
 def usb_place(location: str) -> str:
-    """The place of a board at BUS:PORT."""
+    """The lock name of a board at BUS:PORT."""
     return f"usb:{location}"
 
 
 def socket_place(address: str) -> str:
-    """The place behind unix:/path or tcp:host:port, however it is written."""
+    """The lock name of unix:/path or tcp:host:port; the same for every spelling of one address."""
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
         return f"unix:{os.path.realpath(rest)}"
     host, _, port = rest.rpartition(":")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][:2]
-    except (OSError, UnicodeError):  # connecting will tell
+    except (OSError, UnicodeError):  # connecting will report it
         return address
     return f"tcp:{':'.join(map(str, found))}"
 
 
 class DeviceLocks:
-    """What one device object has locked; released by `release()`, or with the process."""
+    """The locks of one device object, held until `release()` or the end of the process."""
 
     def __init__(self) -> None:
         self._places: list[str] = []
 
     def take(self, place: str) -> str:
-        """Lock a place. "" = it is ours, else who has it."""
+        """Lock a place. Returns "", or a description of its owner."""
         if place in self._places:
             return ""
         owner = _FILE.take(_offset(place))
@@ -166,7 +166,7 @@ class DeviceLocks:
 
     @property
     def usb_location(self) -> str:
-        """BUS:PORT of the board that this device was booted on, "" before that."""
+        """BUS:PORT of the board that was booted for this device, "" before that."""
         return next((place[4:] for place in self._places if place.startswith("usb:")), "")
 
     def keep_last(self) -> None:

@@ -1,7 +1,7 @@
-"""Takes the firmware out of the official Gen1 wheel: `depthai-firmware extract --help`.
+"""Extracts the firmware from the official Gen1 wheel: `depthai-firmware extract --help`.
 
 The wheel's extension holds it as plain data between two exported symbols, and beside it a patch
-that makes the USB 2 variant. Nothing of it comes with this package.
+that makes the USB 2 variant. This package contains no firmware.
 Source: docs/usb.md#firmware
 """
 
@@ -21,20 +21,20 @@ import numpy as np
 
 from ..errors import DepthaiError
 
-#: What the names of the symbols end with, before "Data" and "End".
+#: Endings of the symbol names, before "Data" and "End".
 IMAGE, PATCH = "depthai_cmd", "depthai_usb2_patch_patch"
-#: An image is a few MB; anything far from that is not one.
+#: Sizes that are accepted for an image, which has a few MB.
 PLAUSIBLE_BYTES = range(1 << 20, 64 << 20)
 PATCH_MAGIC = b"BSDIFF40"
 
 _EXTENSION = ".so"
 _LOAD, _RELA, _DYNSYM = 1, 4, 11
-#: Relocations of a pointer: by an offset, by a symbol. x86-64, then arm64.
+#: Types of pointer relocations, by offset and by symbol; each x86-64, then arm64.
 _RELATIVE, _ABSOLUTE = frozenset({8, 1027}), frozenset({1, 257})
 
 
 class FirmwareError(DepthaiError):
-    """There is no firmware in it, or not what looks like one."""
+    """The file contains no firmware, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Section:
 
 
 class _Library:
-    """The few things needed of a 64-bit little-endian ELF file."""
+    """Symbols, relocations and segments of a 64-bit little-endian ELF file."""
 
     def __init__(self, data: bytes) -> None:
         if data[:6] != b"\x7fELF\x02\x01":
@@ -61,7 +61,7 @@ class _Library:
         self._sections = [_Section(row[1], row[4], row[5], row[6]) for row in rows]
         symbols = list(self._read_symbols())
         self._symbols = dict(symbols)
-        self._addresses = [address for _, address in symbols]  # by their number
+        self._addresses = [address for _, address in symbols]  # by symbol number
         self._pointers = dict(self._read_pointers())
 
     def _of_kind(self, kind: int) -> Iterator[_Section]:
@@ -77,7 +77,7 @@ class _Library:
                 yield self._data[names + name : end].decode("ascii", "replace"), address
 
     def _read_pointers(self) -> Iterator[tuple[int, int]]:
-        """(address, where the pointer there will point to once the file is loaded)."""
+        """(address of a pointer, its value after the file is loaded)."""
         for table in self._of_kind(_RELA):
             for offset in range(table.offset, table.offset + table.size, 24):
                 address, information, addend = struct.unpack_from("<QQq", self._data, offset)
@@ -100,18 +100,18 @@ class _Library:
     def resource(self, name: str) -> bytes:
         """The bytes of an embedded file.
 
-        Two symbols stand at its first byte and behind its last one; where they are not exported,
-        pointers to these places are.
+        Two symbols mark its first byte and the byte after its last; where these are not exported,
+        pointers to both places are.
         """
         begin, end = self._find(f"{name}Data"), self._find(f"{name}End")
         if begin is None or end is None:
             begin = self._pointers.get(self._find(f"{name}_beginE") or 0)
             end = self._pointers.get(self._find(f"{name}_endE") or 0)
         if begin is None or end is None:
-            raise FirmwareError(f"no symbols tell where {name} lies: is it the Gen1 wheel?")
+            raise FirmwareError(f"no symbols mark the place of {name}: is this the Gen1 wheel?")
         first, last = self._file_offset(begin), self._file_offset(end)
         if not 0 <= first < last <= len(self._data):
-            raise FirmwareError(f"{name}: from {first} to {last} is no range in this file")
+            raise FirmwareError(f"{name}: bytes {first} to {last} are not inside the file")
         return self._data[first:last]
 
 
@@ -122,7 +122,7 @@ def _patch_integers(data: bytes) -> list[int]:
 
 
 def apply_patch(old: bytes, patch: bytes) -> bytes:
-    """The new file that a BSDIFF40 patch makes of the old one.
+    """Apply a BSDIFF40 patch to the old file; returns the new one.
 
     Raises  FirmwareError if the patch does not fit or is damaged
     """
@@ -148,7 +148,7 @@ def apply_patch(old: bytes, patch: bytes) -> bytes:
         difference_done, extra_done = difference_done + add, extra_done + insert
         position += add + seek
     if len(new) != new_bytes:
-        raise FirmwareError(f"the patch gave {len(new)} bytes, it promises {new_bytes}")
+        raise FirmwareError(f"the patch produced {len(new)} bytes, expected {new_bytes}")
     return bytes(new)
 
 
@@ -159,21 +159,21 @@ def _extension_of(path: Path) -> bytes:
     with zipfile.ZipFile(path) as wheel:
         names = [n for n in wheel.namelist() if "/" not in n and n.endswith(_EXTENSION)]
         if len(names) != 1:
-            raise FirmwareError(f"{path}: {len(names)} extensions in it, expected one")
+            raise FirmwareError(f"{path}: the wheel has {len(names)} extensions, expected one")
         return wheel.read(names[0])
 
 
 def extract(path: Path, *, usb2: bool = False) -> bytes:
     """The firmware image in a wheel or extension.
 
-    Raises  FirmwareError if there is none that looks right; OSError
+    Raises  FirmwareError if there is none of a plausible size; OSError
     """
     library = _Library(_extension_of(path))
     image = library.resource(IMAGE)
     if usb2:
         image = apply_patch(image, library.resource(PATCH))
     if len(image) not in PLAUSIBLE_BYTES:
-        raise FirmwareError(f"{path}: an image of {len(image)} bytes cannot be right")
+        raise FirmwareError(f"{path}: the image has {len(image)} bytes, expected a few MB")
     return image
 
 
@@ -187,12 +187,12 @@ def main(words: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="depthai-firmware",
-        description="Gets the firmware that a board on USB needs at each start.",
+        description="Extracts the firmware that a board on USB needs at each start.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser(
         "extract",
-        help="take it out of the official Gen1 wheel",
+        help="extract the firmware from the official Gen1 wheel",
         epilog=_WORDS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""The running streams of one device, as frames."""
+"""The running pipeline of one device: checks its packets, returns them as frames."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import DecodeError, LinkError
 from ..streams import STREAMS
 from ..wire_formats import FRAME_FORMATS, FrameSizes, FrameTrailer, split_packet
 
-#: A running pipeline that sends nothing for this long is taken for dead.
+#: A running pipeline that sends no packet for this long is considered dead.
 WATCHDOG_S = 5.0
 
 
 class _Device(Protocol):
-    """What a pipeline needs of its device."""
+    """The part of `OpenDevice` that a pipeline uses."""
 
     selector: str
 
@@ -37,10 +37,10 @@ class _Device(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One good packet.
+    """One valid packet.
 
-    `data` is a writable view of the frame data inside `packet.buffer`, at its start; the trailer
-    is not part of it. `received_ns` is the host's monotonic clock at its last byte.
+    `data` is a writable view of the frame data at the start of `packet.buffer`, without the
+    trailer. `received_ns` is the host's monotonic time at its last byte.
     """
 
     stream: str
@@ -52,7 +52,7 @@ class Frame:
 
 @dataclass(slots=True)
 class Layers:
-    """What outBlob says of the networks, all stages together."""
+    """The layers from outBlob, of all networks together."""
 
     inputs: list[dict[str, Any]] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
@@ -110,14 +110,14 @@ class RunningPipeline:
 
     @property
     def raw_layers(self) -> tuple[dict[str, Any], ...]:
-        """Output layers that nobody decodes: those of the second network, or of a raw first."""
+        """Output layers that the device does not decode: of a second network, or a raw first."""
         decoded = self.network is not None and self.network.output_format == "detection"
         return self.output_layers[self.first_outputs if decoded else 0 :]
 
     def wait(self, timeout_s: float) -> bool:
-        """True when frames are ready, False when the time is over or the pipeline was stopped.
+        """True when frames are ready, False after the timeout or when the pipeline was stopped.
 
-        Raises  LinkError when the link failed, or when nothing came for WATCHDOG_S
+        Raises  LinkError when the link failed, or no packet arrived for WATCHDOG_S
         """
         if self._queue.wait(timeout_s=timeout_s):
             self._last_packet_s = time.monotonic()
@@ -130,7 +130,7 @@ class RunningPipeline:
         return False
 
     def frames(self) -> list[Frame]:
-        """Everything that is ready, in order of arrival; bad packets are counted, not returned."""
+        """All ready frames in order of arrival; malformed packets are only counted."""
         frames = []
         for packet in self._queue.take():
             try:
@@ -152,7 +152,7 @@ class RunningPipeline:
         return Frame(packet.stream, data, metadata, packet.received_ns, packet)
 
     def pause(self, stream: str) -> None:
-        """Close a stream while the others go on; what is on its way still comes.
+        """Close a stream while the others continue; packets on their way still arrive.
 
         Raises  LinkError
         """
@@ -163,11 +163,11 @@ class RunningPipeline:
         self._device.open_data(stream, self._queue)
 
     def rejected(self) -> dict[str, tuple[int, str]]:
-        """By stream: how many bad packets so far, and what was wrong with the last."""
+        """By stream: number of malformed packets so far, and the last error."""
         return dict(self._rejected)
 
     def dropped(self) -> dict[str, int]:
-        """By stream: packets that nobody took in time."""
+        """By stream: packets that the full queue dropped."""
         return self._queue.dropped()
 
     def fileno(self) -> int:
@@ -175,10 +175,10 @@ class RunningPipeline:
         return self._queue.fileno()
 
     def stop(self) -> None:
-        """End every `wait()`; the device goes on until it is closed."""
+        """End every `wait()`; the device continues until `close()`."""
         self._queue.close()
 
     def close(self) -> None:
-        """Stop, and reset the device: there is one pipeline per boot."""
+        """Stop, and reset the device, which runs one pipeline per boot."""
         self.stop()
         self._device.reset()

@@ -1,6 +1,6 @@
-"""Reads what the system knows of USB boards: /sys, /dev and /proc, or made-up ones below a root.
+"""Reads information on USB boards from /sys, /dev and /proc, or from a test tree below a root.
 
-Nothing is opened, nothing is changed, no libusb: it also tells of boards that libusb cannot show.
+It opens no device, changes nothing and needs no libusb: it also finds boards that libusb hides.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VENDOR, ROM, BOOTED = "03e7", "2485", "f63b"
-#: bmAttributes of a configuration: it has a supply of its own. Source: USB 2.0, table 9-10
+#: bmAttributes of a configuration: self-powered. Source: USB 2.0, table 9-10
 _SELF_POWERED = 0x40
-#: What a hub calls itself. Source: USB 2.0, table 11-15 (bDeviceClass)
+#: bDeviceClass of a hub. Source: USB 2.0, table 11-15
 _HUB_CLASS = "09"
 
 
 @dataclass(frozen=True, slots=True)
 class UsbBoard:
-    """A device of our vendor, as /sys has it."""
+    """A device of this vendor, as /sys describes it."""
 
     folder: Path  # /sys/bus/usb/devices/1-1.3
     product: str  # "2485", "f63b"
@@ -30,12 +30,12 @@ class UsbBoard:
 
     @property
     def is_rom(self) -> bool:
-        """It waits for firmware."""
+        """True if it waits for firmware."""
         return self.product == ROM
 
     @property
     def is_booted(self) -> bool:
-        """It runs firmware."""
+        """True if it runs firmware."""
         return self.product == BOOTED
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class UsbBoard:
 
 
 def _text(path: Path) -> str:
-    """An attribute of /sys, "" if it is not there; a board may leave while it is looked at."""
+    """An attribute of /sys, "" if it is missing; a board may disappear at any time."""
     try:
         return path.read_text("utf-8", "replace").strip().strip("\0")
     except OSError:
@@ -65,11 +65,11 @@ class UsbTree:
         self._devices = root / "sys/bus/usb/devices"
 
     def has_sysfs(self) -> bool:
-        """False if the kernel has no USB, or hides it."""
+        """False if /sys shows no USB: no USB support in the kernel, or a container."""
         return self._devices.is_dir()
 
     def has_nodes(self) -> bool:
-        """False if no device can be opened: a container without /dev/bus/usb."""
+        """False if there are no device nodes: a container without /dev/bus/usb."""
         return (self.root / "dev/bus/usb").is_dir()
 
     def is_container(self) -> bool:
@@ -77,7 +77,7 @@ class UsbTree:
         return any((self.root / name).exists() for name in (".dockerenv", "run/.containerenv"))
 
     def boards(self) -> list[UsbBoard]:
-        """Every device of our vendor."""
+        """Every device of this vendor."""
         if not self.has_sysfs():
             return []
         found = map(self._board, sorted(self._devices.iterdir()))
@@ -99,16 +99,16 @@ class UsbTree:
         )
 
     def has_usb3_port(self, board: UsbBoard) -> bool | None:
-        """True if the port has a USB 3 half, None if the kernel does not tell."""
+        """True if the port supports USB 3, None if the kernel does not say."""
         port = board.folder / "port"
         return (port / "peer").exists() if port.exists() else None
 
     def over_currents(self, board: UsbBoard) -> int:
-        """How often the port had to be switched off since the system started."""
+        """How often the port was switched off for over-current since the system started."""
         return _number(board.folder / "port/over_current_count")
 
     def unpowered_hubs(self, board: UsbBoard) -> list[str]:
-        """Hubs between the board and the computer that live on the computer's current."""
+        """Bus-powered hubs between the board and the computer."""
         bus, _, ports = board.folder.name.partition("-")
         steps = ports.split(".")
         names = [f"{bus}-{'.'.join(steps[:length])}" for length in range(1, len(steps))]
@@ -120,18 +120,18 @@ class UsbTree:
         return is_hub and attributes != 0 and not attributes & _SELF_POWERED
 
     def memory_mb(self) -> int | None:
-        """How much memory the kernel lets transfers have; 0 = no limit, None = not known."""
+        """The kernel's limit of USB transfer memory, MB; 0 = no limit, None = not known."""
         path = self.root / "sys/module/usbcore/parameters/usbfs_memory_mb"
         return _number(path) if path.exists() else None
 
     def rules(self) -> list[Path]:
-        """The files with rules for devices of our vendor."""
+        """The udev rule files that name this vendor."""
         folders = [self.root / name for name in ("etc", "run", "usr/lib", "lib")]
         files = [path for folder in folders for path in folder.glob("udev/rules.d/*.rules")]
         return [path for path in files if VENDOR in _text(path).lower()]
 
     def users(self, node: Path) -> Iterator[str]:
-        """Every process that has the node open, as "process 1234 (name)", but for this one."""
+        """Every other process that has the node open, as "process 1234 (name)"."""
         try:
             wanted = node.stat()
         except OSError:
@@ -144,7 +144,7 @@ class UsbTree:
 def _has_open(process: Path, wanted: os.stat_result) -> bool:
     try:
         files = list((process / "fd").iterdir())
-    except OSError:  # somebody else's, or it has just ended
+    except OSError:  # another user's, or it has just ended
         return False
     for path in files:
         try:

@@ -1,4 +1,4 @@
-"""Clocks against made-up ones whose truth is known."""
+"""Clock estimates against simulated clocks with known offset and drift."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_no_packet_was_captured_after_it_arrived():
         assert clock.to_host_ns(device_ns) <= received_ns
 
 
-def test_drift_is_not_believed_in_the_first_seconds():
+def test_drift_is_zero_in_the_first_seconds():
     world, clock = World(jitter_ns=30 * MS), ClockEstimator()
     run(world, clock, 8)
     assert clock.drift_ppm == 0
@@ -93,7 +93,7 @@ def test_drift_keeps_long_runs_together():
 
 def test_late_start_is_made_good_at_once():
     world, clock = World(), ClockEstimator()
-    for index in range(10):  # all waited in a queue for up to 300 ms
+    for index in range(10):  # all were queued for up to 300 ms
         clock.update(*world.packet(START_NS + index * 33 * MS, extra_ns=300 * MS - index * 33 * MS))
     captured_ns = START_NS + S
     device_ns, received_ns = world.packet(captured_ns)
@@ -299,7 +299,7 @@ def test_stamps_increase_when_the_clock_jumps_without_a_pause():
 
 @pytest.mark.parametrize("away_s", [0.5, 3.0, 60.0])
 def test_device_that_is_known_to_have_restarted_is_stamped_right_from_the_first_packet(away_s):
-    """Its clock may go on where it was when the link broke: by that alone nobody would notice."""
+    """Its clock may continue where it was when the link broke, which shows no restart."""
     world = World()
     session = Session(world)
     session.stream(5)

@@ -1,4 +1,4 @@
-"""How a board on USB gets its firmware: a finished image, or the wheel that holds two."""
+"""The firmware for a board on USB: a finished image, or the wheel with two variants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATCHED = bytes((value + 1) % 256 for value in range(256)) * (MIB // 256) + b"us
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the official wheel is like: an extension with two embedded files between symbols."""
+    """Like the official wheel: an extension with two embedded files between symbols."""
     folder = tmp_path_factory.mktemp("wheel")
     (folder / "image").write_bytes(IMAGE)
     steps = [(len(IMAGE), 4, 0)]
@@ -46,7 +46,7 @@ def test_wheel_gives_either_variant(wheel: Path) -> None:
     assert read_firmware(str(wheel), usb2=True) == PATCHED
 
 
-def test_finished_image_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_finished_image_is_used_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "depthai.cmd"
     path.write_bytes(b"image")
     assert read_firmware(str(path)) == b"image"
@@ -55,7 +55,7 @@ def test_finished_image_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("usb2", [False, True])
-def test_wheel_without_firmware_is_told(usb2: bool, tmp_path: Path) -> None:
+def test_wheel_without_firmware_is_refused(usb2: bool, tmp_path: Path) -> None:
     path = tmp_path / "other.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other/__init__.py", "")

@@ -44,7 +44,7 @@ def running(selector: str, **options: Any) -> Iterator[tuple[OpenDevice, Running
 def collect(
     pipeline: RunningPipeline, done: Callable[[list[Frame]], bool], deadline_s: float = 20.0
 ) -> list[Frame]:
-    """Frames until `done` says so; fails when the deadline has passed."""
+    """Frames until `done(frames)` is true; fails after the deadline."""
     frames: list[Frame] = []
     end_s = time.monotonic() + deadline_s
     while not done(frames):
@@ -86,7 +86,7 @@ def test_streams_go_on_when_another_is_closed_while_its_packet_is_made() -> None
 
 
 def test_sequence_numbers_count_up_and_pair_left_with_right() -> None:
-    """Gaps are allowed: a virtual device that gets no processor for long leaves exposures out."""
+    """Gaps are allowed: a virtual device skips exposures if it gets no processor time."""
     with running("virtual:pattern", stream_list=["left", "right"]) as (_, pipeline):
         frames = collect(pipeline, count_of("right", 20))
     left = [f.metadata for f in frames if f.stream == "left" and f.metadata]
@@ -117,7 +117,7 @@ def test_max_fps_thins_a_stream_evenly() -> None:
     assert min(np.diff(sequences)) == 3
 
 
-def test_disparity_is_not_valid_while_depth_is_asked_for() -> None:
+def test_disparity_is_not_valid_while_depth_is_requested() -> None:
     values = {"stream_list": ["depth"]}
     with running("virtual:pattern", **values) as (_, pipeline):
         depth = collect(pipeline, count_of("depth", 1))[0]
@@ -129,7 +129,7 @@ def test_disparity_is_not_valid_while_depth_is_asked_for() -> None:
 def test_disparity_with_distances_is_valid_only_when_the_device_is_not_strict(
     strict: str, valid: bool
 ) -> None:
-    """The raw session may ask for both; what the exclusion costs is then visible."""
+    """A raw session may request both; the cost of the exclusion is then visible."""
     from depthai_ros.device import device as device_module
 
     settings = config.defaults().replace({"stream_list": ["disparity"]})
@@ -182,7 +182,7 @@ def test_still_arrives_once_for_one_command_and_is_a_jpeg_of_full_size() -> None
     assert cv2.imdecode(stills[0].data, cv2.IMREAD_COLOR).shape == (1080, 1920, 3)
 
 
-def test_manual_exposure_darkens_the_picture_and_auto_brings_it_back() -> None:
+def test_manual_exposure_darkens_the_image_and_auto_restores_it() -> None:
     with running("virtual:synthetic", stream_list=["left"]) as (device, pipeline):
         natural = collect(pipeline, count_of("left", 1))[-1].data.mean()
         device.control_camera(1, 5, "1000 400 33333")
@@ -220,7 +220,7 @@ def test_commands_are_echoed_in_the_log() -> None:
         ("shape", "expected 921600"),
     ],
 )
-def test_lying_packets_are_counted_and_the_others_go_on(fault: str, reason: str) -> None:
+def test_malformed_packets_are_counted_and_the_others_delivered(fault: str, reason: str) -> None:
     selector = f"virtual:pattern?fault={fault}:left:3"
     with running(selector, stream_list=["left"]) as (_, pipeline):
         frames = collect(pipeline, count_of("left", 8))
@@ -236,7 +236,7 @@ def test_unplugging_ends_the_wait_with_a_link_error() -> None:
         collect(pipeline, lambda _: False)
 
 
-def test_second_pipeline_on_one_device_connects_anew() -> None:
+def test_second_pipeline_on_one_device_reconnects() -> None:
     with running("virtual:pattern", stream_list=["left"]) as (device, first):
         collect(first, count_of("left", 3))
         second = device.start_pipeline(config.defaults().replace({"stream_list": ["right"]}))
@@ -245,7 +245,7 @@ def test_second_pipeline_on_one_device_connects_anew() -> None:
         assert first.wait(0.0) is False
 
 
-def test_commands_without_a_pipeline_say_so() -> None:
+def test_command_without_a_pipeline_is_an_error() -> None:
     device = OpenDevice.open("virtual:pattern")
     try:
         with pytest.raises(LinkError, match="no pipeline is running"):
@@ -262,7 +262,7 @@ def test_frames_outlive_the_device() -> None:
 
 
 @pytest.mark.parametrize("version", [-1, 1, 2, 3, 4, 5])
-def test_every_eeprom_version_is_told_as_it_is(version: int) -> None:
+def test_every_eeprom_version_is_passed_on_unchanged(version: int) -> None:
     device = OpenDevice.open(f"virtual:pattern?eeprom={version}")
     try:
         assert device.eeprom["version"] == version
@@ -284,15 +284,13 @@ def test_every_eeprom_version_is_told_as_it_is(version: int) -> None:
         ("virtual:pattern?fault=melt:left:3", "must be KIND:STREAM:N"),
     ],
 )
-def test_selector_that_cannot_be_read_is_told_with_what_is_allowed(
-    selector: str, words: str
-) -> None:
+def test_error_for_a_malformed_selector_lists_the_allowed_values(selector: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         OpenDevice.open(selector)
     assert words in str(caught.value)
 
 
-def test_nobody_at_the_socket_is_told_with_the_address(tmp_path: Path) -> None:
+def test_error_for_a_socket_without_a_listener_names_the_address(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFoundError, match=str(tmp_path / "nobody")):
         OpenDevice.open(f"unix:{tmp_path}/nobody", timeout_s=0.2)
 
@@ -309,12 +307,12 @@ def test_wait_for_a_device_that_does_not_answer_can_be_ended(tmp_path: Path) -> 
         mute.listen()
         opened = threads.submit(opening)
         with mute.accept()[0] as connection:
-            assert connection.recv(1), "it asks whether somebody is there"
+            assert connection.recv(1), "it pings the device"
             should_stop.set()
             opened.result(20.0)
 
 
-def test_missing_picture_folder_is_told_before_any_frame(tmp_path: Path) -> None:
+def test_missing_image_folder_is_an_error_before_any_frame(tmp_path: Path) -> None:
     with pytest.raises((ConfigError, DeviceNotFoundError)):
         OpenDevice.open(f"virtual:images={tmp_path}/nothing")
 

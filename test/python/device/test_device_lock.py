@@ -1,4 +1,4 @@
-"""DeviceLocks: one program for each device, whoever asks and however it ends."""
+"""DeviceLocks: only one program uses a device, until it releases the lock or ends in any way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from depthai_ros.errors import DeviceNotFoundError
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
-#: Locks its first argument, says what came of it, and waits until its input ends.
+#: Locks its first argument, prints the result, and waits until its input ends.
 PROGRAM = """
 import sys
 from depthai_ros.device.device_lock import DeviceLocks
@@ -26,20 +26,20 @@ locks = DeviceLocks()
 print("locked:", locks.take(sys.argv[1]) or "done", flush=True)
 sys.stdin.read()
 """
-#: Places with names that no file could have.
+#: Places with names that are not valid file names.
 PLACES = ["usb:1:1.3", "unix:/a/../b\n\0", "unix:" + "x" * 5000, "unix:/\udcff", ""]
 
 
 @pytest.fixture(autouse=True)
 def lock_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of our own, for this process and those that it starts."""
+    """A private folder, for this process and its children."""
     monkeypatch.setenv("DEPTHAI_ROS_CLAIMS", str(tmp_path))
     monkeypatch.setattr(device_lock, "_FILE", device_lock._LockFile())
     return tmp_path
 
 
 def locking(start: Start, place: str, *words: str) -> subprocess.Popen[str]:
-    """Another program that has been told what became of its lock."""
+    """Another program that has tried to take its lock."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return start(sys.executable, "-c", PROGRAM, place, *words, **pipes)
 
@@ -61,7 +61,7 @@ def test_a_place_is_locked_once_and_can_be_released(place: str) -> None:
     assert others.take(place) == ""
 
 
-def test_other_program_is_told_who_has_the_device(start: Start) -> None:
+def test_error_names_the_program_that_holds_the_lock(start: Start) -> None:
     holder = locking(start, "usb:1:1.3", "__node:=front")
     assert answer(holder) == "done"
     other = locking(start, "usb:1:1.3")
@@ -85,7 +85,7 @@ def test_forked_child_does_not_inherit_what_its_parent_has_locked() -> None:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        locks.release()  # as its exit may do: that must not free the parent's
+        locks.release()  # as its exit may do, which must not free the parent's
         os.write(write, DeviceLocks().take("usb:1:1.3").encode())
         os._exit(0)
     os.close(write)
@@ -109,7 +109,7 @@ def spoil_by_link(path: Path) -> None:
     path.symlink_to(path.with_name("elsewhere"))
 
 
-#: What somebody may have put there to do harm; nobody may follow it, wait for it or fail by it.
+#: Malicious replacements of the file; a program must not follow, wait for, or fail by them.
 TRAPS: dict[str, Callable[[Path], None]] = {
     "link": spoil_by_link,
     "fifo": lambda path: os.mkfifo(path),
@@ -118,7 +118,7 @@ TRAPS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("trap", TRAPS)
-def test_trap_in_place_of_the_file_is_told_and_does_not_keep_from_work(
+def test_trap_in_place_of_the_lock_file_causes_only_a_warning(
     trap: str, lock_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     TRAPS[trap](lock_folder / "depthai_ros.claims")
@@ -127,7 +127,7 @@ def test_trap_in_place_of_the_file_is_told_and_does_not_keep_from_work(
     assert not (lock_folder / "elsewhere").exists()
 
 
-def test_one_place_is_one_however_it_is_written(tmp_path: Path) -> None:
+def test_every_spelling_of_an_address_is_one_lock(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     assert socket_place(f"unix:{tmp_path}/link/device") == socket_place(f"unix:{tmp_path}/device")
     assert socket_place("tcp:localhost:90") == socket_place("tcp:127.0.0.1:90")

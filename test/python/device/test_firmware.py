@@ -1,4 +1,4 @@
-"""Taking firmware out of a library, and the patch that makes its variant."""
+"""Extracting firmware from a library, and the patch that makes its variant."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_wheel_without_an_extension_is_refused(tmp_path: Path) -> None:
 def test_library_without_firmware_is_refused() -> None:
     from depthai_ros import _core
 
-    with pytest.raises(firmware.FirmwareError, match="no symbols tell where depthai_cmd"):
+    with pytest.raises(firmware.FirmwareError, match="no symbols mark the place of depthai_cmd"):
         firmware.extract(Path(_core.__file__))
 
 

@@ -1,4 +1,4 @@
-"""The reference trace of a whole session, played against each of our two sides by a bare peer."""
+"""The reference trace of a whole session, played against host and virtual device by a bare peer."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def open_session(host: RawEnd, configuration: dict[str, Any] | None = None) -> N
 
 
 def expect_hang_up(host: RawEnd) -> None:
-    """Frames may still come, then the link ends, as silicon leaves the bus."""
+    """Frames may still come, then the link ends, as real hardware leaves the bus."""
     with pytest.raises((EOFError, ConnectionError)):
         host.wait_for("never")
 
@@ -91,7 +91,7 @@ def test_virtual_device_follows_the_reference_trace(bare_host: RawEnd) -> None:
         packet = bare_host.wait_for("W", "left")
         assert packet.size == LEFT_PACKET_BYTES
         sequences += struct.unpack_from("<i", packet.payload, packet.size - 56 + 28)
-    # Gaps are allowed, as on silicon: a device that gets no processor for long leaves frames out.
+    # Gaps are allowed, as on silicon: a device skips frames if it gets no processor time.
     assert all(before < after for before, after in pairwise(sequences))
     reset = b"\xad\xde\xad\xde"
     bare_host.send(WRITE, stream=bare_host.ids["host_capture"], size=4)
@@ -106,7 +106,7 @@ def test_virtual_device_never_writes_before_its_own_create_was_answered(bare_hos
     assert before == []
 
 
-def test_virtual_device_takes_the_configuration_of_an_older_host(bare_host: RawEnd) -> None:
+def test_virtual_device_accepts_the_configuration_of_an_older_host(bare_host: RawEnd) -> None:
     older = device_configuration()
     for name in ("median_kernel_size", "lr_check", "warp_rectify"):
         del older["depth"][name]
