@@ -1,1 +1,1 @@
-"""From packets to ROS messages, without rclpy."""
+"""Converts packets to ROS messages, without rclpy."""

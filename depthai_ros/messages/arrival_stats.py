@@ -1,8 +1,8 @@
-"""Turns the arrivals of one topic's messages into rate, drops and latency.
+"""Computes rate, drops and latency of one topic from the arrivals of its messages.
 
-A message is known by three numbers: its stamp, when it arrived, and its size. Lost messages show as
-gaps between stamps: the stamp is the moment of exposure, so that two neighbours are one period of
-the expected rate apart, however late either of them arrived.
+Each message has a stamp, a time of arrival and a size. Lost messages show as gaps between stamps:
+the stamp is the moment of exposure, so two neighbours are one period of the expected rate apart,
+however late they arrive.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 _NS_PER_S = 1_000_000_000
-#: Latencies that are kept: 20 minutes at 30 Hz. Of longer runs the newest count.
+#: Number of newest latencies that are kept: 20 minutes at 30 Hz.
 _LATENCIES_KEPT = 36_000
 
 
 class Arrival(NamedTuple):
-    """One message. Without a header at its start it has no stamp (0)."""
+    """One message; `stamp_ns` is 0 if the message does not start with a header."""
 
     stamp_ns: int
     received_ns: int
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArrivalSummary:
-    """What was seen of one topic. None where there is nothing to tell from."""
+    """The measurements of one topic; None where there is no data."""
 
     count: int
     fps: float
@@ -55,7 +55,7 @@ class ArrivalSummary:
 
 
 class ArrivalStats:
-    """Adds up one topic. `expected_fps` may be set when it becomes known; None = no rate."""
+    """Collects the arrivals of one topic. `expected_fps` may be set later; None = no fixed rate."""
 
     def __init__(self, *, expected_fps: float | None = None, stamped: bool = True) -> None:
         self.expected_fps = expected_fps
@@ -65,7 +65,7 @@ class ArrivalStats:
         self._count = self._bytes = self._drops = 0
 
     def add(self, arrivals: Iterable[Arrival]) -> None:
-        """Count messages, in order of arrival."""
+        """Add messages, in order of arrival."""
         for stamp_ns, received_ns, size_bytes in arrivals:
             self._count += 1
             self._bytes += size_bytes
@@ -75,7 +75,7 @@ class ArrivalStats:
                 self._last_stamp_ns = stamp_ns
 
     def _gap(self, stamp_ns: int) -> int:
-        """Messages that are missing between the last one and this."""
+        """Number of messages missing between the previous one and this one."""
         if not self.expected_fps or not self._last_stamp_ns:
             return 0
         periods = (stamp_ns - self._last_stamp_ns) / _NS_PER_S * self.expected_fps
@@ -97,7 +97,7 @@ class ArrivalStats:
 
 
 def percentile(ordered: list[float], share: float) -> float | None:
-    """The smallest of sorted values that `share` of them do not exceed; None without values."""
+    """Smallest value that is not exceeded by `share` of the sorted values; None without values."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,8 +1,8 @@
 """Builds the ROS messages of every stream.
 
-Table `BUILDERS` has one row for each `Topic.message` of the stream table. Large messages come back
-as `cdr.Serialized`, all others as message objects. Nothing here talks to ROS: what a builder has to
-know besides the packet stands in a `MessageContext`, which lasts as long as the pipeline.
+Table `BUILDERS` has one row for each `Topic.message` of the stream table. Large messages are
+returned as `cdr.Serialized`, all others as message objects. This module publishes nothing: builders
+get a packet and a `MessageContext`, which lasts as long as the pipeline.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _header(context: MessageContext, packet: StampedPacket) -> Header:
     return Header(stamp=ros_time(packet.stamp_ns), frame_id=frame_id)
 
 
-# -- pictures
+# -- images
 
 
 def _image(context: MessageContext, topic: Topic, packet: StampedPacket) -> cdr.Serialized:
@@ -86,7 +86,7 @@ def _compressed_image(
 
 
 def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
-    """The message of one camera model; all zeros where the camera is not calibrated."""
+    """The CameraInfo of one camera model; all zeros if the camera is not calibrated."""
     return CameraInfo(
         header=Header(stamp=ros_time(stamp_ns), frame_id=frame_id),
         height=model.height,
@@ -103,7 +103,7 @@ def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
 
 
 def _boxes(context: MessageContext, packet: StampedPacket) -> NDArray[Any]:
-    """(count,) DETECTION in the upright preview picture."""
+    """(count,) DETECTION in the upright preview image."""
     boxes = decode_detections(packet.data)
     return detections.unmirrored(boxes) if context.network.mirrored else boxes
 
@@ -177,7 +177,7 @@ def _vision_info(context: MessageContext, stamp_ns: int) -> VisionInfo:
     )
 
 
-# -- packets that are read whether or not somebody subscribed
+# -- packets that are decoded also without subscribers
 
 
 def _remember_detections(context: MessageContext, packet: StampedPacket) -> None:
@@ -196,15 +196,15 @@ def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
     text = bytes(packet.data).split(b"\0", 1)[0]
     try:
         document = json.loads(text)
-        told = document["sensors"]["temperature"]
-        temperatures = {name: float(told[name]) for name in TEMPERATURES if name in told}
+        found = document["sensors"]["temperature"]
+        temperatures = {name: float(found[name]) for name in TEMPERATURES if name in found}
         logs = [str(line) for line in document.get("logs", ())]
     except (ValueError, KeyError, TypeError) as cause:
         raise DecodeError(f"device status of {len(text)} bytes: {cause!r}") from cause
     context.health.device_spoke(temperatures, logs, packet.received_ns)
 
 
-#: Layout -> what every packet of it does to the context's memory.
+#: Layout -> function that updates the context with every packet.
 PACKET_HOOKS: dict[str, Callable[[MessageContext, StampedPacket], None]] = {
     "tensors": _remember_detections,
     "tracklets": _remember_tracklets,
@@ -214,7 +214,7 @@ PACKET_HOOKS: dict[str, Callable[[MessageContext, StampedPacket], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """How one kind of message is made from one packet."""
+    """Builds one type of message from one packet."""
 
     message_type: type[Any]
     build: Callable[[MessageContext, Topic, StampedPacket], Any]
@@ -222,13 +222,13 @@ class Builder:
 
 @dataclass(frozen=True, slots=True)
 class StaticMessageBuilder:
-    """How a message is made that says the same as long as the pipeline runs."""
+    """Builds a message that stays the same while the pipeline runs."""
 
     message_type: type[Any]
     build: Callable[[MessageContext, int], Any]
 
 
-#: `Topic.message` -> how to build it.
+#: `Topic.message` -> its builder.
 BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "image": Builder(Image, _image),
     "compressed_image": Builder(CompressedImage, _compressed_image),
@@ -255,7 +255,7 @@ def static_transforms(
     parent_frame: str,
     stamp_ns: int,
 ) -> TFMessage:
-    """All fixed frames at once: parent (if any) to base, base to bodies, bodies to optical frames.
+    """All fixed frames: parent (if any) to base, base to body frames, body to optical frames.
 
     Shape   poses: (4, 4), body frame in base frame
     Units   m

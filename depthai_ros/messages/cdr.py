@@ -1,8 +1,7 @@
 """Writes the bytes around the pixels of a serialised ROS message.
 
-A large message is published as `prefix + pixels + suffix` in DDS' own encoding, so that the pixels
-stay where they are. The ends depend on few things that rarely change: they are made once, and only
-the stamp is written anew for each frame.
+A large message is published as `prefix + pixels + suffix` in CDR, the encoding of DDS, so that the
+pixels are not copied. Prefix and suffix are cached; only the stamp is written for each frame.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Serialized(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DisparityEnds:
-    """What a DisparityImage says besides its pixels.
+    """The fields of a DisparityImage besides its pixels.
 
     Units   focal length, disparities and window in px, baseline in m
     """
@@ -46,7 +45,7 @@ class DisparityEnds:
 
 
 class _Writer:
-    """Appends fields; each starts at a multiple of its size, counted behind the encapsulation."""
+    """Appends fields, each aligned to its size; the encapsulation header does not count."""
 
     def __init__(self) -> None:
         self.bytes = bytearray(_LITTLE_ENDIAN)
@@ -65,7 +64,7 @@ class _Writer:
         return self
 
     def header(self, frame_id: str) -> _Writer:
-        """A std_msgs/Header whose stamp is still zero."""
+        """A std_msgs/Header with stamp 0."""
         return self.put("i", 0).put("I", 0).text(frame_id)
 
     def image(
@@ -92,7 +91,7 @@ def compressed_image_prefix(stamp_ns: int, frame_id: str, image_format: str, siz
 def disparity_image_ends(
     stamp_ns: int, frame_id: str, height: int, width: int, ends: DisparityEnds
 ) -> tuple[bytes, bytes]:
-    """What stands before and behind the float32 pixels of a stereo_msgs/DisparityImage."""
+    """The bytes before and after the float32 pixels of a stereo_msgs/DisparityImage."""
     outer, inner = _disparity_template(frame_id, height, width)
     stamp = _STAMP.pack(*divmod(stamp_ns, _NS_PER_S))
     return restamped(outer, stamp_ns) + stamp + inner, _disparity_suffix(ends)
@@ -101,7 +100,7 @@ def disparity_image_ends(
 def tensors_prefix(stamp_ns: int, frame_id: str, count: int) -> bytes:
     """Everything of a depthai_ros/NNTensors before its `count` tensors.
 
-    They begin at a multiple of four, as each of them does.
+    Each tensor begins at a multiple of four.
     """
     return restamped(_tensors_template(frame_id, count), stamp_ns)
 
@@ -114,7 +113,7 @@ def tensor_fields(name: str, dtype: str, axes: str, shape: Sequence[int], size: 
 
 
 def restamped(message: bytes, stamp_ns: int) -> bytes:
-    """The same serialised message, which begins with a header, with another stamp."""
+    """Copy a serialised message that begins with a header, with another stamp."""
     return b"".join(
         (_LITTLE_ENDIAN, _STAMP.pack(*divmod(stamp_ns, _NS_PER_S)), message[4 + _STAMP.size :])
     )
@@ -128,7 +127,7 @@ def _image_template(frame_id: str, height: int, width: int, encoding: str, step:
 
 @lru_cache(maxsize=64)
 def _compressed_template(frame_id: str, image_format: str) -> bytes:
-    """Padded to where the number of data bytes stands."""
+    """The prefix up to, but without, the number of data bytes; padded."""
     written = _Writer().header(frame_id).text(image_format).put("I", 0).bytes
     return bytes(written[:-4])
 
@@ -140,7 +139,7 @@ def _tensors_template(frame_id: str, count: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _disparity_template(frame_id: str, height: int, width: int) -> tuple[bytes, bytes]:
-    """What stands before the image's own stamp, and between that stamp and the pixels."""
+    """The bytes before the image's own stamp, and those between that stamp and the pixels."""
     outer = _Writer().header(frame_id).put("i", 0).bytes[:-4]
     whole = _Writer().header(frame_id)
     whole.image(frame_id, height, width, "32FC1", 4 * width, 4 * width * height)
@@ -149,7 +148,7 @@ def _disparity_template(frame_id: str, height: int, width: int) -> tuple[bytes, 
 
 @lru_cache(maxsize=8)
 def _disparity_suffix(ends: DisparityEnds) -> bytes:
-    """Written as if at the start: the float32 pixels before it end at a multiple of four."""
+    """Aligned as at the start of a message, because the pixels end at a multiple of four."""
     x, y, width, height = ends.window
     writer = _Writer().put("f", ends.focal_px, ends.baseline_m).put("I", x, y, height, width)
     writer.put("B", 0).put("f", ends.min_px, ends.max_px, ends.step_px)

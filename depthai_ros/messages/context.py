@@ -1,6 +1,6 @@
-"""Gathers what messages need to know of the camera besides a packet.
+"""Collects the data that messages need besides a packet: models, frames, sizes, network.
 
-A `MessageContext` is made when a pipeline starts and lasts as long as it.
+A `MessageContext` is made when a pipeline starts, and used until it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .diagnostics import Health
 from .images import ImageSettings, StereoTables
 from .tensors import RawOutput
 
-#: The camera whose rays depth, disparity and measured positions belong to.
+#: Depth, disparity and measured positions belong to the rays of this camera.
 DEPTH_CAMERA = "right"
 #: Encoder profile -> format of CompressedImage, where it is not JPEG.
 VIDEO_FORMATS = {
@@ -34,7 +34,7 @@ VIDEO_FORMATS = {
     "h264_high": "h264",
     "h265_main": "h265",
 }
-#: What the stereo engine makes: rows of the right camera, whatever the network looks at.
+#: Contents from the stereo engine, which belong to the right camera.
 _STEREO_CONTENTS = ("disparity", "depth")
 
 
@@ -49,11 +49,11 @@ def frame_ids(prefix: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """What messages need to know of the camera besides a packet.
+    """The data that messages need besides a packet.
 
-    `frames` is `frame_ids()`. `stream_frames` names those streams that are stamped with another
-    frame than their camera's. `cameras` has the model of each (CameraInfo topic, camera); another
-    one that is put there counts from the next picture on.
+    `frames` is `frame_ids()`. `stream_frames` has the frame_id of streams that do not use the frame
+    of their camera. `cameras` has the model of each (CameraInfo topic, camera); a replaced model
+    takes effect with the next frame.
     """
 
     frames: Mapping[str, str]
@@ -68,14 +68,14 @@ class MessageContext:
     tensors: RawOutput = field(default_factory=RawOutput)
 
     def camera(self, stream: Stream, metadata: FrameTrailer | None) -> str:
-        """Camera that the pixels, or the picture behind a result, come from."""
+        """The camera of the pixels; for a result the camera that fed the network."""
         if stream.camera != "nn":
             return stream.camera
         named = metadata.camera_name if metadata is not None else ""
         return named if named in CAMERAS else self.network.cameras[0]
 
     def frame_id(self, stream: Stream, metadata: FrameTrailer | None) -> str:
-        """frame_id of everything that is made from a packet of this stream."""
+        """frame_id of every message made from a packet of this stream."""
         own = self.stream_frames.get(stream.name)
         return own if own is not None else self.frames[self.camera(stream, metadata)]
 
@@ -91,10 +91,10 @@ def make_context(
     nn_to_depth: Mapping[str, int] = MappingProxyType({}),
     tensors: Sequence[Mapping[str, Any]] = (),
 ) -> MessageContext:
-    """Everything that follows from the settings, the calibration and the network.
+    """Build the context from the settings, the calibration and the network.
 
-    `nn_to_depth` says what part of the depth image the preview shows, `tensors` are the output
-    layers that nobody decodes (RunningPipeline.nn_to_depth, .raw_layers).
+    `nn_to_depth` is the part of the depth image that the preview shows, `tensors` are the output
+    layers that the device does not decode (RunningPipeline.nn_to_depth, .raw_layers).
     """
     cameras = camera_models(settings, calibration, sizes)
     return MessageContext(
@@ -139,7 +139,7 @@ def _network_facts(
 
 
 def optical_pose(body_pose: Matrix) -> Matrix:
-    """Pose of a camera's optical frame where its body frame has `body_pose`.
+    """Pose of a camera's optical frame, given the pose of its body frame.
 
     Shape   (4, 4) -> (4, 4); both map points into the base frame
     Units   m
@@ -174,8 +174,10 @@ def camera_models(
 def _preview_focal_px(
     preview: CameraModel, depth: CameraModel, nn_to_depth: Mapping[str, int]
 ) -> tuple[float, float]:
-    """Focal length of the preview; where its camera is not calibrated, as rgb never is in a Gen1
-    EEPROM, by the part of the depth image that the device says it shows.
+    """Focal length of the preview in px, (0, 0) if not known.
+
+    If the camera is not calibrated (a Gen1 EEPROM never has rgb), it follows from the part of the
+    depth image that the device reports for the preview.
     """
     if preview.k[0, 0] > 0:
         return float(preview.k[0, 0]), float(preview.k[1, 1])
@@ -189,7 +191,7 @@ def _preview_focal_px(
 
 
 def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, str]:
-    """Some tools want one frame for the pair; depth stays what it is: rays of the right camera."""
+    """With `stereo.right_frame` left, right images use the left frame; depth does not change."""
     if settings["stereo.right_frame"] == "right":
         return {}
     pair = [row for row in STREAMS.values() if row.content not in _STEREO_CONTENTS]
@@ -197,7 +199,7 @@ def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, s
 
 
 def _sees_rectified(settings: Settings) -> bool:
-    """True if the network looks at rectified pictures, which may come mirrored to it."""
+    """True if the network's input is rectified, and may be mirrored."""
     return str(settings["ai.camera_input"]).startswith("rectified_")
 
 
@@ -225,9 +227,9 @@ def _image_settings(
 def _disparity_ends(
     settings: Settings, calibration: Calibration, size: tuple[int, int]
 ) -> DisparityEnds:
-    """Facts of a DisparityImage; without a calibration the device's own numbers count.
+    """Fields of a DisparityImage; without a calibration from the board's field of view.
 
-    The picture is the right one: a pixel's partner lies at x + d and must be inside the left one.
+    Pixels belong to the right image: the match lies at x + d and must be inside the left image.
     """
     focal_px, baseline_m = float(calibration.rectified(size).k[0, 0]), calibration.baseline_m
     if focal_px == 0.0:
@@ -244,6 +246,6 @@ def _disparity_ends(
 
 
 def _from_depth(calibration: Calibration) -> dict[str, Matrix]:
-    """Maps points of the depth camera's optical axes into those of each camera."""
+    """By camera: maps points from the depth camera's optical frame to that camera's."""
     poses = {camera: optical_pose(pose) for camera, pose in calibration.poses().items()}
     return {camera: np.linalg.inv(pose) @ poses[DEPTH_CAMERA] for camera, pose in poses.items()}

@@ -1,7 +1,7 @@
-"""Turns boxes from the network and the tracker into vision messages.
+"""Converts detections and tracklets to vision messages.
 
-Boxes are pixels of the preview picture. Positions are metres in the rectified right camera's
-optical axes, which is where the device measures them.
+Boxes are in pixels of the preview image. Positions are in metres in the optical frame of the
+rectified right camera, in which the device measures them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..boxes import Box, overlap
 from ..msg import Tracklet, TrackletArray
 from .cdr import DisparityEnds
 
-#: Standard deviation of a disparity, px; gives the variance of a measured distance.
+#: Standard deviation of a disparity, px; the variance of a measured distance follows from it.
 DISPARITY_SIGMA_PX = 0.5
 #: A tracklet takes the position of a detection if their boxes share at least this much.
 _SAME_OBJECT_IOU = 0.3
@@ -41,12 +41,12 @@ _UPRIGHT = Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """What is known of the network beside its output.
+    """Properties of the network that results depend on.
 
-    `decoded`: the device decodes its output to detections. `mirrored`: it sees its pictures
-    mirrored. `cameras` feed it, the first is where its results are if a packet does not say.
-    `from_depth` maps points from the depth camera's optical axes into those of a camera.
-    `focal_px` is that of the preview picture, (0, 0) where it is not known.
+    `decoded`: the device decodes its output to detections. `mirrored`: its input is mirrored.
+    `cameras` feed it; a result without metadata belongs to the first. `from_depth` maps points from
+    the depth camera's optical frame to a camera's. `focal_px` is the focal length of the preview,
+    (0, 0) = not known.
     """
 
     decoded: bool
@@ -62,7 +62,7 @@ class NetworkFacts:
     from_depth: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def class_id(self, label: int) -> str:
-        """Name of a class, or its number as text where it has no name or none is wanted."""
+        """Name of a class; its number as text if it has no name, or with `ai.class_id` index."""
         if self.named_classes and 0 <= label < len(self.labels):
             return self.labels[label]
         return str(label)
@@ -70,7 +70,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One tracked object in one picture; `box` in px, `age` in pictures since it was new."""
+    """One tracked object in one frame; `box` in px, `age` in frames since it was new."""
 
     id: int
     label: int
@@ -81,7 +81,7 @@ class Track:
 
 @dataclass(slots=True)
 class ResultHistory:
-    """What earlier packets of the network and the tracker said. One thread writes and reads it."""
+    """The last detections and tracklets. Only one thread uses it."""
 
     tracks: tuple[Track, ...] = ()
     _detected: NDArray[Any] | None = None
@@ -89,11 +89,11 @@ class ResultHistory:
     _preview_size: tuple[int, int] = (1, 1)
 
     def detected(self, stamp_ns: int, boxes: NDArray[Any]) -> None:
-        """Keep the detections of one picture, until the next."""
+        """Store the detections of one frame, until the next."""
         self._detected, self._detected_ns = boxes.copy(), stamp_ns
 
     def tracked(self, tracklets: NDArray[Any], preview_size: tuple[int, int]) -> None:
-        """Follow the tracker by one picture; ids that vanished are listed as removed, once.
+        """Store the tracklets of one frame; ids that vanished are listed once as removed.
 
         Shape   (count,) wire_formats.TRACKLET
         """
@@ -112,7 +112,7 @@ class ResultHistory:
         self.tracks = tuple(tracks)
 
     def matches(self, stamp_ns: int) -> dict[int, Any]:
-        """The detection of the same picture that each tracked object is, by the track's id.
+        """By track id: the detection of the same object in the same frame.
 
         Shape   one record of wire_formats.DETECTION each
         """
@@ -136,7 +136,7 @@ _SEEN = (Tracklet.STATUS_NEW, Tracklet.STATUS_TRACKED)
 
 
 def device_xyz_to_optical(row: Any) -> NDArray[np.float64]:
-    """Position of one detection: Gen1 devices measure in optical axes already.
+    """Position of one detection; Gen1 devices measure in optical axes.
 
     Shape   (3,): x right, y down, z forward
     Units   m
@@ -146,14 +146,14 @@ def device_xyz_to_optical(row: Any) -> NDArray[np.float64]:
 
 
 def is_measured(position: NDArray[np.float64]) -> bool:
-    """False where the device had no depth to measure with."""
+    """False if the device had no depth in the box."""
     return bool(np.isfinite(position).all() and position[2] > 0.0)
 
 
 def pixel_box(row: Any, size: tuple[int, int]) -> Box:
-    """Box of one detection in px, clipped to the picture; nothing is rounded."""
+    """Box of one detection in px, clipped to the image, not rounded."""
     width, height = size
-    # What is not a number becomes 0, so that a broken box has no area.
+    # NaN becomes 0, so that a broken box has no area.
     edges = [
         min(max(float(row[edge]), 0.0), 1.0) if row[edge] == row[edge] else 0.0 for edge in _EDGES
     ]
@@ -164,7 +164,7 @@ _EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 
 def unmirrored(boxes: NDArray[Any]) -> NDArray[Any]:
-    """Detections in the upright picture, where the network saw it mirrored.
+    """Detections in the upright image, converted from the mirrored one.
 
     Shape   (count,) wire_formats.DETECTION -> the same, a copy
     """
@@ -174,7 +174,7 @@ def unmirrored(boxes: NDArray[Any]) -> NDArray[Any]:
 
 
 def unmirrored_tracklets(rows: NDArray[Any], width: int) -> NDArray[Any]:
-    """The same for tracklets in a picture of `width`.
+    """Tracklets in the upright image of `width`, converted from the mirrored one.
 
     Shape   (count,) wire_formats.TRACKLET -> the same, a copy
     """
@@ -184,7 +184,7 @@ def unmirrored_tracklets(rows: NDArray[Any], width: int) -> NDArray[Any]:
 
 
 def has_area(box: Box) -> bool:
-    """True if the box covers something."""
+    """True if the box has an area."""
     return box[2] > box[0] and box[3] > box[1]
 
 
@@ -203,10 +203,10 @@ def _hypothesis(class_id: str, score: float) -> ObjectHypothesis:
 def detections_2d(
     header: Header, boxes: NDArray[Any], size: tuple[int, int], network: NetworkFacts
 ) -> Detection2DArray:
-    """All detections that cover something of the preview picture.
+    """All detections whose box has an area inside the preview image.
 
     Shape   (count,) wire_formats.DETECTION
-    Units   px of the preview picture of `size` (width, height)
+    Units   px of the preview image of `size` (width, height)
     """
     message = Detection2DArray(header=header)
     for row in boxes:
@@ -228,7 +228,7 @@ def detections_3d(
     network: NetworkFacts,
     stereo: DisparityEnds,
 ) -> Detection3DArray:
-    """All detections whose distance was measured; the others are in the 2D array only.
+    """All detections with a measured distance; the others are in the 2D array only.
 
     Shape   (count,) wire_formats.DETECTION
     Units   m, optical axes; the extent along z is unknown and set to the smaller of the two others
@@ -268,7 +268,7 @@ def _measured_pose(centre: Point, stereo: DisparityEnds) -> PoseWithCovariance:
 
 
 def _metric_size(box: Box, depth_m: float, focal_px: tuple[float, float]) -> Vector3:
-    """Zero where the preview's focal length is not known."""
+    """Size of a box in metres; zero if the preview's focal length is not known."""
     if min(focal_px) <= 0.0:
         return Vector3()
     width = (box[2] - box[0]) * depth_m / focal_px[0]
@@ -284,11 +284,11 @@ def tracklets(
     matches: Mapping[int, Any],
     from_depth: NDArray[np.float64] | None,
 ) -> TrackletArray:
-    """The tracker's list, with positions where a measured detection is the same object.
+    """All tracklets, with a position where a detection of the same object has one.
 
     Shape   matches: one wire_formats.DETECTION by track id; from_depth: (4, 4), depth camera's
             optical axes to the header's frame, None = not known
-    Units   px of the preview picture of `size` (width, height); m
+    Units   px of the preview image of `size` (width, height); m
     """
     message = TrackletArray(header=header, image_width=size[0], image_height=size[1])
     for track in tracks:
@@ -312,7 +312,7 @@ def tracklets(
 def tracked_detections(
     header: Header, tracks: tuple[Track, ...], network: NetworkFacts, matches: Mapping[int, Any]
 ) -> Detection2DArray:
-    """The objects that the tracker sees in this picture, for tools that know vision_msgs only.
+    """The objects that the tracker sees in this frame, for tools that know vision_msgs only.
 
     Shape   matches: one wire_formats.DETECTION by track id
     """
@@ -320,7 +320,7 @@ def tracked_detections(
     for track in tracks:
         if track.status not in _SEEN or not has_area(track.box):
             continue
-        # The tracker tells no confidence, only that it is at least this much.
+        # The tracker reports no confidence; it is at least this threshold.
         matched = matches.get(track.id)
         score = network.track_threshold if matched is None else float(matched["confidence"])
         result = ObjectHypothesisWithPose(

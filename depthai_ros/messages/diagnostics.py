@@ -1,7 +1,7 @@
-"""Counts what the streams do and says how the device is.
+"""Statistics of the streams and the state of the device, for /diagnostics and ~/device/status.
 
-The packet loop writes, the diagnostics timer reads: a `StreamMeter` has a lock for that, everything
-else is replaced as a whole.
+The packet loop writes, the diagnostics timer reads: `StreamStats` has a lock, every other value is
+replaced as a whole.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ _OK, _WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 _ERROR, _STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 _NS_PER_S = 1_000_000_000
 _WINDOW_S = 1.0
-#: A slow stream is judged over this many frames.
+#: The window of a slow stream is longer, and holds this many frames.
 _WINDOW_FRAMES = 5
-#: Between two reports of the longest diagnostics.period_s, at 240 frames per second.
+#: Frames between two reports at 240 Hz, with the longest diagnostics.period_s.
 _MOST_UNSEEN = 60 * 240
-#: Less than this share of the expected rate is a warning.
+#: A rate below this share of the expected rate is a warning.
 _ENOUGH = 0.9
 _DRIFT_WARN_PPM = 200.0
 _LOG_LINES = 1000
 TEMPERATURES = ("css", "mss", "upa0", "upa1")
 
-#: State of the device -> level, word, sentence.
+#: State of the device -> level, word, message.
 STATES = {
     DeviceStatus.STATE_DISCONNECTED: (_ERROR, "disconnected", "no device is connected"),
     DeviceStatus.STATE_BOOTING: (_OK, "booting", "connected, not streaming"),
     DeviceStatus.STATE_STREAMING: (_OK, "streaming", "streaming"),
-    DeviceStatus.STATE_RECOVERING: (_WARN, "recovering", "the link was lost, trying again"),
-    DeviceStatus.STATE_ERROR: (_ERROR, "error", "gave up"),
+    DeviceStatus.STATE_RECOVERING: (_WARN, "recovering", "the device is lost, reconnecting"),
+    DeviceStatus.STATE_ERROR: (_ERROR, "error", "stopped after an error"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """What one stream did lately (fps to bytes_per_s) and since it started (the rest)."""
+    """Statistics of one stream: of the last window (fps to bytes_per_s), since its start (rest)."""
 
     fps: float = 0.0
     gap_max_ms: float = 0.0
@@ -70,11 +70,11 @@ class _Arrival(NamedTuple):
 
 
 class StreamStats:
-    """Counts one stream. `expected_fps` 0 means that it speaks when asked, or now and then.
+    """Collects the statistics of one stream. `expected_fps` 0 = no fixed rate.
 
-    Lost frames are gaps in the camera's frame counter, which counts `camera_fps` per second also
-    where the device leaves frames out on purpose. What comes from a network is not `steady`: a slow
-    one skips pictures, and nothing is lost.
+    Lost frames are gaps in the camera's frame counter, which advances with `camera_fps` even if the
+    device sends only some of the frames. Results of a network are not `steady`: a slow network
+    skips frames, which are not lost.
     """
 
     def __init__(
@@ -94,20 +94,20 @@ class StreamStats:
 
     @property
     def is_steady(self) -> bool:
-        """True if every frame of the camera has to arrive."""
+        """True if a missing frame number means a lost frame."""
         return self._stride > 0.0
 
     def arrived(
         self, sequence: int | None, size: int, received_ns: int, latency_ns: int, sent: int = 0
     ) -> None:
-        """One frame of `size` bytes, `latency_ns` after its exposure, became `sent` messages.
+        """Add one frame of `size` bytes that became `sent` messages `latency_ns` after exposure.
 
-        Only noted: each frame pays for this, and whoever reads the figures for what follows.
+        It is only stored, to keep the packet loop fast; `figures()` evaluates it.
         """
         self._unseen.append((sequence, size, received_ns, latency_ns, sent))
 
     def hold(self, held: bool, now_ns: int) -> None:
-        """The stream was stopped on purpose, or goes on; what is missing between is not lost."""
+        """Mark the stream as stopped on purpose, or as resumed; frames in between are not lost."""
         with self._lock:
             self._see()
             self.is_held = held
@@ -115,7 +115,7 @@ class StreamStats:
             self._started_ns = self._last_ns = now_ns
 
     def figures(self, now_ns: int, queue_drops: int = 0) -> StreamFigures:
-        """What happened until now; `queue_drops` counts where the frame counter tells nothing."""
+        """Statistics until now; `queue_drops` replaces the losses if there is no frame counter."""
         with self._lock:
             self._see()
             self._forget(now_ns)
@@ -141,7 +141,7 @@ class StreamStats:
             )
 
     def _see(self) -> None:
-        """Take note of what has arrived."""
+        """Evaluate the frames that have arrived since the last call."""
         while self._unseen:
             sequence, size, received_ns, latency_ns, sent = self._unseen.popleft()
             lost = self._gap(sequence)
@@ -153,7 +153,7 @@ class StreamStats:
             self._sequence = sequence if sequence is not None else -1
 
     def _gap(self, sequence: int | None) -> int:
-        """Frames missing between the last one and this."""
+        """Number of frames missing between the previous one and this one."""
         if not self._stride or sequence is None or self._sequence is None or self._sequence < 0:
             return 0
         return max(0, round((sequence - self._sequence) / self._stride) - 1)
@@ -168,7 +168,7 @@ def _mean(values: list[float]) -> float:
 
 
 def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
-    """A meter for each stream that the settings ask for."""
+    """Statistics for each configured stream."""
     stream_stats = {}
     for stream in stream_list(settings):
         row = STREAMS[stream]
@@ -184,7 +184,7 @@ def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamSt
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What is known of the device itself."""
+    """Properties of the connected device."""
 
     mx_id: str = ""
     product: str = ""
@@ -196,7 +196,7 @@ class DeviceFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClockFacts:
-    """How the device's clock runs against the host's."""
+    """The device's clock compared with the host's."""
 
     offset_s: float
     drift_ppm: float
@@ -206,7 +206,7 @@ class ClockFacts:
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """What goes over the link; the capacity is nan where it is not known."""
+    """Data rate of the link; the capacity is nan if it is not known."""
 
     planned_mb_s: float
     measured_mb_s: float
@@ -215,7 +215,7 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFacts:
-    """Where the camera models come from: eeprom, file, nominal or none."""
+    """Summary of the calibration; `source` is eeprom, file, nominal or none."""
 
     source: str = "none"
     baseline_m: float = 0.0
@@ -224,7 +224,7 @@ class CalibrationFacts:
 
 @dataclass(slots=True)
 class Health:
-    """Everything that /diagnostics and ~/device/status report. `name` is the node's."""
+    """All data of /diagnostics and ~/device/status. `name` is the node's."""
 
     name: str
     settings: Settings
@@ -240,22 +240,22 @@ class Health:
     rejected: Mapping[str, int] = field(default_factory=dict)  # by wire stream
     temperatures: Mapping[str, float] = field(default_factory=dict)
     temperatures_ns: int = 0
-    sync: Mapping[str, Tally] | None = None  # by wire stream; None = not asked for
-    namesake: str = ""  # what another node of the same name does, "" = there is none
+    sync: Mapping[str, Tally] | None = None  # by wire stream; None = sync.enable is false
+    namesake: str = ""  # warning about another node of this name, "" = none
     logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
 
     def device_spoke(
         self, temperatures: Mapping[str, float], logs: list[str], received_ns: int
     ) -> None:
-        """Keep what the device said of itself; its log lines wait for who prints them."""
+        """Store a report of the device; the node prints the log lines later."""
         self.temperatures, self.temperatures_ns = temperatures, received_ns
         self.logs.extend(logs)
 
     def diagnostics(
         self, stamp: Time, now_ns: int, subscribers: Mapping[str, int]
     ) -> DiagnosticArray:
-        """All statuses. `now_ns` is the host's monotonic clock; subscribers are by stream."""
+        """All statuses. `now_ns` is the host's monotonic time; `subscribers` are by stream."""
         message = DiagnosticArray(header=Header(stamp=stamp))
         message.status.append(self._device_diagnostic(now_ns))
         if self.state != DeviceStatus.STATE_DISCONNECTED:
@@ -272,7 +272,7 @@ class Health:
         return message
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
-        """The same in short. `now_ns` is the host's monotonic clock."""
+        """The same in short, as a typed message. `now_ns` is the host's monotonic time."""
         figures = {
             stream: stats.figures(now_ns, self.queue_drops.get(stream, 0))
             for stream, stats in self.stream_stats.items()
@@ -341,11 +341,11 @@ class Health:
         warn_c = self.settings["diagnostics.temp_warn_c"]
         error_c = self.settings["diagnostics.temp_error_c"]
         if not known or age_s > self.settings["diagnostics.stale_after_s"]:
-            level, text = _STALE, "the device has not reported temperatures lately"
+            level, text = _STALE, "the device has not reported temperatures recently"
         elif hottest >= error_c:
-            level, text = _ERROR, f"{hottest:.1f} °C, the limit is {error_c:g}"
+            level, text = _ERROR, f"{hottest:.1f} °C, error from {error_c:g} °C"
         elif hottest >= warn_c:
-            level, text = _WARN, f"{hottest:.1f} °C, a warning from {warn_c:g}"
+            level, text = _WARN, f"{hottest:.1f} °C, warning from {warn_c:g} °C"
         else:
             level, text = _OK, f"{hottest:.1f} °C"
         values = {f"{name}_c": self.temperatures.get(name, float("nan")) for name in TEMPERATURES}
@@ -354,18 +354,18 @@ class Health:
         )
 
     def _link_diagnostic(self, link: LinkFacts) -> DiagnosticStatus:
-        level, text = _OK, f"{link.planned_mb_s:.1f} MB/s are planned"
+        level, text = _OK, f"{link.planned_mb_s:.1f} MB/s planned"
         if link.planned_mb_s > link.capacity_mb_s:
             level = _WARN
-            text += f", a link of speed {self.device.usb_speed} carries {link.capacity_mb_s:g}"
+            text += f", a {self.device.usb_speed} speed link carries {link.capacity_mb_s:g} MB/s"
         return self._status("usb link", level, text, asdict(link))
 
     def _clock_diagnostic(self, clock: ClockFacts) -> DiagnosticStatus:
-        level, text = _OK, "device clock is followed"
+        level, text = _OK, "synchronised with the device clock"
         if clock.jumps:
             level, text = _WARN, f"device clock jumped {clock.jumps} times"
         elif abs(clock.drift_ppm) > _DRIFT_WARN_PPM:
-            level, text = _WARN, f"device clock is off by {clock.drift_ppm:.0f} ppm"
+            level, text = _WARN, f"device clock drifts by {clock.drift_ppm:.0f} ppm"
         values = {
             "offset_s": clock.offset_s,
             "drift_ppm": clock.drift_ppm,
@@ -416,7 +416,7 @@ class Health:
         level, text = _OK, f"{percent:.0f} % of the packets belong to incomplete exposures"
         if percent > self.settings["diagnostics.drops_warn_percent"]:
             level, worst = _WARN, max(new, key=lambda stream: new[stream].missing)
-            if new[worst].missing:  # else some came after the rest of their exposure had gone
+            if new[worst].missing:  # else packets came after their exposure had ended
                 text += f", {worst} is missing most often"
         values = {
             f"{stream}_{field}": getattr(row, field)
@@ -426,9 +426,9 @@ class Health:
         return self._status("sync", level, text, values)
 
     def _judged(self, stats: StreamStats, figures: StreamFigures) -> tuple[bytes, str]:
-        """Level and sentence of one stream."""
+        """Level and message of one stream."""
         if stats.is_held:
-            return _OK, "stopped: nobody listens"
+            return _OK, "stopped: no subscribers"
         if stats.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
             return _ERROR, f"no frame for {figures.silent_s:.1f} s"
         if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:
@@ -438,17 +438,17 @@ class Health:
         return _OK, f"{figures.fps:.1f} fps"
 
 
-#: Source of the calibration -> level, sentence.
+#: Source of the calibration -> level, message.
 _CALIBRATIONS = {
     "eeprom": (_OK, "from the device's EEPROM"),
     "file": (_OK, "from a calibration file"),
-    "nominal": (_OK, "invented from the field of view, because calibration.nominal is set"),
+    "nominal": (_OK, "computed from the field of view, because calibration.nominal is set"),
     "none": (_WARN, "none: camera_info is all zero"),
 }
 
 
 def _plain(value: object) -> str:
-    """Numbers as plain text; the unit is in the key."""
+    """A value as text without its unit, which is in the key."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)

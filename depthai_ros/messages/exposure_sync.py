@@ -1,8 +1,8 @@
-"""Brings together what the streams show of one exposure.
+"""Groups the packets of one exposure.
 
-Packets of one exposure carry one stamp (`clock.StampSource` sees to that), and each stream delivers
-its packets in order. So a stream that has come to a later exposure will not add to an earlier one:
-most gaps are known without waiting. For the rest there is a limit.
+Packets of one exposure have the same stamp (`clock.StampSource` ensures it), and each stream
+delivers its packets in order. A stream that has delivered a later exposure will not add to an
+earlier one, so most gaps are known without waiting; for the rest there is a timeout.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Exposures that may wait at once, whatever the limit: they hold the camera's pictures.
+#: Largest number of waiting exposures, independent of the timeout: they hold image buffers.
 MOST_WAITING = 8
-#: Exposures that are remembered after they ended, for packets that come too late.
+#: Number of ended exposures that are remembered, to recognise packets that are too late.
 _REMEMBERED = 64
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one stream: packets in complete and in incomplete sets, and gaps."""
+    """Counts of one stream: packets in complete and incomplete sets, and missing packets."""
 
     complete: int = 0
     incomplete: int = 0
     missing: int = 0
 
     def since(self, before: Tally) -> Tally:
-        """What was counted after an earlier copy; nothing where the counting began anew."""
+        """The difference to an earlier copy; 0 where the counters have been restarted."""
         return Tally(
             max(0, self.complete - before.complete),
             max(0, self.incomplete - before.incomplete),
@@ -39,7 +39,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class ExposureSet(Generic[T]):
-    """What came of one exposure, by stream; `missing` are the streams that were to come too."""
+    """The packets of one exposure, by stream; `missing` are the expected streams without one."""
 
     stamp_ns: int
     members: dict[str, T]
@@ -53,9 +53,9 @@ class _Waiting(Generic[T]):
 
 
 class Sync(Generic[T]):
-    """Collects packets until an exposure is complete, or will not be.
+    """Collects packets until an exposure is complete, or cannot become complete.
 
-    `tallies` has a row for each stream that may take part. Times are the host's monotonic clock.
+    `tallies` has a row for each stream that can take part. Times are the host's monotonic clock.
     """
 
     def __init__(self, streams: Iterable[str], timeout_ns: int) -> None:
@@ -68,11 +68,11 @@ class Sync(Generic[T]):
 
     @property
     def expected(self) -> frozenset[str]:
-        """Streams that make a set complete; packets of others do not belong here."""
+        """The streams of a complete set; `add()` takes packets of these only."""
         return self._expected
 
     def expect(self, streams: Collection[str], now_ns: int) -> list[ExposureSet[T]]:
-        """Change what makes a set complete; returns the sets that this ends."""
+        """Set the streams of a complete set; returns the sets that end by this."""
         expected = frozenset(streams) & self.tallies.keys()
         if expected == self._expected:
             return []
@@ -80,7 +80,7 @@ class Sync(Generic[T]):
         return self.expire(now_ns)
 
     def add(self, stream: str, stamp_ns: int, now_ns: int, item: T) -> list[ExposureSet[T]]:
-        """Take one packet of an expected stream; returns the sets that have ended, oldest first."""
+        """Add one packet of an expected stream; returns the sets that have ended, oldest first."""
         self._newest_ns[stream] = stamp_ns
         waiting = self._waiting.get(stamp_ns)
         if stamp_ns in self._ended or (waiting is not None and stream in waiting.members):
@@ -91,9 +91,9 @@ class Sync(Generic[T]):
         return self.expire(now_ns)
 
     def expire(self, now_ns: int) -> list[ExposureSet[T]]:
-        """Sets that are complete, cannot become so, or have waited too long; oldest first.
+        """Sets that are complete, cannot become complete, or timed out; oldest first.
 
-        Those behind an older one that may still become complete wait for it.
+        A set waits for every older one that may still become complete.
         """
         ended = []
         for stamp_ns in sorted(self._waiting):
@@ -104,11 +104,11 @@ class Sync(Generic[T]):
 
     @property
     def deadline_ns(self) -> int | None:
-        """When `expire()` is due; None while nothing waits."""
+        """When `expire()` is due; None if no set is waiting."""
         return self._waiting[min(self._waiting)].until_ns if self._waiting else None
 
     def _late(self, stream: str, stamp_ns: int, item: T) -> ExposureSet[T]:
-        """A set of one: the others have gone, or this is the second of its stream."""
+        """A set of one packet: its exposure has ended, or already has a packet of this stream."""
         self.tallies[stream].incomplete += 1
         return ExposureSet(stamp_ns, {stream: item}, self._expected - {stream})
 

@@ -1,7 +1,7 @@
-"""Turns the pixels of one packet into those of a topic, in a buffer that is ready for sending.
+"""Converts the pixels of one packet to the encoding of a topic, in a buffer ready to publish.
 
-Pixels that a topic wants as the device sends them stay in the packet's own buffer. Everything else
-is written in one pass into the buffer of the outgoing message: table `CONVERSIONS`.
+Pixels that need no conversion stay in the packet's buffer. All others are written in one pass into
+the buffer of the outgoing message; table `CONVERSIONS` lists how.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ..wire_formats import (
     disparity_to_depth_table,
 )
 
-#: Value of a DisparityImage's pixel that has no disparity.
+#: Pixel value of a DisparityImage where there is no disparity.
 NO_DISPARITY = -1.0
 
 
 class ImageBuffer(NamedTuple):
-    """Pixels inside a buffer that can be published: `array` begins where `buffer` does."""
+    """Pixels inside a buffer that can be published; `array` starts at the start of `buffer`."""
 
     buffer: _core.Buffer
     array: NDArray[Any]
@@ -47,15 +47,15 @@ class ImageBuffer(NamedTuple):
 class StereoTables:
     """Look-up tables between disparity (px) and depth (mm).
 
-    Keys are (layout on the wire, encoding wanted); an index is the wire's own value.
+    Keys are (layout on the wire, target encoding); the index is the value on the wire.
     """
 
     tables: Mapping[tuple[str, str], NDArray[Any]]
-    farthest_mm: int  # what is beyond counts as unknown
+    farthest_mm: int  # depth beyond it is treated as unknown
 
     @classmethod
     def make(cls, width: int, fov_deg: float, baseline_m: float, limit_m: float) -> StereoTables:
-        """Tables for mono frames of `width`, depth beyond `limit_m` left out.
+        """Tables for mono frames of `width`, without depth beyond `limit_m`.
 
         Source  docs/wire_format.md#depth
         """
@@ -77,7 +77,7 @@ class StereoTables:
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """What stays the same for all images of one pipeline."""
+    """Settings of all images of one pipeline."""
 
     sizes: FrameSizes
     mirrored: frozenset[str]  # streams that the device sends mirrored
@@ -86,7 +86,7 @@ class ImageSettings:
 
 @dataclass(slots=True)
 class StampedPacket:
-    """One packet on its way to topics: frame data at the start of `buffer`, stamp in ROS time."""
+    """One packet with its ROS stamp; the frame data is at the start of `buffer`."""
 
     stream: Stream
     data: NDArray[np.uint8]
@@ -98,27 +98,27 @@ class StampedPacket:
 
     @property
     def is_mirrored(self) -> bool:
-        """True if the device mirrors this stream. Each conversion undoes that as it goes."""
+        """True if the device mirrors this stream; each conversion turns it back."""
         return self.stream.name in self.settings.mirrored
 
     @property
     def sent(self) -> ImageBuffer:
-        """The pixels as they came, in the wire's layout.
+        """The pixels as received, in the layout of the wire.
 
-        Raises  DecodeError if the packet has not the size of its stream
+        Raises  DecodeError if the packet does not have the size of its stream
         """
         pixels = self.settings.sizes.as_image(self.data, self.stream.layout)
         return ImageBuffer(self.buffer, pixels)
 
     def converted(self, encoding: str) -> ImageBuffer:
-        """The pixels as a topic wants them; `encoding` is an Image's, or "disparity".
+        """The pixels in the `encoding` of an Image, or as "disparity".
 
-        Raises  DecodeError if the packet has not the size of its stream
+        Raises  DecodeError if the packet does not have the size of its stream
         """
         return CONVERSIONS[self.stream.layout, encoding](self)
 
     def looked_up(self, encoding: str) -> ImageBuffer:
-        """The pixels through the stereo table of this encoding."""
+        """The pixels converted by the stereo table of this encoding."""
         source = self.sent.array
         table = self.settings.stereo.tables[self.stream.layout, encoding]
         image = ImageBuffer.blank(source.shape, table.dtype)
@@ -142,7 +142,7 @@ def _through_table(encoding: str) -> Callable[[StampedPacket], ImageBuffer]:
 
 
 def _depth_in_place(packet: StampedPacket) -> ImageBuffer:
-    """Unknown and too distant pixels to 0. Disparity must have been made before: it wants them."""
+    """Set unknown and too distant pixels to 0, in place; disparity must be computed before."""
     depth, mirrored = packet.sent, packet.is_mirrored
     image = ImageBuffer.blank(depth.array.shape, np.uint16) if mirrored else depth
     limit_mm = packet.settings.stereo.farthest_mm
@@ -180,7 +180,7 @@ def _bgr_from_i420(packet: StampedPacket) -> ImageBuffer:
 
 _COLORS = disparity_color_table()
 
-#: (layout on the wire, encoding wanted) -> how to get there.
+#: (layout on the wire, target encoding) -> conversion.
 CONVERSIONS: dict[tuple[str, str], Callable[[StampedPacket], ImageBuffer]] = {
     ("mono8", "mono8"): _upright,
     ("mono8", "disparity"): _through_table("disparity"),
@@ -196,7 +196,7 @@ CONVERSIONS: dict[tuple[str, str], Callable[[StampedPacket], ImageBuffer]] = {
 
 
 def check_jpeg(data: NDArray[np.uint8]) -> None:
-    """See that encoded bytes are one whole picture; an encoder may pad them behind its end.
+    """Check that encoded bytes are one complete JPEG image; the encoder may append padding.
 
     Raises  DecodeError if they do not begin and end as JPEG does
     Source  ITU-T T.81, table B.1
@@ -205,5 +205,5 @@ def check_jpeg(data: NDArray[np.uint8]) -> None:
     if start != b"\xff\xd8" or b"\xff\xd9" not in end:
         raise DecodeError(
             f"{len(data)} bytes begin with {start.hex(' ')} and end with {end[-2:].hex(' ')}; "
-            "a JPEG picture begins with ff d8 and ends with ff d9"
+            "a JPEG image begins with ff d8 and ends with ff d9"
         )

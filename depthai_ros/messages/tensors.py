@@ -1,7 +1,7 @@
-"""Writes the output of a network that nobody decodes as a serialised NNTensors message.
+"""Serialises the raw output of a network as an NNTensors message.
 
-The device puts all output layers into one block, with gaps and in strides of its own. The message
-has them one behind the other, each behind its name and shape: one pass into the buffer that leaves.
+The device packs all output layers into one block with gaps and its own strides. The message has
+them densely packed, each after its name and shape; they are copied once, into the outgoing buffer.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _LONGEST_NAME = 255
 
 
 class RawOutput:
-    """The output layers of one pipeline that reach the host as they are.
+    """The output layers of one pipeline that the device does not decode.
 
-    What a layer is called and how large it is stays the same: it is written once.
+    Names and shapes of the layers do not change: they are serialised once.
     """
 
     def __init__(self, layers: Sequence[Mapping[str, Any]] = ()) -> None:
-        """`layers` are entries of outBlob's `output_layers`; checked when a payload comes."""
+        """`layers` are entries of outBlob's `output_layers`; checked with the first payload."""
         self._layers = tuple(layers)
         self._fields: list[bytes] = []
 
@@ -39,11 +39,11 @@ class RawOutput:
         """The message of one `metaout` payload.
 
         Shape   (n,) uint8
-        Raises  DecodeError if a layer is not described as it has to be, or not in the payload
+        Raises  DecodeError if the description of a layer is malformed, or exceeds the payload
         """
         tensors = [tensor_view(payload, layer) for layer in self._layers]
         size = sum(tensor.nbytes for tensor in tensors)
-        if size > len(payload):  # strides of 0 make much of little
+        if size > len(payload):  # possible with strides of 0
             raise DecodeError(f"tensors have {size} bytes, the payload has {len(payload)}")
         if not self._fields:
             self._fields = [
@@ -54,7 +54,7 @@ class RawOutput:
         return cdr.Serialized(content, end, prefix)
 
     def _written(self, tensors: Sequence[NDArray[Any]]) -> tuple[_core.Buffer, int]:
-        """A buffer with all tensors and what stands before each; how many of its bytes count."""
+        """A buffer with all tensors and their fields, and the number of bytes used in it."""
         room = sum(
             len(fields) + _padded(tensor.nbytes)
             for fields, tensor in zip(self._fields, tensors, strict=True)
@@ -74,7 +74,7 @@ class RawOutput:
 
 
 def _padded(size: int) -> int:
-    """Up to where the next tensor's name may begin."""
+    """Size rounded up to a multiple of four, where the next tensor begins."""
     return (size + 3) // 4 * 4
 
 
@@ -88,7 +88,7 @@ def _fields(layer: Mapping[str, Any], tensor: NDArray[Any]) -> bytes:
 
 
 def _axes(order: Any, count: int) -> str:
-    """One letter for each axis, or none."""
+    """One letter for each axis; "" if their order is not known."""
     if not isinstance(order, list) or len(order) != count:
         return ""
     return "".join(_AXES.get(code, "?") if isinstance(code, int) else "?" for code in order)

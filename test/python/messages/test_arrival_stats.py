@@ -1,4 +1,4 @@
-"""Rate, drops and latency of made-up arrivals."""
+"""Rate, drops and latency of simulated arrivals."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_late_arrival_is_latency_not_a_drop() -> None:
     assert figures.latency_p99_ms == pytest.approx(450)
 
 
-def test_rates_count_what_arrived_over_the_whole_duration() -> None:
+def test_rates_are_averages_over_the_whole_duration() -> None:
     figures = _figures(_arrivals([0, 50, 100, 150], size_bytes=500_000), 20.0, 0.5)
     assert (figures.count, figures.fps, figures.mb_s) == (4, 8.0, 4.0)
 

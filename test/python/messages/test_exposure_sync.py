@@ -1,4 +1,4 @@
-"""Packets of one exposure leave together, whatever is late, lost or lies."""
+"""Packets of one exposure are published together, with late, lost and malformed packets."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def feed(sync: Sync[str], *packets: str) -> list[ExposureSet[str]]:
 
 
 def shown(sets: list[ExposureSet[str]]) -> list[Any]:
-    """Packets of each set that ended, and what it lacks."""
+    """Packets of each set that ended, and its missing streams."""
     return [(*row.members.values(), *(f"-{name}" for name in sorted(row.missing))) for row in sets]
 
 
-#: what it is, packets in order of arrival, sets that end
+#: case, packets in order of arrival, sets that end
 CASES: list[tuple[str, list[str], list[Any]]] = [
     (
         "in order",
@@ -49,7 +49,7 @@ CASES: list[tuple[str, list[str], list[Any]]] = [
         [("left 1", "right 1", "depth 1"), ("left 2", "right 2", "depth 2")],
     ),
     (
-        "a lost packet is known as soon as its stream goes on",
+        "a lost packet is known with the next packet of its stream",
         ["left 1", "depth 1", "left 2", "right 2"],
         [("left 1", "depth 1", "-right")],
     ),
@@ -64,7 +64,7 @@ CASES: list[tuple[str, list[str], list[Any]]] = [
         [("depth 1", "-left", "-right")],
     ),
     (
-        "a packet that comes after its set has left",
+        "a packet that comes after its set has ended",
         ["left 1", "right 2", "right 1"],
         [("left 1", "-depth", "-right"), ("right 1", "-depth", "-left")],
     ),
@@ -84,7 +84,7 @@ CASES: list[tuple[str, list[str], list[Any]]] = [
         ],
     ),
     (
-        "the clock was set back, and goes on",
+        "the clock was set back, and continues",
         ["left 9", "right 9", "depth 9"]
         + ["left 3", "right 3", "depth 3", "left 4", "right 4", "depth 4"],
         [
@@ -126,13 +126,13 @@ def test_packets_count_as_complete_incomplete_or_missing() -> None:
     }
 
 
-def test_only_what_is_expected_is_waited_for() -> None:
+def test_sets_wait_only_for_expected_streams() -> None:
     sync = make_sync("depth")
     assert shown(feed(sync, "depth 1", "depth 2")) == [("depth 1",), ("depth 2",)]
     assert sync.expect({"left", "depth", "color"}, 0) == []
     assert sync.expected == {"left", "depth"}
     assert feed(sync, "left 3") == []
-    # Nobody wants depth any more: what waited for it is complete.
+    # depth is not expected any more: the sets that waited for it are complete.
     assert shown(sync.expect({"left"}, 0)) == [("left 3",)]
 
 

@@ -22,7 +22,7 @@ from depthai_ros.messages.context import frame_ids
 
 
 @pytest.mark.complaint(8)
-def test_camera_info_of_a_picture_is_in_the_units_of_ros() -> None:
+def test_camera_info_uses_ros_units() -> None:
     context = make_test_context()
     left, right, depth = (
         camera_info(context.cameras[f"{name}/camera_info", camera], "frame", STAMP_NS)
@@ -94,7 +94,7 @@ def test_point_straight_ahead_of_each_camera_is_in_front_of_the_base(
 
 
 @pytest.mark.complaint(11)
-def test_optical_frame_hangs_below_its_body_frame_with_the_turn_of_rep_103() -> None:
+def test_optical_frame_is_the_child_of_its_body_frame_rotated_by_rep_103() -> None:
     poses = make_calibration(validate(SMALL)).poses()
     message = static_transforms(frame_ids("oak"), poses, "", STAMP_NS)
     rotations = {row.child_frame_id: row.transform.rotation for row in message.transforms}
@@ -102,7 +102,7 @@ def test_optical_frame_hangs_below_its_body_frame_with_the_turn_of_rep_103() -> 
     assert (turn.x, turn.y, turn.z, turn.w) == pytest.approx((-0.5, 0.5, -0.5, 0.5))
 
 
-def test_base_hangs_below_the_parent_frame_if_one_is_given() -> None:
+def test_base_frame_is_the_child_of_the_parent_frame_if_set() -> None:
     assert "oak" not in frame_tree()
     parent, pose = frame_tree("gripper")["oak"]
     assert parent == "gripper"

@@ -1,4 +1,4 @@
-"""The serialised messages written here are those that ROS itself would write."""
+"""Serialised messages equal those of the ROS serialiser."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def image(frame_id: str, height: int, width: int, encoding: str, step: int) -> I
 
 
 def padding(message: bytes, fields: Iterator[tuple[int, int]]) -> set[int]:
-    """Positions no field covers: ROS leaves there what was in memory before."""
+    """Padding positions, which ROS leaves uninitialised."""
     covered = {position for start, size in fields for position in range(start, start + size)}
     return set(range(4, len(message))) - covered
 
 
 def image_fields(start: int, frame_id: str, encoding: str, size: int) -> Iterator[tuple[int, int]]:
-    """Where the fields of an Image lie, by the rules of CDR, when it begins at `start`."""
+    """Positions of the fields of an Image by the rules of CDR, if it begins at `start`."""
     yield start, 12 + len(frame_id) + 1
     start = (start + 12 + len(frame_id) + 1 + 3) // 4 * 4
     yield start, 12 + len(encoding) + 2
@@ -141,7 +141,7 @@ def test_both_ways_of_sending_put_the_same_bytes_on_the_wire(
         pytest.skip("the extension was built without rcl's headers")
     monkeypatch.setattr(publishers, "_HAS_RCL", with_rcl)
     height, width = 3, 5
-    buffer = _core.Buffer(size=4 * height * width + 56)  # a trailer stands behind the pixels
+    buffer = _core.Buffer(size=4 * height * width + 56)  # a trailer follows the pixels
     content = np.frombuffer(memoryview(buffer), np.uint8)
     content[:] = 0xEE
     content[: 4 * height * width] = np.frombuffer(pixels(4 * height * width), np.uint8)

@@ -1,4 +1,4 @@
-"""Rates, losses and delays are what the packets show; levels follow the limits."""
+"""Rates, losses and delays follow from the packets; levels follow the limits."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ LOSSES = [
     (10.0, 30.0, True, [0, 3, 6, 9], 0),
     (10.0, 30.0, True, [0, 3, 9, 12], 1),
     (12.5, 30.0, True, [0, 2, 5, 7, 10, 12], 0),
-    (30.0, 30.0, False, [0, 4, 8], 0),  # a slow network skips pictures
-    (30.0, 30.0, True, [50, 51, 0, 1], 0),  # the device started anew
+    (30.0, 30.0, False, [0, 4, 8], 0),  # a slow network skips frames
+    (30.0, 30.0, True, [50, 51, 0, 1], 0),  # the device restarted
     (0.0, 0.0, True, [0, 9, 99], 0),
 ]
 
@@ -72,7 +72,7 @@ def test_packets_without_a_counter_are_counted_where_the_queue_drops_them() -> N
     assert stats.figures(S, queue_drops=4).drops_total == 4
 
 
-def test_old_frames_do_not_count_for_the_rate() -> None:
+def test_rate_ignores_frames_outside_the_window() -> None:
     stats = StreamStats(30.0, 30.0, started_ns=0)
     end_ns = feed(stats, list(range(60)))
     figures = stats.figures(end_ns + 5 * S)
@@ -123,29 +123,29 @@ def warm(css_c: float) -> dict[str, Any]:
     return {"temperatures": {"css": css_c, "mss": 40.0}, "temperatures_ns": 9 * S}
 
 
-#: what is known, component, level, part of the message
+#: values of Health, component, level, part of the message
 LEVELS: list[tuple[dict[str, Any], str, bytes, str]] = [
     ({}, "device", OK, "streaming"),
     ({"state": DeviceStatus.STATE_BOOTING}, "device", OK, "not streaming"),
     ({"state": DeviceStatus.STATE_DISCONNECTED}, "device", ERROR, "no device"),
-    ({"state": DeviceStatus.STATE_RECOVERING}, "device", WARN, "trying again"),
+    ({"state": DeviceStatus.STATE_RECOVERING}, "device", WARN, "reconnecting"),
     ({"state": DeviceStatus.STATE_ERROR, "last_error": "peer left"}, "device", ERROR, "peer left"),
     ({"device": DeviceFacts(usb_speed="HIGH")}, "device", WARN, "USB 2"),
     ({"device": DeviceFacts(usb_speed="SUPER")}, "device", OK, "streaming"),
     (warm(41.5), "temperature", OK, "41.5"),
     (warm(85.0), "temperature", WARN, "85"),
     (warm(100.0), "temperature", ERROR, "100"),
-    (warm(41.5) | {"temperatures_ns": 4 * S}, "temperature", STALE, "lately"),
-    ({}, "temperature", STALE, "lately"),
-    ({"clock": ClockFacts(1.0, 20.0, 0, 0.5)}, "clock", OK, "followed"),
+    (warm(41.5) | {"temperatures_ns": 4 * S}, "temperature", STALE, "recently"),
+    ({}, "temperature", STALE, "recently"),
+    ({"clock": ClockFacts(1.0, 20.0, 0, 0.5)}, "clock", OK, "synchronised"),
     ({"clock": ClockFacts(1.0, -300.0, 0, 0.5)}, "clock", WARN, "300 ppm"),
     ({"clock": ClockFacts(1.0, 0.0, 2, 0.5)}, "clock", WARN, "2 times"),
     ({"calibration": CalibrationFacts("eeprom", 0.075, 883.0)}, "calibration", OK, "EEPROM"),
     ({"calibration": CalibrationFacts("file", 0.075, 883.0)}, "calibration", OK, "file"),
-    ({"calibration": CalibrationFacts("nominal", 0.075, 883.0)}, "calibration", OK, "invented"),
+    ({"calibration": CalibrationFacts("nominal", 0.075, 883.0)}, "calibration", OK, "computed"),
     ({"calibration": CalibrationFacts("none")}, "calibration", WARN, "none"),
-    ({"link": LinkFacts(30.0, 29.0, 38.0)}, "usb link", OK, "30.0 MB/s are planned"),
-    ({"link": LinkFacts(30.0, 29.0, math.nan)}, "usb link", OK, "30.0 MB/s are planned"),
+    ({"link": LinkFacts(30.0, 29.0, 38.0)}, "usb link", OK, "30.0 MB/s planned"),
+    ({"link": LinkFacts(30.0, 29.0, math.nan)}, "usb link", OK, "30.0 MB/s planned"),
     ({"link": LinkFacts(40.0, 37.0, 38.0)}, "usb link", WARN, "carries 38"),
     ({}, "stream left", ERROR, "no frame for 10.0 s"),
     ({}, "stream meta_d2h", OK, "0.0 fps"),
@@ -154,7 +154,7 @@ LEVELS: list[tuple[dict[str, Any], str, bytes, str]] = [
 
 @pytest.mark.parametrize("case", LEVELS, ids=lambda case: f"{case[1]} {case[3]}")
 @pytest.mark.complaint(24)
-def test_level_follows_what_is_known(case: Any) -> None:
+def test_level_follows_values_and_limits(case: Any) -> None:
     values, component, level, words = case
     found = status(make_health(**values), component)
     assert (found.level, words in found.message) == (level, True), found
@@ -178,7 +178,7 @@ def test_slow_or_lossy_stream_is_a_warning(case: Any) -> None:
     assert (found.level, words in found.message) == (level, True), found
 
 
-#: new packets in complete and in incomplete exposures, and gaps; percentage, who is to blame
+#: new packets in complete and incomplete exposures, and gaps; percentage, stream in the warning
 EXPOSURES = [
     ({"left": (9, 0, 0), "right": (9, 0, 0)}, 0, ""),
     ({"left": (9, 1, 0), "right": (9, 0, 1)}, 5, ", right is missing most often"),
@@ -187,7 +187,7 @@ EXPOSURES = [
 
 
 @pytest.mark.parametrize("case", EXPOSURES, ids=lambda case: f"{case[1]} %{case[2]}")
-def test_report_on_exposures_judges_what_has_come_since_the_last(case: Any) -> None:
+def test_sync_report_covers_the_time_since_the_last_report(case: Any) -> None:
     new, percent, blame = case
     health = make_health(sync={"left": Tally(0, 100, 50), "right": Tally(0, 100, 20)})
     assert "left is missing most often" in status(health, "sync").message

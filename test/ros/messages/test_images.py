@@ -1,4 +1,4 @@
-"""Pictures on topics are the pictures of the packets, pixel by pixel."""
+"""Images on topics have the pixels of the packets."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_every_message_kind_of_the_stream_table_has_a_builder() -> None:
     assert {topic.message for topic in TOPICS.values()} == set(BUILDERS)
 
 
-def test_every_picture_topic_has_a_conversion_from_its_stream() -> None:
+def test_every_image_topic_has_a_conversion_from_its_stream() -> None:
     for row in STREAMS.values():
         for topic in row.topics:
             if topic.message == "image":
                 assert (row.layout, topic.encoding) in CONVERSIONS, topic.name
 
 
-# -- pictures
+# -- images
 
 
 GREY = noise((400, 640))
@@ -60,7 +60,7 @@ PLANES = noise((3, *PREVIEW_SIZE[::-1]))
 I420 = noise((1080 * 3 // 2, 1920))
 MEASURED = np.where(DEPTH <= 10_000, DEPTH, 0)
 
-#: wire stream, topic, what the device sends, what the topic shows, camera of its frame
+#: wire stream, topic, pixels from the device, pixels on the topic, camera of its frame
 PICTURES = [
     ("left", "left/image_raw", GREY, GREY, "left"),
     ("right", "right/image_raw", GREY, GREY, "right"),
@@ -84,7 +84,7 @@ PICTURES = [
 
 
 @pytest.mark.parametrize("case", PICTURES, ids=lambda case: f"{case[0]} to {case[1]}")
-def test_picture_on_topic_is_the_picture_of_the_packet(case: Any) -> None:
+def test_image_on_topic_has_the_pixels_of_the_packet(case: Any) -> None:
     stream, topic, sent, expected, camera = case
     context = make_test_context()
     message = build_message(context, topic, make_picture(context, stream, sent))
@@ -107,7 +107,7 @@ def test_picture_on_topic_is_the_picture_of_the_packet(case: Any) -> None:
         ("left", "left/image_raw", None),
     ],
 )
-def test_every_picture_is_upright_whichever_the_device_mirrors(
+def test_every_image_is_upright_whichever_stream_the_device_mirrors(
     stream: str, topic: str, mirrored_if: bool | None, mirror_frame: bool
 ) -> None:
     context = make_test_context({"depth.warp_rectify.mirror_frame": mirror_frame})
@@ -128,7 +128,7 @@ def test_every_picture_is_upright_whichever_the_device_mirrors(
         ("rgb", True, False),
     ],
 )
-def test_preview_is_upright_whatever_the_network_sees(
+def test_preview_is_upright_also_if_the_network_input_is_mirrored(
     camera_input: str, mirror_frame: bool, mirrored: bool
 ) -> None:
     values = {"ai.camera_input": camera_input, "depth.warp_rectify.mirror_frame": mirror_frame}
@@ -142,7 +142,7 @@ def test_preview_is_upright_whatever_the_network_sees(
 
 @pytest.mark.parametrize("stream", ["left", "right", "disparity"])
 @pytest.mark.complaint(5)
-def test_grey_picture_stays_in_the_buffer_that_came_from_the_device(stream: str) -> None:
+def test_grey_image_stays_in_the_buffer_of_its_packet(stream: str) -> None:
     context = make_test_context()
     picture = make_picture(context, stream, GREY)
     topic = TOPICS["disparity/image_raw" if stream == "disparity" else f"{stream}/image_raw"]
@@ -150,10 +150,10 @@ def test_grey_picture_stays_in_the_buffer_that_came_from_the_device(stream: str)
     assert isinstance(builder, Builder)
     message = builder.build(context, topic, picture)
     assert message.buffer is picture.buffer
-    assert message.size == GREY.size  # the trailer stays behind
+    assert message.size == GREY.size  # without the trailer
 
 
-def test_depth_is_masked_in_its_own_buffer_after_disparity_was_read_from_it() -> None:
+def test_depth_is_masked_in_place_after_disparity_was_computed_from_it() -> None:
     context = make_test_context({"depth.depth_limit_m": 2.0})
     picture = make_picture(context, "depth", DEPTH)
     disparity = build_message(context, "disparity/image_raw", picture)
@@ -201,7 +201,7 @@ def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step
 
 @pytest.mark.parametrize("stream", ["disparity", "depth"])
 @pytest.mark.complaint(9)
-def test_disparity_image_says_what_its_pixels_mean(stream: str) -> None:
+def test_disparity_image_has_focal_length_baseline_and_window(stream: str) -> None:
     context = make_test_context()
     sent = DEPTH if stream == "depth" else BYTES_96
     message: DisparityImage = build_message(
@@ -259,7 +259,7 @@ def test_encoded_video_is_marked_with_its_format(profile: str, expected: str) ->
     assert (message.format, bytes(message.data)) == (expected, sent)
 
 
-def test_right_pictures_take_the_left_frame_if_wanted_but_depth_does_not() -> None:
+def test_right_frame_option_changes_right_images_but_not_depth() -> None:
     context = make_test_context({"stereo.right_frame": "left"})
     frames = {
         topic: build_message(context, topic, make_picture(context, stream, sent)).header.frame_id
@@ -274,7 +274,7 @@ def test_right_pictures_take_the_left_frame_if_wanted_but_depth_does_not() -> No
 
 
 @pytest.mark.parametrize("camera", ["left", "right", "rgb"])
-def test_network_pictures_are_stamped_with_the_camera_that_fed_the_network(camera: str) -> None:
+def test_preview_has_the_frame_of_the_camera_that_fed_the_network(camera: str) -> None:
     camera_input = "rgb" if camera == "rgb" else "left_right"
     context = make_test_context({"ai.camera_input": camera_input})
     picture = make_picture(context, "previewout", PLANES, camera=camera)
@@ -282,7 +282,7 @@ def test_network_pictures_are_stamped_with_the_camera_that_fed_the_network(camer
     assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
 
 
-#: stream, topic, content, part of what is said about it
+#: stream, topic, content, part of the error
 LIES = [
     ("left", "left/image_raw", GREY[:-1], "expected 256000"),
     ("depth", "depth/image_raw", GREY, "expected 512000"),
@@ -301,7 +301,7 @@ LIES = [
 
 
 @pytest.mark.parametrize("case", LIES, ids=lambda case: f"{case[0]}: {case[3]}")
-def test_packet_that_is_not_what_its_stream_promises_is_refused(case: Any) -> None:
+def test_malformed_packet_is_refused(case: Any) -> None:
     stream, topic, content, words = case
     context = make_test_context()
     with pytest.raises(DecodeError, match=words):

@@ -1,4 +1,4 @@
-"""Large messages are on the wire what ROS itself would have written, byte for byte."""
+"""Large messages equal those of the ROS serialiser, byte by byte."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_large_message_of_the_stream_table_is_compared() -> None:
 
 
 def build(case: Any) -> tuple[type[Any], Serialized]:
-    """Message type, and the message as the packet loop has it built."""
+    """Message type, and the message as built for the packet loop."""
     stream, topic, content, values = case
     context = make_test_context(values, tensors=LAYERS)
     builder = BUILDERS[TOPICS[topic].message]
@@ -83,7 +83,7 @@ def name_of(case: Any) -> str:
 
 
 @pytest.mark.parametrize("case", LARGE, ids=name_of)
-def test_large_message_is_what_ros_makes_of_the_same_values(case: Any) -> None:
+def test_large_message_equals_the_one_that_ros_serialises(case: Any) -> None:
     message_type, ours = build(case)
     raw = as_bytes(ours)
     message = deserialize_message(raw, message_type)
@@ -99,7 +99,7 @@ def node() -> Iterator[Node]:
 
 
 def received(node: Node, message_type: Any, publish: Callable[[Any], None]) -> bytes:
-    """What a subscriber gets of one message that `publish(publisher)` sends."""
+    """The bytes that a subscriber receives of one message that `publish(publisher)` sends."""
     arrived: list[bytes] = []
     subscription = node.create_subscription(message_type, "~/wire", arrived.append, 1, raw=True)
     publisher = node.create_publisher(message_type, "~/wire", 1)

@@ -1,4 +1,4 @@
-"""Boxes and places on topics are those of the packets."""
+"""Boxes and positions on topics are those of the packets."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ BOXES = [
     ((0.9, 0.0, 1.0, 0.1), (285.0, 10.0, 30.0, 20.0)),
     ((0.0, 0.9, 0.1, 1.0), (15.0, 190.0, 30.0, 20.0)),
     ((0.9, 0.9, 1.0, 1.0), (285.0, 190.0, 30.0, 20.0)),
-    ((0.001, 0.001, 0.002, 0.002), (0.45, 0.3, 0.3, 0.2)),  # nothing is cut to whole pixels
-    ((-0.5, -0.5, 1.5, 0.5), (150.0, 50.0, 300.0, 100.0)),  # clipped to the picture
+    ((0.001, 0.001, 0.002, 0.002), (0.45, 0.3, 0.3, 0.2)),  # not rounded to whole pixels
+    ((-0.5, -0.5, 1.5, 0.5), (150.0, 50.0, 300.0, 100.0)),  # clipped to the image
     ((0.5, 0.5, 0.5, 0.9), None),
     ((0.6, 0.5, 0.5, 0.9), None),
     ((1.1, 0.5, 1.5, 0.9), None),
@@ -51,7 +51,7 @@ BOXES = [
 
 @pytest.mark.parametrize(("box", "expected"), BOXES)
 @pytest.mark.complaint(21)
-def test_detection_box_is_in_pixels_of_the_preview_picture(box: Any, expected: Any) -> None:
+def test_detection_box_is_in_pixels_of_the_preview_image(box: Any, expected: Any) -> None:
     message: Detection2DArray = build_detections(detection(box))
     found = [
         (row.bbox.center.position.x, row.bbox.center.position.y, row.bbox.size_x, row.bbox.size_y)
@@ -65,7 +65,7 @@ def build_detections(*rows: NDArray[Any], **values: Any) -> Detection2DArray:
     return build_message(context, "nn/detections", picture)
 
 
-def test_boxes_of_a_network_that_saw_a_mirrored_picture_are_turned_back() -> None:
+def test_boxes_from_a_mirrored_input_are_mirrored_back() -> None:
     values = {"ai.camera_input": "rectified_right"}
     context, picture = detected(detection((0.1, 0.2, 0.3, 0.6)), **values)
     (found,) = build_message(context, "nn/detections", picture).detections
@@ -139,7 +139,7 @@ def test_detection_without_distance_is_in_the_2d_array_only(z: float) -> None:
     assert build_message(context, "nn/spatial_detections", picture).detections == []
 
 
-def test_size_of_a_detection_follows_from_the_depth_picture_if_rgb_is_not_calibrated() -> None:
+def test_size_of_a_detection_follows_from_the_depth_image_if_rgb_is_not_calibrated() -> None:
     mapping = {"off_x": 20, "off_y": 10, "max_w": 450, "max_h": 300}
     context = make_test_context(nn_to_depth=mapping)
     rows = encode_detections(detection((0.25, 0.25, 0.75, 0.5), position=(0, 0, 2)))
@@ -159,7 +159,7 @@ def test_size_of_a_detection_is_zero_where_the_camera_is_not_calibrated() -> Non
     assert message.detections[0].bbox.size.x == 0.0
 
 
-def test_label_info_names_every_class_and_vision_info_says_where() -> None:
+def test_label_info_names_every_class_and_vision_info_points_to_it() -> None:
     context = make_test_context({"ai.blob_file": "/networks/detector.blob"})
     builders = {key: row for key, row in BUILDERS.items() if isinstance(row, StaticMessageBuilder)}
     labels = builders["label_info"].build(context, STAMP_NS)
@@ -196,7 +196,7 @@ def test_tracklet_is_followed_until_it_is_removed_once() -> None:
     assert seen == [[(5, 0, 0)], [(5, 1, 1)], [(5, 2, 2)], [(5, 3, 2)], []]
 
 
-def test_tracklet_box_is_in_pixels_of_the_preview_picture() -> None:
+def test_tracklet_box_is_in_pixels_of_the_preview_image() -> None:
     context = make_test_context()
     message = build_message(context, "tracklets", tracked(context, tracklet(9, (-30, 20, 90, 100))))
     (found,) = message.tracklets

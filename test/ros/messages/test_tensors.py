@@ -1,4 +1,4 @@
-"""What a network says that nobody decodes reaches subscribers as named arrays."""
+"""The raw output of a network reaches subscribers as named arrays."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def message_of(layers: list[Any], payload: bytes) -> NNTensors:
 
 
 def values(tensor: Tensor) -> NDArray[Any]:
-    """As the message's own comment says."""
+    """Decoded as the comment in the message file says."""
     return np.frombuffer(tensor.data, tensor.dtype).reshape(tensor.shape)
 
 
 PAYLOAD = bytes(range(256))
 
-#: type code, dimensions, strides and offset as the device tells them; type and values on the topic
+#: type code, dimensions, strides and offset from the device; type and values on the topic
 LAYOUTS: list[Any] = [
     (UINT8, [5], [1], 3, "uint8", PAYLOAD[3:8]),
     (INT8, [2, 3], [3, 1], 0, "int8", PAYLOAD[:6]),
     (FLOAT16, [1, 2, 1, 3], [12, 6, 6, 2], 64, "float16", PAYLOAD[64:76]),
     (FLOAT32, [2, 2], [8, 4], 1, "float32", PAYLOAD[1:17]),
     (INT32, [3], [4], 0, "int32", PAYLOAD[:12]),
-    # Rows with gaps between them, a column-major picture, one number for all.
+    # Rows with gaps between them, a column-major image, strides of 0.
     (UINT8, [2, 3], [16, 1], 0, "uint8", PAYLOAD[0:3] + PAYLOAD[16:19]),
     (UINT8, [3, 2], [1, 3], 0, "uint8", bytes([0, 3, 1, 4, 2, 5])),
     (UINT8, [4], [0], 7, "uint8", bytes([7] * 4)),
@@ -79,7 +79,7 @@ def test_network_without_outputs_is_an_empty_message() -> None:
     assert message_of([], PAYLOAD).tensors == []
 
 
-#: What the device says of an axis, and what the message has of it.
+#: Axis codes of the device, and the letters in the message.
 ORDERS: list[tuple[Any, str]] = [
     ([4, 2], "NH"),
     ([3, 9], "C?"),
@@ -91,7 +91,7 @@ ORDERS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("order", "axes"), ORDERS)
-def test_axes_are_told_as_far_as_the_device_tells_them(order: Any, axes: str) -> None:
+def test_axes_have_the_letters_of_the_devices_codes(order: Any, axes: str) -> None:
     (tensor,) = message_of([layer("out", UINT8, [1, 2], [2, 1], order=order)], PAYLOAD).tensors
     assert tensor.axes == axes
 
@@ -99,12 +99,12 @@ def test_axes_are_told_as_far_as_the_device_tells_them(order: Any, axes: str) ->
 @pytest.mark.parametrize(
     ("name", "shown"), [("größer", "größer"), ("a\0b", "ab"), ("\ud800", "?"), (5, "5"), ("", "")]
 )
-def test_name_is_readable_whatever_the_device_calls_it(name: Any, shown: str) -> None:
+def test_layer_name_is_valid_text_for_every_name_of_the_device(name: Any, shown: str) -> None:
     (tensor,) = message_of([layer(name, UINT8, [1], [1])], PAYLOAD).tensors
     assert tensor.name == shown
 
 
-#: layers that lie, part of what is said about them
+#: malformed layers, part of the error
 LIES: list[tuple[list[Any], str]] = [
     ([layer("out", UINT8, [257], [1])], "ends at byte 257, the payload has 256 bytes"),
     ([layer("out", UINT8, [2], [1], offset=255)], "ends at byte 257"),
@@ -159,7 +159,7 @@ QUIET: dict[str, Any] = {
 
 
 def assert_ages(message: NNTensors) -> None:
-    """What config/models/virtual_age_gender.blob always says."""
+    """The constant output of config/models/virtual_age_gender.blob."""
     age, gender = message.tensors
     assert (age.name, age.dtype, list(age.shape)) == ("age_conv3", "float16", [1, 1, 1, 1])
     assert (gender.name, gender.axes, list(gender.shape)) == ("prob", "NCHW", [1, 2, 1, 1])
@@ -167,7 +167,7 @@ def assert_ages(message: NNTensors) -> None:
     np.testing.assert_array_equal(values(gender).ravel(), np.array([0.02, 0.98], np.float16))
 
 
-def test_output_of_a_network_that_is_no_detector_arrives_as_the_device_sent_it(
+def test_output_of_a_network_without_decoder_arrives_as_sent(
     start_node: StartNode, listener: Listener
 ) -> None:
     node = start_node({**QUIET, "ai.blob_file": AGES})
