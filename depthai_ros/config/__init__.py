@@ -1,4 +1,4 @@
-"""Everything that can be configured, under one name."""
+"""The options: table, validation, network files, and the configuration document for the device."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Plans how many bytes per second a device will send, and makes them fit its USB link.
+"""Estimates the data rate of a device before it starts, and adapts it to the USB link.
 
-Figures for planning, before anything is sent: pictures are exact, what is encoded is an estimate.
+Rates of raw images are exact, those of encoded streams are estimates.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from ..errors import ConfigError
 from ..streams import STREAMS
 from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
 
-#: Speed of the link -> what its bulk transfers carry in practice, MB/s (10^6 bytes).
+#: Speed of the link -> practical rate of its bulk transfers, MB/s (10^6 bytes).
 #: Source: USB 2.0, 5.8.4: at most 19 packets of 64 bytes per ms (FULL, 1.2 MB/s) and 13 of 512 per
 #: 125 us (HIGH, 53 MB/s), of which hosts and hubs leave 35 to 40. USB 3: 5 Gbit/s in 8b/10b are
 #: 500 MB/s on the wire, framing and hosts leave 350 to 400; the chip has no faster mode.
 CAPACITY_MB_S = {"FULL": 1.0, "HIGH": 38.0, "SUPER": 370.0, "SUPER_PLUS": 370.0}
 
 _BYTES_PER_MB = 1e6
-#: JPEG of a natural picture at the quality that people use.
+#: JPEG of a natural image at common quality.
 _JPEG_BYTES_PER_PIXEL = 0.25
-#: Results and reports: nothing beside pictures.
+#: Results and reports; negligible compared with images.
 _RESULT_BYTES, _REPORT_BYTES = 4096, 2048
 _REPORT_HZ = 1.0
-_PREVIEW_BYTES = 3 * 300 * 300  # until the network has said what it takes
-#: Layouts that may be sent less often and lose nothing but frames.
+_PREVIEW_BYTES = 3 * 300 * 300  # until the network's input size is known
+#: Layouts whose rate `usb.on_insufficient: reduce` lowers.
 _PICTURES = frozenset({"mono8", "depth16", "planar8", "i420"})
 
 
@@ -43,7 +43,7 @@ def _video_bytes(settings: Settings) -> float:
     return float(bits / 8 / settings["camera.rgb.fps"])
 
 
-#: Layout -> bytes of one packet, where the settings tell.
+#: Layout -> bytes of one packet, where the settings determine them.
 _PACKET_BYTES: dict[str, Callable[[Settings], float]] = {
     "mono8": lambda settings: _area(mono_size(settings)),
     "depth16": lambda settings: 2 * _area(mono_size(settings)),
@@ -57,7 +57,7 @@ _PACKET_BYTES: dict[str, Callable[[Settings], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to go over a link, by wire stream, and what it carries (nan = not known), MB/s."""
+    """Planned data rates by wire stream, and the link's capacity (nan = not known), MB/s."""
 
     speed: str = "UNKNOWN"
     rates_hz: Mapping[str, float] = field(default_factory=dict)
@@ -71,23 +71,23 @@ class Plan:
 
     @property
     def is_too_much(self) -> bool:
-        """True if the link is known and carries less."""
+        """True if the capacity is known and less than planned."""
         return self.planned_mb_s > self.capacity_mb_s
 
     def words(self) -> str:
-        """The plan in a sentence, widest streams first."""
-        widest = sorted(self.streams_mb_s.items(), key=lambda row: -row[1])
-        parts = ", ".join(f"{name} {rate:.1f}" for name, rate in widest if rate >= 0.1)
+        """The plan as a sentence, largest streams first."""
+        largest = sorted(self.streams_mb_s.items(), key=lambda row: -row[1])
+        parts = ", ".join(f"{name} {rate:.1f}" for name, rate in largest if rate >= 0.1)
         return (
             f"the streams need {self.planned_mb_s:.1f} MB/s ({parts}), a USB link of speed "
-            f"{self.speed} carries about {self.capacity_mb_s:g}"
+            f"{self.speed} carries about {self.capacity_mb_s:g} MB/s"
         )
 
 
 def plan(settings: Settings, speed: str, preview_bytes: int = _PREVIEW_BYTES) -> Plan:
-    """What the device will send with these settings over a link of this speed.
+    """The data rates with these settings, over a link of this speed.
 
-    `preview_bytes` is the size of the network's input, which is known when it has been loaded.
+    `preview_bytes` is the size of the network's input, which is known after it has been loaded.
     """
     rates_hz = {name: _rate_hz(settings, name) for name in wire_streams(settings)}
     streams_mb_s = {
@@ -103,7 +103,7 @@ def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
 
 
 def _nn_cameras(settings: Settings) -> tuple[str, ...]:
-    """Cameras that the network looks through in turn."""
+    """Cameras that feed the network in turn."""
     return tuple(NN_CAMERAS[settings["ai.camera_input"]])
 
 
@@ -118,12 +118,12 @@ def _rate_hz(settings: Settings, stream: str) -> float:
 
 
 def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:
-    """Settings that are to be used on a link of this speed, and what the user has to know.
+    """The settings to use on a link of this speed, and a warning for the user or "".
 
-    If the link carries less than the streams need, `usb.on_insufficient` decides: the settings
-    stay ("warn"), or all pictures come less often, by the same whole number ("reduce").
+    If the link carries less than the streams need, `usb.on_insufficient` decides: keep the settings
+    ("warn"), or divide all image rates by the same whole number ("reduce").
 
-    Raises  ConfigError if it is "fail", or if nothing can be left out
+    Raises  ConfigError if it is "fail", or if the other streams alone are too much
     """
     wanted = plan(settings, speed)
     if not wanted.is_too_much:
@@ -147,7 +147,7 @@ def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
     }
     room_mb_s = wanted.capacity_mb_s - (wanted.planned_mb_s - sum(pictures.values()))
     if room_mb_s <= 0 or not pictures:
-        raise ConfigError(f"{wanted.words()}, even without pictures; {_ADVICE}")
+        raise ConfigError(f"{wanted.words()}, even without images; {_ADVICE}")
     every = math.ceil(sum(pictures.values()) / room_mb_s)
     turns = len(_nn_cameras(settings))
     limits_hz = {
@@ -159,15 +159,15 @@ def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
         for name, limit_hz in limits_hz.items()
         for user in streams_fed_by(settings, name)
     }
-    told = ", ".join(f"{name} to {limit_hz:.3g} Hz" for name, limit_hz in limits_hz.items())
-    return settings.replace(changes), f"{wanted.words()}: lowered {told} (usb.on_insufficient)"
+    rates = ", ".join(f"{name} to {limit_hz:.3g} Hz" for name, limit_hz in limits_hz.items())
+    return settings.replace(changes), f"{wanted.words()}: lowered {rates} (usb.on_insufficient)"
 
 
 _ADVICE = (
     "use a USB 3 port and cable, lower stream.NAME.max_fps or a resolution, or set "
     "usb.on_insufficient to reduce"
 )
-#: usb.on_insufficient -> what is done.
+#: usb.on_insufficient -> its function.
 _ANSWERS: dict[str, Callable[[Settings, Plan], tuple[Settings, str]]] = {
     "warn": _warn,
     "reduce": _reduce,

@@ -1,4 +1,4 @@
-"""Writes the configuration document that a device takes (`config_h2d`)."""
+"""Builds the configuration document for a device (`config_h2d`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .settings import (
     wire_streams,
 )
 
-#: The 12-megapixel mode leaves the width to the device.
+#: In the 12-megapixel mode the device chooses the width.
 _AUTO_WIDTH_LINES = 3040
 
 
@@ -34,10 +34,10 @@ def device_config(
 ) -> dict[str, Any]:
     """The complete document, ready for JSON.
 
-    `blob_sizes` has one entry per network, in bytes. `calibration_floats` and `center_crop` are
-    what `calibration_file.read()` found; they are needed to store or override the EEPROM.
+    `blob_sizes` has one entry per network, in bytes. `calibration_floats` and `center_crop` come
+    from `gen1_file.read()`; they are needed to store or override the EEPROM.
 
-    Raises  ConfigError if the settings ask for what the network or the calibration cannot give
+    Raises  ConfigError if the network or the calibration does not support the settings
     Source  docs/wire_format.md#configuration
     """
     network = network or NetworkConfig()
@@ -64,7 +64,7 @@ def device_config(
 
 
 def _section(settings: Settings, name: str) -> dict[str, Any]:
-    """All options of a group whose names on the wire are those of the options."""
+    """All options of a group; for groups whose names on the wire are those of the options."""
     start = name + "."
     return {key[len(start) :]: value for key, value in settings.items() if key.startswith(start)}
 
@@ -72,15 +72,15 @@ def _section(settings: Settings, name: str) -> dict[str, Any]:
 def _check_calibration(settings: Settings, floats: Sequence[float]) -> None:
     if len(floats) not in (0, CALIBRATION_FLOATS):
         raise ConfigError(
-            f"calibration has {len(floats)} values, the device takes {CALIBRATION_FLOATS}"
+            f"calibration has {len(floats)} values, the device needs {CALIBRATION_FLOATS}"
         )
     for key in ("board_config.store_to_eeprom", "board_config.override_eeprom"):
         if settings.dialect == "ros" and settings[key] and not floats:
-            raise ConfigError(f"{key} is set, but no calibration was given to go with it")
+            raise ConfigError(f"{key} is set, it needs the values of a calibration file")
 
 
 def _streams(settings: Settings) -> list[dict[str, Any]]:
-    """Streams on the wire, as they were listed; one that feeds several is as fast as they need."""
+    """Streams on the wire in the order of stream_list, each at the highest rate that is needed."""
     derived = derived_streams(settings)
     listed = (ALIASES.get(name, name) for name in settings["stream_list"])
     wanted = wire_streams(settings)
@@ -111,7 +111,7 @@ def _ai(settings: Settings, network: NetworkConfig, blob_sizes: Sequence[int]) -
 
 
 def _board(settings: Settings, has_calibration: bool, center_crop: bool) -> dict[str, Any]:
-    """Gen1 switches store and override off where there is no calibration file."""
+    """The board section; as in Gen1, store and override are off without a calibration file."""
     board = _section(settings, "board_config")
     return {
         "clear-eeprom": board["clear_eeprom"],
@@ -156,7 +156,7 @@ def _depth(settings: Settings) -> dict[str, Any]:
 
 
 def _wants_video(settings: Settings) -> bool:
-    """Without the stream and at its defaults the encoder needs no words."""
+    """True if the video stream is configured, or an encoder option is not at its default."""
     encoder = [option for option in OPTIONS if option.group == "video_config"]
     changed = any(settings[option.key] != option.default for option in encoder)
     return changed or "video" in stream_list(settings)

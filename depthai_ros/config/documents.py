@@ -1,4 +1,4 @@
-"""Writes the documents that follow from the option table."""
+"""Generates config/default.yaml and docs/parameters.md from the option table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .options import GROUPS, OPTIONS, Option
 
 
 def _grouped() -> list[tuple[str, list[Option]]]:
-    """Options by group, in the order of GROUPS; what shares a section stands together."""
+    """Options by group, in the order of GROUPS; options of one section are adjacent."""
     places = {group: place for place, group in enumerate(GROUPS)}
     for option in OPTIONS:
         for section in _sections(option.key):
@@ -29,15 +29,15 @@ def _sections(key: str) -> list[str]:
 # -- parameter file
 
 _YAML_HEAD = """\
-# Every parameter at its default. Generated from depthai_ros/config/options.py by `make docs`.
-# Copy what you want to change into a file of your own; a list with one empty text is empty.
+# Every parameter with its default. Generated from depthai_ros/config/options.py by `make docs`.
+# Copy the entries to change into your own file. [""] is the empty list.
 /**:
   ros__parameters:
 """
 
 
 def default_yaml() -> str:
-    """config/default.yaml: each option at its default, with meaning, unit and limits."""
+    """config/default.yaml: each option with its default, meaning, unit and limits."""
     lines: list[str] = []
     for group, options in _grouped():
         lines += ["", f"    # -- {GROUPS[group]}"]
@@ -93,19 +93,19 @@ _MARKDOWN_HEAD = """\
 # Parameters
 
 Generated from `depthai_ros/config/options.py` by `make docs`. The dotted names are those of the
-Gen1 configuration keys; `config/default.yaml` holds the same list as a parameter file.
+Gen1 configuration keys; `config/default.yaml` has the same list as a parameter file.
 
-A parameter is read once, when the node starts, unless its last column says *live*. Values out of
-bounds, wrong types, contradictions and unknown names are refused with a reason.
+A parameter is read once, when the node starts, unless its last column says *live*. Every source
+(file, command line, `ros2 param set`) is checked in the same way: values out of bounds, wrong
+types, contradictions and unknown names are refused with a reason. Integers are accepted for floats.
 
-**Live** parameters may be set while the node runs. A request is carried out as a whole or not at
-all: every value is checked, also against the others; then what concerns the device is sent to it;
-and only when the device has received it the answer is success. While nothing streams (the node is
-inactive, or the device is away) a value is kept and sent at the next start; the values that count
-are sent at every start, also after the device was lost. At their defaults nothing is sent and the
-device is left to itself. A device does not tell what it has set: a parameter's value is what it was
-told last. A parameter that is not live may be "set" to the value it has: so a whole file can be
-loaded into the node that was started with it.
+**Live** parameters can be set while the node runs. A request is applied as a whole or not at all:
+every value is checked, also against the others; values for the device are sent to it; and the
+answer is success only after the device has received them. While nothing streams (the node is
+inactive, or the device is lost) a value is stored and sent at the next start. Values that differ
+from the default are sent at every start, also after a reconnect; for a default nothing is sent. The
+device cannot be queried: a parameter shows the last value sent. A parameter that is not live can be
+"set" to its present value, so that a whole parameter file can be loaded into a running node.
 """
 
 

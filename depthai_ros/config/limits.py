@@ -1,4 +1,4 @@
-"""What values an option may have."""
+"""The limits of an option's value."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Value: TypeAlias = "bool | int | float | str | tuple[str, ...]"
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A number between two others, both ends allowed."""
+    """An interval of numbers, both ends included."""
 
     low: float
     high: float
 
     def allows(self, value: Value) -> bool:
-        """True if the number lies inside; NaN never does."""
+        """True if the number lies inside; false for NaN."""
         return isinstance(value, (int, float)) and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -42,17 +42,17 @@ Limits: TypeAlias = "Range | Choice | None"
 
 
 def between(low: float, high: float) -> Range:
-    """Limits of a number, both ends allowed."""
+    """Limits of a number, both ends included."""
     return Range(low, high)
 
 
 def one_of(*values: bool | int | float | str) -> Choice:
-    """The few values that are allowed."""
+    """A list of allowed values."""
     return Choice(values)
 
 
 def plain(value: object) -> str:
-    """A value as users write it: true, 0.3, 7, a word, [a, b]."""
+    """A value as a user writes it: true, 0.3, 7, a word, [a, b]."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

@@ -14,10 +14,10 @@ from .settings import Settings, stream_list
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """How to decode what a network says.
+    """How to decode the output of a network.
 
-    `document` is the NN_config object for the device, `tensors` the descriptions of older Gen1
-    files. `confidence_threshold` is the least confidence of a reported detection.
+    `document` is the NN_config object for the device, `tensors` the descriptions in older Gen1
+    files. `confidence_threshold` is the lowest confidence of a reported detection.
     """
 
     output_format: Literal["raw", "detection"] = "raw"
@@ -48,7 +48,7 @@ def _read(path: str) -> bytes:
 def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> NetworkConfig:
     """How to decode a network; an empty path means raw tensors.
 
-    `confidence_threshold` serves a detection network whose file names none.
+    `confidence_threshold` is used for a detection network whose file has none.
 
     Raises  ConfigError naming the file, and the field or the line and column
     """
@@ -81,7 +81,7 @@ def _parse(path: str) -> dict[str, Any]:
 
 
 def _kind(value: Any) -> str:
-    """What JSON calls a value's type."""
+    """The JSON type of a value, for error messages."""
     names: dict[type, str] = {
         dict: "an object",
         list: "an array",
@@ -108,7 +108,7 @@ def _with_threshold(
 ) -> tuple[dict[str, Any], float]:
     """The document with its threshold filled in, and the threshold.
 
-    Source  docs/wire_format.md#configuration: mobilenet keeps it at the top, YOLO one level below
+    Source  docs/wire_format.md#configuration: mobilenet has it at the top, YOLO one level below
     """
     section = "NN_specific_metadata" if nn_config["NN_family"] == "YOLO" else ""
     holder = nn_config.get(section, {}) if section else nn_config
@@ -127,7 +127,7 @@ def _labels(path: str, document: dict[str, Any]) -> tuple[str, ...]:
     mappings = document.get("mappings", {})
     labels = mappings.get("labels", []) if isinstance(mappings, dict) else None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ConfigError(f"{path}: mappings.labels must be an array of texts")
+        raise ConfigError(f"{path}: mappings.labels must be an array of strings")
     return tuple(labels)
 
 
@@ -139,7 +139,7 @@ def _tensors(path: str, document: dict[str, Any]) -> tuple[Mapping[str, Any], ..
 
 
 def check_network(settings: Settings, network: NetworkConfig) -> None:
-    """See that the network can do what the settings ask of it; Gen1 programs may ask in vain.
+    """Check that the network supports the settings; for Gen1 programs only ai.blob_file2.
 
     Raises  ConfigError naming the option
     """

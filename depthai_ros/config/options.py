@@ -1,7 +1,7 @@
-"""The option table: every setting a user can make, with its limits.
+"""The option table: every setting of the user, with its limits.
 
-A key is the dotted path of the Gen1 config key and at the same time the ROS parameter's name.
-Declaration, validation, config/default.yaml and docs/parameters.md all follow from the rows.
+A key is the dotted path of the Gen1 config key and also the name of the ROS parameter. Declaration,
+validation, config/default.yaml and docs/parameters.md are made from this table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .limits import Limits, Value, between, one_of
 class Option:
     """One setting.
 
-    `default` also gives the type. `live` options may change while the device streams; all others
+    `default` also defines the type. `live` options can change while the device streams; all others
     are read once. `scope` is "pipeline" if the setting is part of the Gen1 config, else "node".
     """
 
@@ -50,7 +50,7 @@ DEFAULT_NAME = "oak"
 #: Group -> its heading, in the order of the documents.
 GROUPS = {
     "device": "Which device",
-    "reconnect": "A device that is lost, or not there yet",
+    "reconnect": "Connecting and reconnecting",
     "usb": "USB",
     "stream_list": "Streams",
     "stream": "Single streams",
@@ -84,7 +84,7 @@ WHITE_BALANCES = (
     "shade",
 )
 
-_UNUSED = "accepted for Gen1 programs; 1.0 devices do not use it"
+_UNUSED = "accepted for Gen1 programs; no effect on 1.0 devices"
 _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
 
 
@@ -103,7 +103,7 @@ _STREAM_OPTIONS = (
         Option(
             f"stream.{name}.max_fps",
             0.0,
-            "highest rate, limited on the device; 0 = the camera's",
+            "highest rate, limited on the device; 0 = the rate of the camera",
             between(0.0, 120.0),
             unit="Hz",
         )
@@ -115,7 +115,7 @@ _CAMERA_OPTIONS = (
     Option(
         "camera.rgb.resolution_h",
         1080,
-        "height of the colour picture: " + _sizes(RGB_WIDTHS),
+        "height of the colour image: " + _sizes(RGB_WIDTHS),
         one_of(*RGB_WIDTHS),
         unit="px",
     ),
@@ -123,14 +123,14 @@ _CAMERA_OPTIONS = (
     Option(
         "camera.mono.resolution_h",
         720,
-        f"height of the mono pictures: {_sizes(MONO_WIDTHS)}; 400 is binned, 720 cropped",
+        f"height of the mono images: {_sizes(MONO_WIDTHS)}; 400 is binned, 720 cropped",
         one_of(*MONO_WIDTHS),
         unit="px",
     ),
     Option(
         "camera.mono.resolution_w",
         0,
-        "width of the mono pictures; 0 = what belongs to the height",
+        "width of the mono images; 0 = the width for this height",
         one_of(0, *dict.fromkeys(MONO_WIDTHS.values())),
         unit="px",
     ),
@@ -141,60 +141,61 @@ _CAMERA_OPTIONS = (
 
 
 def _exposure_options(camera: str) -> tuple[Option, ...]:
-    """How one camera is exposed; at its default an option sends nothing to the device."""
+    """Exposure options of one camera; for a default nothing is sent to the device."""
     return (
         Option(
             f"camera.{camera}.exposure_us",
             0,
-            "exposure time, at most one frame; 0 = automatic",
+            "exposure time, at most the time of one frame; 0 = automatic",
             between(0, 1_000_000),
             unit="us",
         ),
         Option(
             f"camera.{camera}.iso",
             400,
-            "sensitivity where exposure_us is set; an automatic exposure chooses its own",
+            "sensitivity with a manual exposure_us; no effect on automatic exposure",
             between(100, 1600),
         ),
         Option(
             f"camera.{camera}.ae_compensation",
             0,
-            "makes the automatic exposure brighter or darker; a step is up to the device, "
-            "2 is a lot",
+            "makes the automatic exposure brighter (> 0) or darker (< 0); the device defines the "
+            "step, 2 is a large change",
             between(-10, 10),
         ),
-        Option(f"camera.{camera}.ae_lock", False, "hold the automatic exposure as it is"),
+        Option(f"camera.{camera}.ae_lock", False, "hold the present automatic exposure"),
         Option(
             f"camera.{camera}.ae_region",
             "",
-            'part of the picture that the automatic exposure looks at, "X Y WIDTH HEIGHT"; '
-            "empty = all of it",
+            'region of the image that the automatic exposure uses, "X Y WIDTH HEIGHT"; '
+            "empty = the whole image",
             unit="px",
         ),
     )
 
 
-#: Camera controls; the device takes them while it streams. Source: docs/wire_format.md#commands
+#: Camera controls; the device accepts them while it streams. Source: docs/wire_format.md#commands
 _CONTROL_OPTIONS = (
     Option(
         "camera.rgb.focus_mode",
         "continuous_picture",
-        "how the rgb camera focuses; auto and macro focus once for each ~/autofocus_trigger",
+        "focus mode of the rgb camera; auto and macro focus once for each ~/autofocus_trigger",
         one_of(*FOCUS_MODES),
     ),
     Option(
         "camera.rgb.lens_position",
         -1,
-        "focus by hand, from 0 (far) to 255 (near); -1 = as focus_mode says",
+        "manual focus, from 0 (far) to 255 (near); -1 = automatic, see focus_mode",
         between(-1, 255),
     ),
     Option("camera.rgb.white_balance", "auto", "white balance mode", one_of(*WHITE_BALANCES)),
-    Option("camera.rgb.awb_lock", False, "hold the automatic white balance as it is"),
+    Option("camera.rgb.awb_lock", False, "hold the present automatic white balance"),
     *(option for camera in ("rgb", "left", "right") for option in _exposure_options(camera)),
     Option(
         "depth.disparity_confidence",
         -1,
-        "matches that cost more are left out: 0 (most) to 255 (none); -1 = the device's own",
+        "pixels with a higher matching cost are invalid: 0 (most pixels) to 255 (none); -1 = the "
+        "device's default",
         between(-1, 255),
     ),
 )
@@ -203,8 +204,8 @@ _DEPTH_OPTIONS = (
     Option(
         "depth.calibration_file",
         "",
-        f"calibration file of {CALIBRATION_BYTES} or {CALIBRATION_BYTES + 1} bytes; describes the "
-        "cameras when the EEPROM does not, and goes to the device with store_to_eeprom or "
+        f"calibration file of {CALIBRATION_BYTES} or {CALIBRATION_BYTES + 1} bytes; used if the "
+        "EEPROM has no camera models, and sent to the device with store_to_eeprom or "
         "override_eeprom",
     ),
     Option("depth.left_mesh_file", "", _UNUSED),
@@ -213,20 +214,20 @@ _DEPTH_OPTIONS = (
     Option(
         "depth.padding_factor",
         0.3,
-        "share of a detection's box, about its centre, that its distance is taken from",
+        "part of a detection's box, around its centre, in which its distance is measured",
         between(0.0, 1.0),
     ),
     Option(
         "depth.depth_limit_m",
         10.0,
-        "depth beyond it counts as not measured",
+        "depth beyond this is treated as not measured",
         between(0.1, 65.534),
         unit="m",
     ),
     Option(
         "depth.confidence_threshold",
         0.5,
-        "least confidence of a detection, if the network's configuration names none",
+        "lowest confidence of a detection, if the network's configuration has none",
         between(0.0, 1.0),
     ),
     Option(
@@ -240,19 +241,19 @@ _DEPTH_OPTIONS = (
     Option(
         "depth.warp_rectify.use_mesh",
         False,
-        "rectify by a mesh; 1.0 devices always rectify by homography",
+        "rectify with a mesh; 1.0 devices always use a homography",
         one_of(False),
     ),
     Option(
         "depth.warp_rectify.mirror_frame",
         True,
-        "the device mirrors rectified pictures (true) or disparity and depth (false); "
-        "topics are upright in both cases",
+        "the device mirrors rectified images (true) or disparity and depth (false); "
+        "the topics are never mirrored",
     ),
     Option(
         "depth.warp_rectify.edge_fill_color",
         -1,
-        "grey value outside the rectified picture; -1 = repeat its edge",
+        "grey value outside the rectified image; -1 = repeat its edge",
         between(-1, 255),
     ),
 )
@@ -264,21 +265,22 @@ _AI_OPTIONS = (
     Option(
         "ai.blob_file_config",
         "",
-        "JSON file that says how to decode the network; empty = raw tensors",
+        "JSON file that describes how to decode the network; empty = raw tensors",
     ),
     Option(
         "ai.blob_file2",
         "",
-        "second network, run on what the first one finds; its output is always raw",
+        "second network, run on each detection of the first; its output is always raw",
     ),
     Option("ai.blob_file_config2", "", _UNUSED),
     Option("ai.calc_dist_to_bb", False, "measure the position of each detection"),
     Option(
         "ai.keep_aspect_ratio",
         True,
-        "the network sees a centred crop of the picture (true) or all of it, squeezed (false)",
+        "the network's input is a centred crop of the image (true) or the whole image, stretched "
+        "(false)",
     ),
-    Option("ai.camera_input", "rgb", "what the network looks at", one_of(*NN_CAMERAS)),
+    Option("ai.camera_input", "rgb", "stream that feeds the network", one_of(*NN_CAMERAS)),
     Option(
         "ai.shaves",
         7,
@@ -295,9 +297,9 @@ _AI_OPTIONS = (
 )
 
 _TRACKER_OPTIONS = (
-    Option("ot.max_tracklets", 20, "most objects tracked at once", between(0, 20)),
+    Option("ot.max_tracklets", 20, "largest number of tracked objects", between(0, 20)),
     Option(
-        "ot.confidence_threshold", 0.5, "less certain detections are not tracked", between(0.0, 1.0)
+        "ot.confidence_threshold", 0.5, "lowest confidence of a tracked object", between(0.0, 1.0)
     ),
 )
 
@@ -305,7 +307,7 @@ _VIDEO_OPTIONS = (
     Option(
         "video_config.rateCtrlMode",
         "cbr",
-        "constant bit rate or constant quality",
+        "constant bit rate (cbr) or constant quality (vbr)",
         one_of(*RATE_CONTROL_MODES),
     ),
     Option("video_config.profile", "h264_high", "encoding", one_of(*VIDEO_PROFILES)),
@@ -326,14 +328,14 @@ _VIDEO_OPTIONS = (
     Option(
         "video_config.keyframeFrequency",
         30,
-        "distance of key frames",
+        "interval between key frames",
         between(1, 1000),
         unit="frames",
     ),
     Option(
         "video_config.numBFrames",
         0,
-        "frames predicted from both sides; they add latency",
+        "bidirectionally predicted frames between two others; they add latency",
         between(0, 16),
         unit="frames",
     ),
@@ -341,12 +343,12 @@ _VIDEO_OPTIONS = (
 )
 
 _BOARD_OPTIONS = (
-    Option("board_config.name", "", "board, as it is written into the EEPROM"),
-    Option("board_config.revision", "", "board revision, as it is written into the EEPROM"),
+    Option("board_config.name", "", "board name to write to the EEPROM"),
+    Option("board_config.revision", "", "board revision to write to the EEPROM"),
     Option(
         "board_config.swap_left_and_right_cameras",
         False,
-        "exchange the mono cameras; a programmed EEPROM wins, as for all of the geometry",
+        "exchange the mono cameras; a programmed EEPROM overrides it and all other geometry",
     ),
     Option(
         "board_config.left_fov_deg",
@@ -372,14 +374,14 @@ _BOARD_OPTIONS = (
     Option(
         "board_config.left_to_rgb_distance_cm",
         0.0,
-        "from the left to the rgb camera",
+        "distance from the left to the rgb camera",
         between(-200.0, 200.0),
         unit="cm",
     ),
     Option(
         "board_config.stereo_center_crop",
         False,
-        "720 lines are the middle (true) or the top (false) of 800",
+        "mono images of 720 lines are the middle (true) or the top (false) of 800 lines",
     ),
     Option(
         "board_config.store_to_eeprom",
@@ -398,12 +400,10 @@ _APP_OPTIONS = (
     Option(
         "app.sync_video_meta_streams",
         False,
-        "deliver a network result right before the previewout picture it belongs to",
+        "send each network result right before its previewout frame",
     ),
-    Option(
-        "app.sync_sequence_numbers", False, "give rgb and mono pictures common sequence numbers"
-    ),
-    Option("app.enable_reconfig", True, "allow writing the EEPROM while streaming"),
+    Option("app.sync_sequence_numbers", False, "give rgb and mono frames common sequence numbers"),
+    Option("app.enable_reconfig", True, "allow writes to the EEPROM while streaming"),
     Option(
         "app.usb_chunk_KiB",
         64,
@@ -417,9 +417,9 @@ _NODE_OPTIONS = (
     Option(
         "ai.labels",
         (),
-        "class names in order of their numbers, instead of those in ai.blob_file_config",
+        "class names in order of their numbers; replaces those in ai.blob_file_config",
     ),
-    Option("ai.class_id", "name", "what class_id of a detection holds", one_of("name", "index")),
+    Option("ai.class_id", "name", "content of a detection's class_id", one_of("name", "index")),
     Option(
         "device.id",
         "usb",
@@ -429,37 +429,37 @@ _NODE_OPTIONS = (
     Option(
         "device.firmware",
         "",
-        "firmware for a board on USB: an image (.cmd), or the official Gen1 wheel, which holds one",
+        "firmware for a board on USB: an image (.cmd), or the official Gen1 wheel that contains it",
     ),
     Option(
         "usb.on_insufficient",
         "warn",
-        "when the link carries less than the streams need: warn, send all pictures less often "
+        "if the link carries less than the streams need: warn, lower the rate of all images "
         "(reduce), or refuse to start (fail)",
         one_of("warn", "reduce", "fail"),
     ),
     Option(
         "usb.force_usb2",
         False,
-        "boot the variant of the firmware that stays at USB 2 speed, for long or poor cables; "
-        "device.firmware has to be the official wheel, which holds both",
+        "boot the firmware variant that stays at USB 2 speed, for long or poor cables; "
+        "device.firmware has to be the official wheel, which contains both variants",
     ),
     Option(
         "reconnect.enable",
         True,
-        "when the device is lost while streaming, try to get it back; false: report an error",
+        "reconnect when the device is lost while streaming; false: report an error",
     ),
     Option(
         "reconnect.max_attempts",
         0,
-        "give up after so many failed attempts in a row; 0 = never; losing the device again "
-        "within 10 s counts as one, too",
+        "give up after this number of consecutive failed attempts; 0 = never; losing the device "
+        "again within 10 s is also a failed attempt",
         between(0, 1_000_000),
     ),
     Option(
         "reconnect.initial_delay_s",
         0.5,
-        "pause before the first attempt; each further one is twice as long",
+        "pause before the first attempt; it doubles with each further attempt",
         between(0.0, 600.0),
         unit="s",
     ),
@@ -473,18 +473,18 @@ _NODE_OPTIONS = (
     Option(
         "reconnect.wait_at_start",
         True,
-        "with autostart, wait for a device that is not there yet; false: end with status 3",
+        "with autostart, wait until the device is available; false: exit with status 3",
     ),
     Option(
         "autostart",
         True,
-        "configure and activate by itself; false leaves both to a lifecycle manager",
+        "configure and activate at start; false: a lifecycle manager does it",
     ),
     Option("strict", True, "unknown parameters are an error (true) or a warning (false)"),
     Option(
         "publish.queue_depth",
         2,
-        "history depth of the picture topics",
+        "history depth of the image topics",
         between(1, 100),
         unit="messages",
     ),
@@ -492,7 +492,7 @@ _NODE_OPTIONS = (
         Option(
             f"stream.{name}.publish",
             True,
-            "publish its topics; false is as if nobody had subscribed",
+            "publish its topics; false has the effect of no subscribers",
             live=True,
         )
         for name in STREAMS
@@ -503,7 +503,7 @@ _NODE_OPTIONS = (
     Option(
         "publish.idle_hold_s",
         0.0,
-        "have the device stop a stream that nobody has listened to for so long; 0 = never. "
+        "stop a stream on the device after this time without subscribers; 0 = never. "
         "Not known to work with real firmware, see docs/compose.md",
         between(0.0, 3600.0),
         unit="s",
@@ -511,49 +511,50 @@ _NODE_OPTIONS = (
     Option(
         "stereo.right_frame",
         "right",
-        "whose frame_id the right pictures carry; some tools want one frame for the pair",
+        "camera whose frame_id the right images have; some tools need one frame for the pair",
         one_of("right", "left"),
     ),
     Option(
         "calibration.nominal",
         False,
-        "invent a camera model from the field of view where calibration is missing",
+        "compute a camera model from the field of view where calibration is missing",
     ),
     Option(
         "calibration.camera_info_folder",
         "",
-        "where ~/CAMERA/set_camera_info keeps its files; empty = camera_info in ROS_HOME",
+        "folder for the files of ~/CAMERA/set_camera_info; empty = camera_info in ROS_HOME",
     ),
     Option(
         "tf.source",
         "calibration",
-        "who publishes the camera frames: this node from the calibration, or somebody else",
+        "publisher of the camera frames: this node from the calibration, robot_state_publisher "
+        "from the urdf, or none",
         one_of("calibration", "urdf", "none"),
     ),
-    Option("tf.prefix", "", "first part of all frame names; empty = node name"),
-    Option("tf.parent_frame", "", "frame that the camera's base frame is fixed to; empty = none"),
+    Option("tf.prefix", "", "prefix of all frame names; empty = node name"),
+    Option("tf.parent_frame", "", "parent frame of the camera's base frame; empty = none"),
     Option(
         "sync.enable",
         False,
-        "publish what left, right, rectified, depth and disparity show of one exposure together",
+        "publish left, right, rectified, depth and disparity of one exposure together",
     ),
     Option(
         "sync.incomplete",
         "drop",
-        "what to do with exposures of which a packet was lost",
+        "drop or publish an exposure with a lost packet",
         one_of("drop", "publish"),
     ),
     Option(
         "sync.timeout_ms",
         100.0,
-        "longest wait for the rest of an exposure, from its first packet on",
+        "longest wait for the rest of an exposure after its first packet",
         between(1.0, 10_000.0),
         unit="ms",
     ),
     Option(
         "sync.stamp_offset_ms",
         0.0,
-        "added to every time stamp, e.g. to move it to the middle of the exposure",
+        "added to every stamp, e.g. to move it to the middle of the exposure",
         between(-1000.0, 1000.0),
         unit="ms",
     ),
@@ -575,7 +576,7 @@ _NODE_OPTIONS = (
     Option(
         "diagnostics.stream_timeout_s",
         3.0,
-        "a stream that is silent for longer is an error",
+        "a stream without a frame for longer than this is an error",
         between(0.1, 600.0),
         unit="s",
         live=True,
@@ -583,7 +584,7 @@ _NODE_OPTIONS = (
     Option(
         "diagnostics.drops_warn_percent",
         5.0,
-        "more lost frames than this are a warning",
+        "a higher share of lost frames is a warning",
         between(0.0, 100.0),
         unit="%",
         live=True,
@@ -591,7 +592,7 @@ _NODE_OPTIONS = (
     Option(
         "diagnostics.temp_warn_c",
         85.0,
-        "chip temperature that is a warning",
+        "chip temperature from which a warning is reported",
         between(0.0, 125.0),
         unit="°C",
         live=True,
@@ -599,7 +600,7 @@ _NODE_OPTIONS = (
     Option(
         "diagnostics.temp_error_c",
         100.0,
-        "chip temperature that is an error; the chip's limit is 105",
+        "chip temperature from which an error is reported; the chip's limit is 105",
         between(0.0, 125.0),
         unit="°C",
         live=True,

@@ -1,4 +1,4 @@
-"""Where files are, and how one is replaced."""
+"""Resolves paths of package files, and replaces files atomically."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def resolve_path(text: str) -> Path:
 
 
 def _share_directories(package: str) -> list[Path]:
-    """Where a package may keep its files: beside its sources, or in an install prefix."""
+    """Possible folders of a package's files: beside its sources, or in an install prefix."""
     roots = [Path(__file__).resolve().parents[2]] if package == _PACKAGE else []
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     roots += [Path(prefix, "share", package) for prefix in prefixes if prefix]
@@ -39,7 +39,7 @@ def _share_directories(package: str) -> list[Path]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; folders are made, an older one is replaced.
+    """Write a file completely or not at all; creates folders, replaces an older file.
 
     Raises  OSError
     """

@@ -1,7 +1,7 @@
-"""Holds and checks what the user has set.
+"""The settings: one checked value for every option.
 
-`validate()` is strict, as ROS users want it: unknown keys, wrong types and contradictions are
-errors. Settings that come from a Gen1 program (`gen1/config.py`) follow Gen1's laxer rules.
+`validate()` is strict: unknown keys, wrong types and contradictions are errors. Settings of a Gen1
+program (`gen1/config.py`) follow Gen1's less strict rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .options import BY_KEY, OPTIONS, Option
 
 Dialect = Literal["ros", "gen1"]
 
-#: Keys whose limits Gen1 enforces as well; it passes all others on as they are.
+#: Keys whose limits Gen1 also enforces; it passes on all others unchecked.
 #: Source: docs/wire_format.md#configuration
 GEN1_LIMITED = frozenset(
     {
@@ -36,20 +36,20 @@ GEN1_LIMITED = frozenset(
     }
 )
 
-#: Height of the picture -> the sensor's highest frame rate. Source: docs/wire_format.md#cameras
+#: Height of a frame -> the highest frame rate of the sensor. Source: docs/wire_format.md#cameras
 _MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
 _RGB_FPS = {1080: 118.0, 2160: 42.0}
-#: Camera -> the group of options that has its resolution and its rate.
+#: Camera -> the option group with its resolution and rate.
 _SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
 
 
 class Settings(Mapping[str, Any]):
-    """One value for every option; never changes."""
+    """One value for every option; immutable."""
 
     __slots__ = ("_values", "dialect")
 
     def __init__(self, values: Mapping[str, Value], dialect: Dialect = "ros") -> None:
-        """Take values that are already checked; everybody else calls `validate()`."""
+        """Take values that are already checked; other callers use `validate()`."""
         self._values = dict(values)
         self.dialect: Dialect = dialect
 
@@ -67,7 +67,7 @@ class Settings(Mapping[str, Any]):
         return f"Settings({changed!r})"
 
     def replace(self, changes: Mapping[str, Any]) -> Settings:
-        """New settings with some values changed, checked as a whole.
+        """A copy with some values changed, checked as a whole.
 
         Raises  ConfigError
         """
@@ -75,14 +75,14 @@ class Settings(Mapping[str, Any]):
 
 
 def defaults() -> Settings:
-    """Every option at its default."""
+    """Every option with its default."""
     return Settings({option.key: option.default for option in OPTIONS})
 
 
 def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
-    """Check values by dotted key; what is not given keeps its default.
+    """Check values by dotted key; missing keys get their default.
 
-    Raises  ConfigError that names each bad key, its value and what is allowed
+    Raises  ConfigError that names each bad key, its value and the allowed values
     """
     checked: dict[str, Value] = {option.key: option.default for option in OPTIONS}
     problems: list[ConfigError] = []
@@ -90,7 +90,7 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
         try:
             checked[key] = _checked(_option(key), value, dialect)
         except ConfigError as problem:
-            # Its traceback would keep this call, and all that its callers hold, until gc runs.
+            # Its traceback would keep the callers' objects alive until the garbage collection.
             problems.append(problem.with_traceback(None))
     if not problems:
         rules = _GEN1_RULES if dialect == "gen1" else _RULES
@@ -131,7 +131,7 @@ def _read_int(value: Any) -> int | None:
 
 
 def _read_float(value: Any) -> float | None:
-    """An integer is a number too; a truth value is not."""
+    """Integers are accepted, truth values are not."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
@@ -140,13 +140,13 @@ def _read_str(value: Any) -> str | None:
 
 
 def _read_texts(value: Any) -> tuple[str, ...] | None:
-    """ROS cannot say "empty list of texts": a list with one empty text stands for it."""
+    """ROS has no empty list of strings: a list with one empty string stands for it."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
         return None
     return () if tuple(value) == ("",) else tuple(value)
 
 
-#: Type of an option's default -> (what is expected, how to read a value; None = wrong type).
+#: Type of an option's default -> (its name in errors, function that reads a value or returns None).
 _READERS: dict[type, tuple[str, Callable[[Any], Value | None]]] = {
     bool: ("true or false", _read_bool),
     int: ("an integer", _read_int),
@@ -156,14 +156,14 @@ _READERS: dict[type, tuple[str, Callable[[Any], Value | None]]] = {
 }
 
 
-# -- what one value demands of another; each rule returns its complaint, or ""
+# -- rules between values; each rule returns its error, or ""
 
 _Values = Mapping[str, Any]
 _Rule = Callable[[_Values], str]
 
 
 def _streams(values: _Values) -> tuple[str, ...]:
-    """Streams wanted, by their present names, in the device's order."""
+    """The streams of stream_list by their present names, in the device's order."""
     wanted = {ALIASES.get(name, name) for name in values["stream_list"]}
     return tuple(name for name in STREAMS if name in wanted)
 
@@ -194,7 +194,7 @@ def _exceeds(key: str, other: str) -> _Rule:
 
 
 def _needs(key: str, other: str) -> _Rule:
-    """Whoever sets `key` has to set `other` too."""
+    """A rule: if `key` is set, `other` has to be set, too."""
 
     def rule(values: _Values) -> str:
         return f"{key} is set, it needs {other}" if values[key] and not values[other] else ""
@@ -258,13 +258,13 @@ def _region_fits(camera: str) -> _Rule:
         size = image_size(values, camera)
         if width and height and x0 + width <= size[0] and y0 + height <= size[1]:
             return ""
-        return f"{key} is {text!r}, must lie in the picture of {size[0]}x{size[1]} pixels"
+        return f"{key} is {text!r}, must lie inside the image of {size[0]}x{size[1]} pixels"
 
     return rule
 
 
 def _one_rate(values: _Values) -> str:
-    """Pictures of one exposure come together only if no stream leaves out some of them."""
+    """Sync needs all streams of the mono cameras at one rate, else sets are never complete."""
     camera_fps = values["camera.mono.fps"]
     rates = {
         f"stream.{name}.max_fps": values[f"stream.{name}.max_fps"]
@@ -275,7 +275,7 @@ def _one_rate(values: _Values) -> str:
     if not values["sync.enable"] or len(in_effect) < 2:
         return ""
     found = ", ".join(f"{key} is {plain(rate)}" for key, rate in rates.items())
-    return f"sync.enable is set, it needs one rate for all pictures of the mono cameras: {found}"
+    return f"sync.enable is set, it needs one rate for all streams of the mono cameras: {found}"
 
 
 def _clear_or_store(values: _Values) -> str:
@@ -305,19 +305,19 @@ _RULES: tuple[_Rule, ...] = (
 )
 
 
-# -- what follows from settings
+# -- values derived from settings
 
 
 def stream_list(settings: Settings) -> tuple[str, ...]:
-    """Streams that the user wants, by their present names, in the device's order."""
+    """The configured streams by their present names, in the device's order."""
     return _streams(settings)
 
 
 def derived_streams(settings: Settings) -> dict[str, str]:
     """Streams that the host makes -> the wire stream that each is made from.
 
-    The device computes either depth or disparity, and depth for `ai.calc_dist_to_bb`: when both
-    are needed, disparity is read back from depth.
+    The device computes either depth or disparity; `ai.calc_dist_to_bb` needs depth. If both are
+    needed, the host computes disparity from depth.
 
     Source  docs/wire_format.md#depth
     """
@@ -328,39 +328,39 @@ def derived_streams(settings: Settings) -> dict[str, str]:
 
 
 def wire_streams(settings: Settings) -> tuple[str, ...]:
-    """Streams to ask the device for, in its order."""
+    """The streams that the device has to send, in its order."""
     derived = derived_streams(settings)
     wanted = {derived.get(name, name) for name in _streams(settings)}
     return tuple(name for name in STREAMS if name in wanted)
 
 
 def streams_fed_by(settings: Settings, wire_stream: str) -> tuple[str, ...]:
-    """Streams that the user wants and that are made from this wire stream."""
+    """The configured streams that are made from this wire stream."""
     derived = derived_streams(settings)
     return tuple(name for name in _streams(settings) if derived.get(name, name) == wire_stream)
 
 
 def wire_rate_limit(settings: Settings, wire_stream: str) -> float:
-    """Highest rate of a wire stream, Hz: what the fastest stream needs that it feeds; 0 = none."""
+    """Rate limit of a wire stream, Hz: the highest of the streams made from it; 0 = no limit."""
     users = streams_fed_by(settings, wire_stream)
     limits: list[float] = [settings[f"stream.{user}.max_fps"] for user in users]
     return max(limits) if limits and min(limits) > 0 else 0.0
 
 
 def mono_size(settings: Mapping[str, Any]) -> tuple[int, int]:
-    """(width, height) of the mono pictures, px."""
+    """(width, height) of the mono frames, px."""
     height = settings["camera.mono.resolution_h"]
     return settings["camera.mono.resolution_w"] or MONO_WIDTHS[height], height
 
 
 def rgb_size(settings: Mapping[str, Any]) -> tuple[int, int]:
-    """(width, height) of the colour picture, px."""
+    """(width, height) of the colour frames, px."""
     height = settings["camera.rgb.resolution_h"]
     return RGB_WIDTHS[height], height
 
 
 def image_size(settings: Mapping[str, Any], camera: str) -> tuple[int, int]:
-    """(width, height) of the pictures of "rgb", "left" or "right", px."""
+    """(width, height) of the frames of "rgb", "left" or "right", px."""
     return rgb_size(settings) if camera == "rgb" else mono_size(settings)
 
 

@@ -1,4 +1,4 @@
-"""What the streams need is planned as the device really sends it, and made to fit its link."""
+"""The planned data rates equal those of the device, and are reduced to fit the link."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEEDS: list[tuple[Settings, float]] = [
     (settings("left"), 1280 * 720 * 30e-6),
     (settings("left", "right", camera__mono__resolution_h=400), 2 * 640 * 400 * 30e-6),
     (settings("depth", camera__mono__fps=15.0), 2 * 1280 * 720 * 15e-6),
-    (settings("depth", "disparity"), 2 * 1280 * 720 * 30e-6),  # one is made of the other here
+    (settings("depth", "disparity"), 2 * 1280 * 720 * 30e-6),  # one is made from the other
     (settings("disparity_color"), 1280 * 720 * 30e-6),
     (settings("color"), 1.5 * 1920 * 1080 * 30e-6),
     (settings("color", camera__rgb__resolution_h=2160), 6 * 1920 * 1080 * 30e-6),
@@ -45,12 +45,12 @@ NEEDS: list[tuple[Settings, float]] = [
 
 @pytest.mark.parametrize(("wanted", "mb_s"), NEEDS, ids=lambda row: str(row))
 @pytest.mark.complaint(4)
-def test_need_is_what_the_pictures_add_up_to(wanted: Settings, mb_s: float) -> None:
+def test_planned_rate_is_the_sum_of_the_streams(wanted: Settings, mb_s: float) -> None:
     assert plan(wanted, "SUPER").planned_mb_s == pytest.approx(mb_s, rel=1e-6)
 
 
 def test_packets_have_the_planned_size_and_come_at_the_planned_rate() -> None:
-    """The plan against what the virtual device sends: bytes, and gaps in the frame counter."""
+    """The plan against the virtual device: packet sizes, and gaps in the frame counter."""
     limits = {"left": 12.0, "right": 20.0, "depth": 7.0, "color": 0.0, "previewout": 9.0}
     given = {f"stream__{name}__max_fps": limit for name, limit in limits.items()}
     wanted = settings(*limits, camera__mono__resolution_h=400, **given)
@@ -89,19 +89,19 @@ def test_every_stream_has_a_size_and_faster_links_carry_more() -> None:
     assert list(CAPACITY_MB_S.values()) == sorted(CAPACITY_MB_S.values())
 
 
-def test_preview_counts_with_the_size_that_the_network_takes() -> None:
+def test_preview_rate_follows_the_networks_input_size() -> None:
     wanted = settings("previewout")
     assert plan(wanted, "HIGH", 3 * 640 * 352).planned_mb_s == pytest.approx(3 * 640 * 352 * 30e-6)
 
 
-def test_narrow_link_is_told_with_what_each_stream_needs_and_what_to_do() -> None:
+def test_warning_about_a_slow_link_lists_streams_and_remedies() -> None:
     wanted = settings("left", "color")
     same, words = fitted(wanted, "HIGH")
     assert same is wanted
     for word in (
         "121.0 MB/s",
         "color 93.3, left 27.6",
-        "speed HIGH carries about 38",
+        "speed HIGH carries about 38 MB/s",
         "USB 3 port",
     ):
         assert word in words
@@ -109,7 +109,7 @@ def test_narrow_link_is_told_with_what_each_stream_needs_and_what_to_do() -> Non
         fitted(settings("left", "color", usb__on_insufficient="fail"), "HIGH")
 
 
-#: What is to be squeezed through a HIGH link, and the rates that are left.
+#: Settings for a HIGH link, and the reduced rates.
 SQUEEZED: list[tuple[Settings, dict[str, float]]] = [
     (settings("color", "left"), {"color": 7.5, "left": 7.5}),
     (settings("color", "left", "meta_d2h", "video"), {"color": 7.5, "left": 7.5}),
@@ -124,7 +124,7 @@ SQUEEZED: list[tuple[Settings, dict[str, float]]] = [
 
 
 @pytest.mark.parametrize(("wanted", "rates_hz"), SQUEEZED, ids=lambda row: str(row))
-def test_pictures_come_less_often_until_the_link_carries_them(
+def test_image_rates_are_reduced_to_the_capacity_of_the_link(
     wanted: Settings, rates_hz: dict[str, float]
 ) -> None:
     changed, words = fitted(wanted.replace({"usb.on_insufficient": "reduce"}), "HIGH")
@@ -139,7 +139,7 @@ def test_pictures_come_less_often_until_the_link_carries_them(
     assert sent["color"] == pytest.approx(rates_hz["color"])
 
 
-def test_what_cannot_be_reduced_is_refused() -> None:
+def test_rates_that_cannot_be_reduced_are_refused() -> None:
     fast = {"video_config__bitrate": 100_000_000, "usb__on_insufficient": "reduce"}
-    with pytest.raises(ConfigError, match="even without pictures"):
+    with pytest.raises(ConfigError, match="even without images"):
         fitted(settings("video", "left", **fast), "FULL")

@@ -20,7 +20,7 @@ from depthai_ros.wire_formats import MAX_TRACKLETS
 
 ROOT = Path(__file__).resolve().parents[3]
 
-#: What is set -> the whole complaint.
+#: Settings -> the complete error.
 REFUSED = [
     ({"depth.padding_factor": 1.4}, "depth.padding_factor is 1.4, must be between 0 and 1"),
     ({"depth.padding_factor": -1}, "depth.padding_factor is -1, must be between 0 and 1"),
@@ -52,7 +52,7 @@ REFUSED = [
      f"stream_list is empty, must name at least one of {', '.join(STREAMS)}"),
     ({"stream_list": ["left", "disparity", "color"], "sync.enable": True,
       "stream.disparity.max_fps": 10.0},
-     ("sync.enable is set, it needs one rate for all pictures of the mono cameras: "
+     ("sync.enable is set, it needs one rate for all streams of the mono cameras: "
       "stream.left.max_fps is 0, stream.disparity.max_fps is 10")),
     ({"stream_list": ["metaout"]}, "stream_list has metaout, it needs ai.blob_file"),
     ({"stream_list": ["object_tracker"]}, "stream_list has object_tracker, it needs ai.blob_file"),
@@ -81,13 +81,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("values", "complaint"), REFUSED)
-def test_refused_setting_names_key_value_and_what_is_allowed(values, complaint):
+def test_refused_setting_names_key_value_and_allowed_values(values, complaint):
     with pytest.raises(ConfigError) as caught:
         config.validate(values)
     assert str(caught.value) == complaint
 
 
-#: What is set -> what it is read as.
+#: Settings -> values read.
 ACCEPTED = [
     ("camera.rgb.fps", 30, 30.0),
     ("depth.padding_factor", 1, 1.0),
@@ -201,7 +201,7 @@ def test_virtual_parameter_file_names_networks_that_can_be_read():
     assert config.device_config(settings, network=network, blob_sizes=[len(blob)])
 
 
-#: Stored file -> what writes it.
+#: Stored file -> its generator.
 DOCUMENTS = {"config/default.yaml": default_yaml, "docs/parameters.md": parameters_markdown}
 
 

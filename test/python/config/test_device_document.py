@@ -1,4 +1,4 @@
-"""What settings ask of the device: streams, and the document that is sent."""
+"""The streams and the configuration document that follow from the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DETECTING = config.NetworkConfig("detection", {"output_format": "detection"})
 
 # -- streams
 
-#: Streams wanted, calc_dist_to_bb -> streams on the wire, streams made from others.
+#: stream_list, calc_dist_to_bb -> streams on the wire, streams made from others.
 WIRE = [
     (["right", "left"], False, ("left", "right"), {}),
     (["left", "left"], False, ("left",), {}),
@@ -38,7 +38,7 @@ WIRE = [
 
 
 @pytest.mark.parametrize(("wanted", "distances", "wire", "derived"), WIRE)
-def test_depth_and_disparity_are_never_both_asked_for(wanted, distances, wire, derived):
+def test_depth_and_disparity_are_never_both_requested(wanted, distances, wire, derived):
     values = {**BLOB, "stream_list": wanted, "ai.calc_dist_to_bb": distances}
     settings = config.validate(values, "ros" if wanted else "gen1")  # a node needs a stream
     assert config.wire_streams(settings) == wire
@@ -48,14 +48,14 @@ def test_depth_and_disparity_are_never_both_asked_for(wanted, distances, wire, d
     assert {entry["name"] for entry in document["_pipeline"]["_streams"]} == set(wire)
 
 
-def test_device_is_told_the_streams_in_the_order_of_the_list():
+def test_document_has_the_streams_in_the_order_of_the_list():
     settings = config.validate({"stream_list": ["right", "disparity_color", "left"]})
     document = config.device_config(settings)
     names = [entry["name"] for entry in document["_pipeline"]["_streams"]]
     assert names == ["right", "disparity", "left"]
 
 
-def test_all_streams_together_are_asked_for_in_the_devices_order():
+def test_all_streams_are_requested_in_the_devices_order():
     settings = config.validate({**BLOB, "stream_list": [*reversed(STREAMS), *ALIASES]})
     assert config.stream_list(settings) == tuple(STREAMS)
     assert config.wire_streams(settings) == tuple(s for s in WIRE_STREAMS if s != "disparity")
@@ -199,7 +199,7 @@ def test_networks_and_calibration_reach_the_document_as_json():
     assert json.loads(json.dumps(document))["_board"]["calib_data"] == floats.tolist()
 
 
-#: What is set, what the network gives, calibration -> complaint.
+#: Settings, output of the network, calibration -> error.
 IMPOSSIBLE = [
     ({"ai.calc_dist_to_bb": True}, None, (), ("ai.calc_dist_to_bb is set, it needs a network with "
      "detection output; an empty ai.blob_file_config says raw")),
@@ -209,14 +209,14 @@ IMPOSSIBLE = [
     ({"ai.blob_file2": "b"}, None, (), ("ai.blob_file2 is set, it needs a first network with "
      "detection output")),
     ({"board_config.override_eeprom": True, "depth.calibration_file": "c"}, None, (),
-     "board_config.override_eeprom is set, but no calibration was given to go with it"),
+     "board_config.override_eeprom is set, it needs the values of a calibration file"),
     ({"depth.calibration_file": "c"}, None, (1.0,) * 9,
-     "calibration has 9 values, the device takes 111"),
+     "calibration has 9 values, the device needs 111"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("values", "network", "floats", "complaint"), IMPOSSIBLE)
-def test_document_that_cannot_work_is_refused(values, network, floats, complaint):
+def test_impossible_document_is_refused(values, network, floats, complaint):
     settings = config.validate({**BLOB, **values})
     with pytest.raises(ConfigError) as caught:
         config.device_config(settings, network=network, calibration_floats=floats)

@@ -1,4 +1,4 @@
-"""Files that describe a network, and where they are looked for."""
+"""Files that describe a network, and the search for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-#: Text of a network's description -> complaint behind the file name.
+#: Text of a network's description -> error behind the file name.
 BAD_NETWORKS = [
     ('{"NN_config": {},}', "line 1 column 18: "),
     ('{\n "a": 1\n "b": 2}', "line 3 column 2: Expecting ',' delimiter"),
@@ -36,8 +36,8 @@ BAD_NETWORKS = [
     (('{"NN_config": {"output_format": "detection", "NN_family": "YOLO", '
      '"NN_specific_metadata": 7}}'),
      "NN_config.NN_specific_metadata is a number, must be an object"),
-    ('{"mappings": {"labels": ["a", 5]}}', "mappings.labels must be an array of texts"),
-    ('{"mappings": 5}', "mappings.labels must be an array of texts"),
+    ('{"mappings": {"labels": ["a", 5]}}', "mappings.labels must be an array of strings"),
+    ('{"mappings": 5}', "mappings.labels must be an array of strings"),
     ('{"tensors": [5]}', "tensors must be an array of objects"),
 ]  # fmt: skip
 
