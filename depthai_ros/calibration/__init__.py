@@ -1,1 +1,1 @@
-"""Camera models and poses, from the EEPROM and from files."""
+"""Camera models and poses, from the EEPROM or from files."""

@@ -1,7 +1,7 @@
-"""Turns what a device or a file knows about the cameras into camera models and poses.
+"""Computes camera models and poses from the EEPROM of a device or from a calibration file.
 
-What is not known stays zero: numbers are invented only if the user asks for it. Both rectified
-cameras have the right intrinsics M2, and the device rectifies without removing distortion.
+Unknown values stay zero, unless the user sets `calibration.nominal`. Both rectified cameras have
+the right intrinsics M2, and the device rectifies without removing distortion.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _EEPROM_KEYS: dict[int, dict[str, str]] = {
     ROTATIONS_LAYOUT: EEPROM_FIELDS,
 }
 _HOMOGRAPHY_SHAPE = (3, 3)
-#: Size that rgb intrinsics of a file belong to.
+#: Image size of the rgb intrinsics in a file.
 _RGB_SIZE = (RGB_WIDTHS[1080], 1080)
-#: Sensor pixels of the 2160-line mode are the middle of those of the 3040-line mode.
+#: The 2160-line mode uses the middle of the sensor pixels of the 3040-line mode.
 _RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
-#: How far T and the board entry may differ.
+#: Largest relative difference of the baselines from T and from the board entry.
 _BASELINE_TOLERANCE = 0.1
 _HALF_TURN_DEG = 180
 _NO_RGB = "the rgb camera is not calibrated"
-#: How far R may differ from R1 and R2.
+#: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
 
 #: Optical axes (x right, y down, z forward) -> body axes (x forward, y left, z up); REP 103.
@@ -55,7 +55,7 @@ OPTICAL_TO_BODY = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 @dataclass(frozen=True, slots=True)
 class BoardGeometry:
-    """What the device itself uses to turn disparity into depth, and where the lenses are."""
+    """The board's geometry, with which the device computes depth from disparity."""
 
     name: str
     revision: str
@@ -69,7 +69,7 @@ class BoardGeometry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Everything known about the cameras of one device."""
+    """The calibration of all cameras of one device."""
 
     source: Source
     version: int  # layout of the EEPROM or file, -1 = nothing stored
@@ -88,15 +88,15 @@ class Calibration:
 
     @property
     def baseline_m(self) -> float:
-        """Distance of the mono cameras: calibrated, else the board's."""
+        """Distance of the mono cameras: from the calibration, else from the board."""
         return self.stereo.baseline_m if self.stereo else self.geometry.baseline_m
 
     # -- camera models
 
     def camera(self, name: str, size: tuple[int, int]) -> CameraModel:
-        """The camera "left", "right" or "rgb" at one of its picture sizes (width, height).
+        """Model of the camera "left", "right" or "rgb" for one of its image sizes (width, height).
 
-        What the user has set counts for the size that it was set for.
+        A model from set_camera_info takes precedence for its own image size.
         """
         model = self.models.get(name)
         if model is not None and (model.width, model.height) == size:
@@ -130,7 +130,7 @@ class Calibration:
         return full.resized(*_RGB_4K_SIZE).window(-int(margin_x), -int(margin_y), *size)
 
     def rectified(self, size: tuple[int, int]) -> CameraModel:
-        """The rectified right camera, which depth and disparity belong to: no distortion, no Tx."""
+        """Model of depth and disparity: the rectified right camera without distortion and Tx."""
         if self.stereo is None:
             return camera_model.uncalibrated(size)
         _, m2 = self._adapted(self.stereo, size)
@@ -143,10 +143,10 @@ class Calibration:
         preview_size: tuple[int, int],
         keep_aspect: bool,
     ) -> CameraModel:
-        """The camera as the network sees it: `preview_size` pixels of a picture of `camera_size`.
+        """Model of the network's input: `preview_size` pixels made from an image of `camera_size`.
 
         `nn_camera` is rgb, left, right, rectified_left or rectified_right. With `keep_aspect` the
-        network sees a centred crop, else the whole picture, squeezed.
+        input is a centred crop, else the whole image, stretched.
         """
         rectified = nn_camera.startswith("rectified_")
         whole = self.rectified(camera_size) if rectified else self.camera(nn_camera, camera_size)
@@ -158,14 +158,14 @@ class Calibration:
             whole = whole.window(x0, y0, crop_width, crop_height)
         return whole.resized(*preview_size)
 
-    # -- what Gen1 programs ask for
+    # -- values for Gen1 programs
 
     def intrinsics(self, size: tuple[int, int]) -> tuple[Matrix, Matrix] | None:
-        """Intrinsics of left and right at this picture size, None = not calibrated."""
+        """Intrinsics of left and right for this image size, None = not calibrated."""
         return self._adapted(self.stereo, size) if self.stereo else None
 
     def homographies(self, size: tuple[int, int]) -> tuple[Matrix | None, Matrix | None]:
-        """Raw picture -> rectified picture, left and right; layouts up to 4 as they are stored."""
+        """Homographies raw -> rectified of left and right; layouts up to 4: the stored ones."""
         if self.stereo is None or self.version <= INTRINSICS_LAYOUT:
             return self.stored_homographies
         m1, m2 = self._adapted(self.stereo, size)
@@ -174,17 +174,17 @@ class Calibration:
         return left, right
 
     def with_models(self, models: Mapping[str, CameraModel]) -> Calibration:
-        """The same with other models that the user has set."""
-        told = [text for text in self.warnings if text != _NO_RGB or "rgb" not in models]
-        return replace(self, models=dict(models), warnings=tuple(told))
+        """A copy with other models from set_camera_info."""
+        warnings = [text for text in self.warnings if text != _NO_RGB or "rgb" not in models]
+        return replace(self, models=dict(models), warnings=tuple(warnings))
 
     # -- poses
 
     def poses(self) -> dict[str, Matrix]:
         """Pose of each camera frame (body axes) in the base frame.
 
-        The base lies half-way between left and right. The frames have the directions of the
-        rectified cameras: depth, image_rect and P live in these.
+        The base lies half-way between left and right. The frames have the orientation of the
+        rectified cameras, to which depth, image_rect and P belong.
 
         Shape   4x4 for "left", "right" and "rgb"
         Units   metres
@@ -205,7 +205,7 @@ class Calibration:
 
 
 def _body_pose(rotation: Matrix, position: Matrix) -> Matrix:
-    """A pose in optical axes, seen in body axes."""
+    """Convert a pose from optical to body axes."""
     pose = np.eye(4)
     pose[:3, :3] = OPTICAL_TO_BODY @ rotation @ OPTICAL_TO_BODY.T
     pose[:3, 3] = OPTICAL_TO_BODY @ position
@@ -216,10 +216,10 @@ def _body_pose(rotation: Matrix, position: Matrix) -> Matrix:
 
 
 def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
-    """The calibration that counts: the EEPROM's, unless a file replaces or completes it.
+    """The calibration to use: from the EEPROM, unless a file replaces or completes it.
 
     `document` is the `eeprom` object of the device.
-    Raises  ConfigError if a file is wanted and unreadable, or if values contradict each other
+    Raises  ConfigError if the file is needed and unreadable, or contradicts the board
     """
     path = settings["depth.calibration_file"]
     replaces = settings["board_config.override_eeprom"] or settings["board_config.store_to_eeprom"]
@@ -248,7 +248,7 @@ def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:
 
 
 _TOO_OLD = {-1: "the EEPROM is blank: the cameras are not calibrated"}
-_TOO_OLD_TEXT = "the EEPROM has layout {}, which holds no camera model: calibrate anew"
+_TOO_OLD_TEXT = "the EEPROM has layout {}, which holds no camera model: calibrate again"
 _BUILDERS = {
     INTRINSICS_LAYOUT: stereo_model.from_homographies,
     ROTATIONS_LAYOUT: stereo_model.from_rotations,
@@ -256,7 +256,7 @@ _BUILDERS = {
 
 
 def _layout(document: Mapping[str, Any]) -> int:
-    """Layouts after the newest known one are read as that, if their keys are there."""
+    """The EEPROM's layout; a later one is read as the newest known if it has all of its keys."""
     version = int(document.get("version", -1))
     if version > ROTATIONS_LAYOUT:
         return ROTATIONS_LAYOUT if set(_EEPROM_KEYS[ROTATIONS_LAYOUT]) <= set(document) else -1
@@ -264,7 +264,7 @@ def _layout(document: Mapping[str, Any]) -> int:
 
 
 def _eeprom_fields(document: Mapping[str, Any], version: int) -> dict[str, Matrix]:
-    """Arrays of the layout; homographies already turned to raw -> rectified."""
+    """Arrays of the layout; homographies are inverted to raw -> rectified."""
     fields = {
         name: _array(document, key, CALIBRATION_FIELDS.get(name, _HOMOGRAPHY_SHAPE))
         for key, name in _EEPROM_KEYS.get(version, {}).items()
@@ -303,7 +303,7 @@ def from_file(
     content = gen1_file.read(path)
     board = board_geometry(document or {}, settings, content.center_crop)
     if content.is_old:
-        problem = f"{path} holds one homography and no camera model: calibrate anew"
+        problem = f"{path} holds one homography and no camera model: calibrate again"
         return _finish("none", 3, board, {"H2": content.fields()["H"]}, None, settings, [problem])
     fields = content.fields()
     try:
@@ -318,7 +318,7 @@ def from_file(
 def board_geometry(
     document: Mapping[str, Any], settings: Settings, file_crop: bool = False
 ) -> BoardGeometry:
-    """Geometry of the board: a programmed EEPROM wins over the settings unless overridden."""
+    """Geometry of the board: a programmed EEPROM overrides the settings (see override_eeprom)."""
     given: Mapping[str, Any] = {
         "board_name": settings["board_config.name"],
         "board_rev": settings["board_config.revision"],
@@ -349,7 +349,7 @@ def board_geometry(
 
 
 def _is_usable(key: str, value: Any, example: Any) -> bool:
-    """True if a stored value has the type and the size that it should have."""
+    """True if a stored value has the right type and a plausible size."""
     if not isinstance(example, float):
         return isinstance(value, type(example))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -366,7 +366,7 @@ def _finish(
     settings: Settings,
     problems: list[str],
 ) -> Calibration:
-    """Check what is there against the board, and fill what is missing if the user wants that."""
+    """Check the stereo model against the board; add nominal models with `calibration.nominal`."""
     if stereo:
         _check_baseline(stereo, board)
         problems += _doubts(stereo)
@@ -374,14 +374,15 @@ def _finish(
     if stereo is None and nominal:
         stereo, source = stereo_model.nominal(board.fov_deg, board.baseline_m), "nominal"
         problems.append(
-            f"calibration.nominal: mono cameras are made up from {board.fov_deg:g} degrees "
-            f"and {board.baseline_m:g} m"
+            f"calibration.nominal: the mono camera models are not calibrated, but computed from "
+            f"{board.fov_deg:g} degrees and {board.baseline_m:g} m"
         )
     m3, d3 = fields.get("M3"), fields.get("d3")
     rgb = (m3, d3) if m3 is not None and d3 is not None and m3[0, 0] > 0 else None
     if rgb is None:
         problems.append(
-            f"calibration.nominal: the rgb camera is made up from {board.rgb_fov_deg:g} degrees"
+            "calibration.nominal: the rgb camera model is not calibrated, but computed from "
+            f"{board.rgb_fov_deg:g} degrees"
             if nominal
             else _NO_RGB
         )
@@ -398,7 +399,7 @@ def _finish(
 
 
 def _check_baseline(stereo: StereoModel, board: BoardGeometry) -> None:
-    """A baseline in the wrong unit or of the wrong sign must not go unnoticed; 0 = not told.
+    """Check the baseline, to detect a wrong unit or sign. A board entry of 0 is not compared.
 
     Raises  ConfigError
     """
@@ -416,8 +417,8 @@ def _doubts(stereo: StereoModel) -> list[str]:
     doubts = []
     for name, coefficients in (("left", stereo.d1), ("right", stereo.d2)):
         if camera_model.has_thin_prism(coefficients):
-            doubts.append(f"thin-prism distortion of the {name} camera is left out")
+            doubts.append(f"thin-prism distortion of the {name} camera is ignored")
     angle_deg = stereo_model.angle_deg(stereo.left_to_right[0])
     if angle_deg > _ANGLE_TOLERANCE_DEG:
-        doubts.append(f"rectified cameras are turned by {angle_deg:.1f} degrees to each other")
+        doubts.append(f"the rectified cameras are rotated by {angle_deg:.1f} degrees, expected 0")
     return doubts

@@ -1,7 +1,7 @@
-"""Checks, writes and reads what users set by set_camera_info, as the YAML files that ROS knows.
+"""Checks, writes and reads the camera models from set_camera_info, as YAML files.
 
-The format is that of camera_calibration_parsers; `device_mx_id` is an entry of ours, which other
-readers skip.
+The format is that of camera_calibration_parsers, with the additional entry `device_mx_id`, which
+other readers ignore.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ..config.settings import Settings
 from ..errors import ConfigError
 from .camera_model import CameraModel, Matrix
 
-#: Distortion model -> how many coefficients it has. Source: sensor_msgs/CameraInfo
+#: Distortion model -> number of coefficients. Source: sensor_msgs/CameraInfo
 DISTORTION_MODELS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
-#: How far the baseline may be from the board's; one in the wrong unit is far off.
+#: Largest relative difference to the known baseline; one in the wrong unit differs more.
 _BASELINE_TOLERANCE = 0.1
 _ROTATION_TOLERANCE = 1e-3
 _LARGEST_FILE_BYTES = 100_000
 
 
 def folder(settings: Settings) -> Path:
-    """Where the files are."""
+    """The folder of the files."""
     given = settings["calibration.camera_info_folder"]
     if given:
         return Path(given).expanduser()
@@ -40,15 +40,15 @@ def folder(settings: Settings) -> Path:
 
 
 def check(camera: str, model: CameraModel, size: tuple[int, int], baseline_m: float) -> None:
-    """See that a model can be used for pictures of this size (width, height) in px.
+    """Check that a model fits images of this size (width, height) in px.
 
-    `baseline_m` is the distance of left and right that is known so far.
-    Raises  ConfigError with everything that is wrong
+    `baseline_m` is the known distance of left and right.
+    Raises  ConfigError with all errors
     """
     problems = [problem for rule in _RULES if (problem := rule(model))]
     if (model.width, model.height) != size:
         problems.insert(
-            0, f"it is for {model.width}x{model.height} pixels, pictures are {size[0]}x{size[1]}"
+            0, f"it is for {model.width}x{model.height} pixels, the images are {size[0]}x{size[1]}"
         )
     text = "; ".join(problems) or _baseline_problem(camera, model, baseline_m)
     if text:
@@ -61,7 +61,7 @@ def _distortion_problem(model: CameraModel) -> str:
         known = ", ".join(DISTORTION_MODELS)
         return f"distortion_model is {model.distortion_model!r}, must be one of {known}"
     if model.d.size != count:
-        return f"d has {model.d.size} numbers, {model.distortion_model} has {count}"
+        return f"d has {model.d.size} numbers, {model.distortion_model} needs {count}"
     return "" if np.isfinite(model.d).all() else "d holds a number that is not finite"
 
 
@@ -71,7 +71,7 @@ def _k_problem(model: CameraModel) -> str:
         return "k holds a number that is not finite"
     if k[0, 0] <= 0 or k[1, 1] <= 0:
         return f"k has fx {k[0, 0]:g} and fy {k[1, 1]:g}, must be positive: it is not calibrated"
-    return "" if np.array_equal(k[2], [0, 0, 1]) and k[1, 0] == 0 else "k is no camera matrix"
+    return "" if np.array_equal(k[2], [0, 0, 1]) and k[1, 0] == 0 else "k is not a camera matrix"
 
 
 def _r_problem(model: CameraModel) -> str:
@@ -79,7 +79,8 @@ def _r_problem(model: CameraModel) -> str:
     if not np.isfinite(r).all():
         return "r holds a number that is not finite"
     deviation = float(np.abs(r @ r.T - np.eye(3)).max())
-    return "" if deviation < _ROTATION_TOLERANCE and np.linalg.det(r) > 0 else "r is no rotation"
+    is_rotation = deviation < _ROTATION_TOLERANCE and np.linalg.det(r) > 0
+    return "" if is_rotation else "r is not a rotation"
 
 
 def _p_problem(model: CameraModel) -> str:
@@ -89,7 +90,7 @@ def _p_problem(model: CameraModel) -> str:
     if p[0, 0] <= 0 or p[1, 1] <= 0:
         return f"p has fx' {p[0, 0]:g} and fy' {p[1, 1]:g}, must be positive"
     is_projection = np.array_equal(p[2], [0, 0, 1, 0]) and p[1, 0] == 0 and p[1, 3] == 0
-    return "" if is_projection else "p is no projection of a rectified camera"
+    return "" if is_projection else "p is not the projection matrix of a rectified camera"
 
 
 _RULES: tuple[Callable[[CameraModel], str], ...] = (
@@ -101,7 +102,7 @@ _RULES: tuple[Callable[[CameraModel], str], ...] = (
 
 
 def _baseline_problem(camera: str, model: CameraModel, baseline_m: float) -> str:
-    """The right camera of a pair has Tx = -fx' B, all others 0: image_geometry wants it so."""
+    """Check Tx: -fx' B for the right camera, 0 for all others, as image_geometry expects."""
     tx = float(model.p[0, 3])
     if camera != "right":
         return "" if tx == 0 else f"p[3] is {tx:g}, must be 0: only the right camera has a baseline"
@@ -110,14 +111,14 @@ def _baseline_problem(camera: str, model: CameraModel, baseline_m: float) -> str
     if found_m > 0 and is_near:
         return ""
     return (
-        f"p[3] is {tx:g}, which puts the right camera {found_m:g} m right of the left one; about "
-        f"{baseline_m:g} m are known. Calibrate both as a pair, in metres, or correct "
+        f"p[3] is {tx:g}, which places the right camera {found_m:g} m right of the left one; the "
+        f"known baseline is {baseline_m:g} m. Calibrate both as a pair, in metres, or correct "
         "board_config.left_to_right_distance_cm"
     )
 
 
 def pair_problem(models: Mapping[str, CameraModel]) -> str:
-    """What keeps left and right from being a rectified pair, as image_geometry wants it."""
+    """The reason why left and right are not a rectified pair for image_geometry, or ""."""
     if not {"left", "right"} <= models.keys():
         return ""
     left, right = models["left"].p, models["right"].p
@@ -130,7 +131,7 @@ def pair_problem(models: Mapping[str, CameraModel]) -> str:
 
 
 def write(path: Path, camera_name: str, mx_id: str, model: CameraModel) -> None:
-    """Write one camera's file, whole or not at all.
+    """Write one camera's file, completely or not at all.
 
     Raises  OSError
     """
@@ -159,12 +160,12 @@ def _text(camera_name: str, mx_id: str, model: CameraModel) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text as YAML takes it for text, whatever it looks like."""
+    """Text as a quoted YAML string."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def read(path: Path) -> tuple[CameraModel, str]:
-    """What a file says of a camera, and the id of the device it is for ("" = any).
+    """Read a file: the camera model, and the MX id of its device ("" = any).
 
     Raises  ConfigError
     """
@@ -182,7 +183,7 @@ def read(path: Path) -> tuple[CameraModel, str]:
             raise TypeError(f"{type(document).__name__}, expected a mapping")
         return _model(document), _word(document.get("device_mx_id") or "")
     except (KeyError, TypeError, ValueError, OverflowError) as cause:
-        raise ConfigError(f"{path}: not a file about a camera: {cause!r}") from cause
+        raise ConfigError(f"{path}: not a camera_info file: {cause!r}") from cause
 
 
 def _model(document: Mapping[str, Any]) -> CameraModel:
@@ -199,23 +200,23 @@ def _model(document: Mapping[str, Any]) -> CameraModel:
 
 def _word(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a word belongs")
+        raise TypeError(f"{type(value).__name__}, expected text")
     return value
 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int):
-        raise TypeError(f"{type(value).__name__} where an integer belongs")
+        raise TypeError(f"{type(value).__name__}, expected an integer")
     return value
 
 
 def _matrix(document: Mapping[str, Any], name: str, shape: tuple[int, ...] | None) -> Matrix:
     data = document[name]["data"]
     if not isinstance(data, list) or not all(isinstance(number, (int, float)) for number in data):
-        raise TypeError(f"{name} without a list of numbers")
+        raise TypeError(f"{name} has no list of numbers")
     numbers = np.array([float(number) for number in data], np.float64)
     if shape is None:
         return numbers
     if numbers.size != math.prod(shape):
-        raise ValueError(f"{name} with {numbers.size} numbers")
+        raise ValueError(f"{name} has {numbers.size} numbers, expected {math.prod(shape)}")
     return numbers.reshape(shape)

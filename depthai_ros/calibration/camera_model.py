@@ -1,4 +1,4 @@
-"""Describes one camera as sensor_msgs/CameraInfo wants it."""
+"""The model of one camera, with the fields of sensor_msgs/CameraInfo."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class CameraModel:
     p: Matrix
 
     def window(self, x0: int, y0: int, width: int, height: int) -> CameraModel:
-        """The camera that sees only a part of the picture, which begins at (x0, y0)."""
+        """The model of a crop of the image that begins at (x0, y0)."""
         return self._mapped(width, height, np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1.0]]))
 
     def resized(self, width: int, height: int) -> CameraModel:
-        """The camera whose picture is scaled as a whole; edges stay on edges."""
+        """The model of the scaled image; image edges map to image edges."""
         sx, sy = width / self.width, height / self.height
         to_new = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
         return self._mapped(width, height, to_new)
 
     def _mapped(self, width: int, height: int, to_new: Matrix) -> CameraModel:
-        """The camera after its pixels moved by an affine map; zeros stay zeros."""
+        """The model after an affine map of the pixels; an all-zero model stays zero."""
         return CameraModel(
             width=width,
             height=height,
@@ -51,13 +51,13 @@ class CameraModel:
 
 
 def uncalibrated(size: tuple[int, int]) -> CameraModel:
-    """A camera of which nothing is known."""
+    """The model of a camera without calibration: all zeros."""
     k, p = np.zeros((3, 3)), np.zeros((3, 4))
     return CameraModel(*size, k, np.zeros(5), "plumb_bob", np.zeros((3, 3)), p)
 
 
 def single_camera(size: tuple[int, int], k: Matrix, distortion: Matrix) -> CameraModel:
-    """A camera that is no part of a stereo pair."""
+    """The model of a camera that is not part of a stereo pair."""
     model, d = reduce_distortion(distortion)
     return CameraModel(*size, k, d, model, np.eye(3), projection(k))
 
@@ -68,14 +68,14 @@ def projection(k: Matrix, tx: float = 0.0) -> Matrix:
 
 
 def pinhole(size: tuple[int, int], fov_deg: float) -> Matrix:
-    """Intrinsics of an ideal camera with a horizontal field of view."""
+    """Intrinsics of an ideal camera with this horizontal field of view."""
     width, height = size
     focal_px = width / (2 * math.tan(math.radians(fov_deg) / 2))
     return np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
 
 
 def reduce_distortion(coefficients: Matrix) -> tuple[str, Matrix]:
-    """The shortest ROS model that holds OpenCV coefficients; thin-prism terms are left out.
+    """The shortest ROS model for OpenCV coefficients; thin-prism terms are dropped.
 
     Shape   (14,) k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty -> (5,) or (8,)
     """
@@ -85,5 +85,5 @@ def reduce_distortion(coefficients: Matrix) -> tuple[str, Matrix]:
 
 
 def has_thin_prism(coefficients: Matrix) -> bool:
-    """True if `reduce_distortion` loses something."""
+    """True if `reduce_distortion` drops a term."""
     return bool(np.any(coefficients[8:]))

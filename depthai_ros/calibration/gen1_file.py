@@ -23,14 +23,14 @@ _OLD_FLOATS = 9
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFile:
-    """The numbers of such a file, 9 in the older form, and how 720 lines are cut."""
+    """Contents of a file: its numbers, 9 in the older form, and how 720 lines are cropped."""
 
     floats: tuple[float, ...]
     center_crop: bool = False
 
     @property
     def is_old(self) -> bool:
-        """True if there is one homography and nothing else."""
+        """True if the file holds only one homography."""
         return len(self.floats) == _OLD_FLOATS
 
     def fields(self) -> dict[str, NDArray[np.float64]]:
@@ -44,7 +44,7 @@ class CalibrationFile:
 
 
 def read(path: str) -> CalibrationFile:
-    """Read a calibration file of either form, perhaps with a flag byte.
+    """Read a calibration file of either form, with or without the flag byte.
 
     Raises  ConfigError if the file cannot be read or has another size
     Source  docs/wire_format.md#calibration
@@ -65,7 +65,7 @@ def read(path: str) -> CalibrationFile:
 
 
 def pack(floats: Sequence[float], *, center_crop: bool) -> bytes:
-    """The contents of a file with its flag byte."""
+    """The bytes of a file with its flag byte."""
     return np.asarray(floats, "<f4").tobytes() + bytes([center_crop])
 
 

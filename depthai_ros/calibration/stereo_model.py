@@ -1,7 +1,7 @@
-"""Holds the calibrated geometry of the mono pair, and builds it from what devices store.
+"""The calibrated geometry of the mono pair, built from the values that devices store.
 
-All matrices belong to the full 1280x800 picture and to optical axes (x right, y down, z forward).
-Both rectified cameras have the right intrinsics: that is how the device rectifies.
+All matrices belong to the full 1280x800 image and to optical axes (x right, y down, z forward).
+Both rectified cameras have the intrinsics of the right one, because the device rectifies so.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
 from .camera_model import Matrix, pinhole
 
 _CM_PER_M = 100.0
-#: How far from a rotation a stored one may be.
+#: Largest deviation of a stored rotation from an orthogonal matrix.
 _ROTATION_TOLERANCE = 0.01
 
 
 class UnusableError(Exception):
-    """Stored numbers that cannot be a calibration."""
+    """The stored numbers are not a calibration."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StereoModel:
-    """The pair. `rotation` and `translation_m` lead from the left to the right camera."""
+    """The mono pair. `rotation` and `translation_m` transform from the left to the right camera."""
 
     m1: Matrix
     m2: Matrix
@@ -49,9 +49,9 @@ class StereoModel:
         return rotation, self.r2 @ self.translation_m
 
     def floats(self, rgb: tuple[Matrix, Matrix] | None) -> list[float]:
-        """What `from_rotations()` reads, in the order of `CALIBRATION_FIELDS`.
+        """The values of a calibration file, in the order of .
 
-        `rgb` are intrinsics and distortion of the rgb camera; nobody reads its pose.
+        `rgb` are intrinsics and distortion of the rgb camera; its pose is not used.
         """
         m3, d3 = rgb or (np.zeros((3, 3)), np.zeros(14))
         parts = (
@@ -61,12 +61,12 @@ class StereoModel:
         return [float(number) for part in parts for number in part.ravel()]
 
     def intrinsics(self, size: tuple[int, int], *, center_crop: bool) -> tuple[Matrix, Matrix]:
-        """Intrinsics of left and right for a mono picture of this size."""
+        """Intrinsics of left and right for a mono image of this size."""
         return adapt(self.m1, size, center_crop), adapt(self.m2, size, center_crop)
 
 
 def adapt(intrinsics: Matrix, size: tuple[int, int], center_crop: bool) -> Matrix:
-    """Intrinsics for 1280x800 -> those of another mono mode, as Gen1 computes them."""
+    """Convert intrinsics for 1280x800 to another mono mode, as Gen1 does."""
     scale, cut = MONO_WINDOWS[size[1]]
     adapted: Matrix = intrinsics.copy()
     adapted[:2] *= scale
@@ -138,15 +138,15 @@ def inverse(name: str, matrix: Matrix) -> Matrix:
 
 
 def angle_deg(rotation: Matrix) -> float:
-    """By how much a rotation turns."""
+    """The angle of a rotation matrix."""
     return math.degrees(math.acos(float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
 def _nearest_rotation(name: str, matrix: Matrix) -> Matrix:
-    """A homography is known up to a factor, and to single precision."""
+    """The rotation nearest to a matrix that has an unknown factor and single precision."""
     u, sizes, vt = np.linalg.svd(matrix)
     if sizes[2] <= 0 or sizes[0] / sizes[2] > 1 + 10 * _ROTATION_TOLERANCE:
-        raise UnusableError(f"{name} does not rectify by a rotation")
+        raise UnusableError(f"{name} is not a rectifying rotation")
     rotation = u @ vt
     return np.asarray(rotation if np.linalg.det(rotation) > 0 else -rotation, np.float64)
 
@@ -154,11 +154,11 @@ def _nearest_rotation(name: str, matrix: Matrix) -> Matrix:
 def _checked(model: StereoModel) -> StereoModel:
     for name, k in (("M1", model.m1), ("M2", model.m2)):
         if not (k[0, 0] > 0 and k[1, 1] > 0 and np.array_equal(k[2], [0, 0, 1])):
-            raise UnusableError(f"{name} is no camera matrix")
+            raise UnusableError(f"{name} is not a camera matrix")
     for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
         deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         if deviation > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
-            raise UnusableError(f"{name} is no rotation")
+            raise UnusableError(f"{name} is not a rotation")
     if model.baseline_m == 0:
         raise UnusableError("T is zero")
     return model

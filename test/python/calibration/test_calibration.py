@@ -1,4 +1,4 @@
-"""Camera models and poses against geometry worked out independently."""
+"""Camera models and poses against geometry that is computed independently."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def points_in_left_camera() -> np.ndarray:
     return np.ascontiguousarray(grid * [1, 1, 1.5])
 
 
-# -- which layouts mean what
+# -- EEPROM layouts
 
 #: Layout -> source, layout as understood, first warning.
 LAYOUTS = [
     (-1, "none", -1, "the EEPROM is blank: the cameras are not calibrated"),
-    (1, "none", 1, "the EEPROM has layout 1, which holds no camera model: calibrate anew"),
-    (2, "none", 2, "the EEPROM has layout 2, which holds no camera model: calibrate anew"),
-    (3, "none", 3, "the EEPROM has layout 3, which holds no camera model: calibrate anew"),
+    (1, "none", 1, "the EEPROM has layout 1, which holds no camera model: calibrate again"),
+    (2, "none", 2, "the EEPROM has layout 2, which holds no camera model: calibrate again"),
+    (3, "none", 3, "the EEPROM has layout 3, which holds no camera model: calibrate again"),
     (4, "eeprom", 4, "the rgb camera is not calibrated"),
     (5, "eeprom", 5, "the rgb camera is not calibrated"),
 ]
@@ -73,7 +73,7 @@ def test_only_layouts_4_and_5_hold_camera_models(version, source, understood, wa
     assert not found.camera("rgb", (1920, 1080)).k.any()
 
 
-def test_later_layout_counts_as_5_if_its_keys_are_there():
+def test_later_layout_is_read_as_5_if_it_has_all_keys():
     found = calibration.from_eeprom({**document(5), "version": 6}, DEFAULTS)
     assert (found.source, found.version) == ("eeprom", 5)
     found = calibration.from_eeprom({"version": 7, "left_fov_deg": 70.0}, DEFAULTS)
@@ -97,27 +97,27 @@ def test_layout_4_with_single_precision_and_any_scale_still_gives_rotations():
     np.testing.assert_allclose(r @ r.T, np.eye(3), atol=1e-12)
 
 
-#: What is wrong with a layout 5 document -> reason in the warning.
+#: Error in a layout 5 document -> reason in the warning.
 UNUSABLE = [
     ({"calib_M1_L": [1.0] * 8}, "calib_M1_L has 8 numbers, must have 9"),
     ({"calib_M1_L": None}, "calib_M1_L is not a list of numbers"),
     ({"calib_M1_L": ["a"] * 9}, "calib_M1_L is not a list of numbers"),
-    ({"calib_M1_L": [0.0] * 9}, "M1 is no camera matrix"),
+    ({"calib_M1_L": [0.0] * 9}, "M1 is not a camera matrix"),
     ({"calib_T": [float("nan"), 0, 0]}, "calib_T holds a number that is not finite"),
     ({"calib_T": [0.0, 0, 0]}, "T is zero"),
-    ({"calib_R1_L": [0.0] * 9}, "R1 is no rotation"),
-    ({"calib_R": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, "R is no rotation"),
+    ({"calib_R1_L": [0.0] * 9}, "R1 is not a rotation"),
+    ({"calib_R": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, "R is not a rotation"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "reason"), UNUSABLE)
-def test_unusable_calibration_counts_as_none_and_says_why(changes, reason):
+def test_unusable_calibration_is_ignored_with_a_reason(changes, reason):
     found = calibration.from_eeprom(document(5, **changes), DEFAULTS)
     assert (found.source, found.intrinsics((1280, 800))) == ("none", None)
     assert found.warnings[0] == f"the EEPROM's calibration (layout 5) is not used: {reason}"
 
 
-def test_missing_or_singular_numbers_of_layout_4_count_as_none():
+def test_missing_or_singular_numbers_of_layout_4_make_it_unusable():
     incomplete = document(4)
     del incomplete["calib_H2_R"]
     found = calibration.from_eeprom(incomplete, DEFAULTS)
@@ -126,7 +126,7 @@ def test_missing_or_singular_numbers_of_layout_4_count_as_none():
     assert found.warnings[0].endswith("is not used: H1 is singular")
     sheared = (np.linalg.inv(np.diag([1, 2, 1.0])) @ np.eye(3)).ravel().tolist()
     found = calibration.from_eeprom(document(4, calib_H1_L=sheared), DEFAULTS)
-    assert found.warnings[0].endswith("is not used: calib_H1_L does not rectify by a rotation")
+    assert found.warnings[0].endswith("is not used: calib_H1_L is not a rectifying rotation")
 
 
 # -- camera models
@@ -135,7 +135,7 @@ def test_missing_or_singular_numbers_of_layout_4_count_as_none():
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.complaint(8)
 def test_undistorted_and_rectified_pixels_equal_the_projection(size):
-    """K, D lead from a point to the raw pixel, R and P from there to where P projects the point."""
+    """K, D project a point to its raw pixel; R, P map that pixel to where P projects the point."""
     found = calibration.from_eeprom(distorted(), DEFAULTS)
     in_left = points_in_left_camera()
     in_right = in_left @ found.stereo.rotation.T + found.stereo.translation_m
@@ -180,7 +180,7 @@ def test_baseline_is_in_metres():
     assert right.p[0, 3] == pytest.approx(-66.236, abs=0.01)
 
 
-#: Size, centre crop -> how M of 1280x800 changes: factor, cy lost.
+#: Size, centre crop -> change of M of 1280x800: factor, reduction of cy.
 MODES = [
     ((1280, 800), True, 1.0, 0),
     ((1280, 800), False, 1.0, 0),
@@ -228,11 +228,11 @@ DISTORTIONS = [
 
 
 @pytest.mark.parametrize(("stored", "name", "published", "warned"), DISTORTIONS)
-def test_distortion_is_cut_to_what_ros_knows(stored, name, published, warned):
+def test_distortion_is_reduced_to_a_ros_model(stored, name, published, warned):
     found = calibration.from_eeprom(document(calib_d1_L=stored), DEFAULTS)
     model = found.camera("left", (1280, 800))
     assert (model.distortion_model, model.d.tolist()) == (name, published)
-    assert ("thin-prism distortion of the left camera is left out" in found.warnings) == warned
+    assert ("thin-prism distortion of the left camera is ignored" in found.warnings) == warned
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -255,7 +255,7 @@ def test_window_and_resize_move_the_baseline_along():
 
 # -- preview
 
-#: Camera, size, preview size, crop -> part of the picture that is seen: x, y, width, height.
+#: Camera, size, preview size, crop -> visible part of the image: x, y, width, height.
 PREVIEWS = [
     ("rgb", (1920, 1080), (300, 300), True, (420, 0, 1080, 1080)),
     ("rgb", (1920, 1080), (300, 300), False, (0, 0, 1920, 1080)),
@@ -275,7 +275,7 @@ def test_preview_model_follows_crop_and_scale(camera, size, preview_size, keep, 
     rectified = camera.startswith("rectified")
     whole = found.rectified(size) if rectified else found.camera(camera, size)
     x0, y0, width, height = part
-    # Pictures whose values are the coordinates, cut and scaled by OpenCV, tell what went where.
+    # Images whose values are the coordinates, cropped and scaled by OpenCV, show the mapping.
     rows, columns = np.mgrid[: size[1], : size[0]].astype(np.float64)
     for axis, picture in enumerate((columns, rows)):
         seen = cv2.resize(picture[y0 : y0 + height, x0 : x0 + width], preview_size)
@@ -287,10 +287,10 @@ def test_preview_model_follows_crop_and_scale(camera, size, preview_size, keep, 
     np.testing.assert_array_equal(model.d, whole.d)
 
 
-# -- what is missing
+# -- missing calibration
 
 
-def test_nominal_models_come_from_the_field_of_view_and_are_announced():
+def test_nominal_models_come_from_the_field_of_view_with_a_warning():
     found = calibration.from_eeprom(document(-1), BOARD.replace({"calibration.nominal": True}))
     assert found.source == "nominal"
     focal_px = 640 / np.tan(np.radians(71.86 / 2))
@@ -302,8 +302,14 @@ def test_nominal_models_come_from_the_field_of_view_and_are_announced():
     assert rgb.k[:2, 2].tolist() == [1919.5, 1079.5]
     assert found.warnings == (
         "the EEPROM is blank: the cameras are not calibrated",
-        "calibration.nominal: mono cameras are made up from 71.86 degrees and 0.075 m",
-        "calibration.nominal: the rgb camera is made up from 68.7938 degrees",
+        (
+            "calibration.nominal: the mono camera models are not calibrated, "
+            "but computed from 71.86 degrees and 0.075 m"
+        ),
+        (
+            "calibration.nominal: the rgb camera model is not calibrated, "
+            "but computed from 68.7938 degrees"
+        ),
     )
 
 
@@ -314,7 +320,7 @@ def test_nominal_fills_only_what_is_missing():
     assert found.camera("rgb", (1920, 1080)).k.any()
 
 
-def test_nothing_is_made_up_unasked():
+def test_no_nominal_model_without_the_option():
     found = calibration.from_eeprom(document(-1), BOARD)
     assert not found.preview("rgb", (1920, 1080), (300, 300), True).k.any()
     assert found.stereo is None
@@ -322,7 +328,7 @@ def test_nothing_is_made_up_unasked():
 
 # -- the board
 
-#: What is stored -> distance in the complaint.
+#: Stored values -> distance in the error.
 CONTRADICTIONS = [
     ({"left_to_right_distance_m": 0.035}, "0.075", "0.035"),
     ({"left_to_right_distance_m": 0.0651}, "0.075", "0.0651"),
@@ -354,10 +360,10 @@ def test_baseline_near_the_boards_or_without_one_is_fine(board_m):
 def test_rotations_that_contradict_each_other_are_announced():
     turned = cv2.Rodrigues(np.radians([0, 0, 2.0]))[0] @ eeprom.R1_LEFT
     found = calibration.from_eeprom(document(5, calib_R1_L=turned.ravel().tolist()), DEFAULTS)
-    assert "rectified cameras are turned by 2.0 degrees to each other" in found.warnings
+    assert "the rectified cameras are rotated by 2.0 degrees, expected 0" in found.warnings
 
 
-def test_programmed_eeprom_wins_over_board_settings():
+def test_programmed_eeprom_overrides_board_settings():
     found = calibration.from_eeprom(document(1, rgb_fov_deg=0, left_fov_deg=72), DEFAULTS)
     assert (found.geometry.fov_deg, found.geometry.baseline_m, found.geometry.swap) == (
         72.0,
@@ -369,7 +375,7 @@ def test_programmed_eeprom_wins_over_board_settings():
     assert calibration.from_eeprom(document(-1), BOARD).board == "BW1098OBC R0M0E0"
 
 
-# -- what Gen1 programs ask for
+# -- values for Gen1 programs
 
 
 def test_homographies_take_raw_pixels_to_rectified_pixels():
@@ -447,7 +453,7 @@ BOARDS = [
 
 
 @pytest.mark.parametrize(("baseline_m", "rgb_m", "expected"), BOARDS)
-def test_lenses_stand_where_the_board_has_them(baseline_m, rgb_m, expected):
+def test_lens_positions_follow_the_board(baseline_m, rgb_m, expected):
     stored = document(3, left_to_right_distance_m=baseline_m, left_to_rgb_distance_m=rgb_m)
     poses = calibration.from_eeprom(stored, DEFAULTS).poses()
     found = tuple(poses[name][1, 3] for name in ("left", "right", "rgb"))
@@ -460,12 +466,12 @@ def test_optical_axes_turn_as_rep_103_says():
     assert (OPTICAL_TO_BODY @ [0, 1, 0]).tolist() == [0, 0, -1]
 
 
-# -- the virtual device's pictures, drawn by code that does not know this module
+# -- images of the virtual device, which draws them without this module
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("keep_aspect", [True, False])
-def test_models_and_frames_fit_the_pictures_of_the_virtual_device(size, keep_aspect):
+def test_models_and_frames_fit_the_images_of_the_virtual_device(size, keep_aspect):
     view = SceneView(
         mono_size=size,
         rgb_size=(1920, 1080),

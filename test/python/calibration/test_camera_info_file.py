@@ -1,4 +1,4 @@
-"""camera_info files come back as they were written; what is none is told and harmless."""
+"""camera_info files are read back as written; malformed files cause an error and no harm."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -
     assert [file.name for file in tmp_path.iterdir()] == ["oak_left.yaml"]
 
 
-#: Nine levels of ten: a billion words, if somebody wrote them out.
+#: Nine levels of ten aliases: a billion words if expanded.
 BOMB = "a0: &a0 x\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
 )
@@ -66,7 +66,7 @@ FIELDS = "image_width: 1\nimage_height: 1\ndistortion_model: plumb_bob\n"
     ],
     ids=range(11),
 )
-def test_what_is_no_such_file_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
+def test_malformed_file_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "oak_left.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
@@ -76,9 +76,7 @@ def test_what_is_no_such_file_is_told_in_one_line(content: bytes, tmp_path: Path
     assert len(str(caught.value)) < 1000
 
 
-def test_folder_is_that_of_ros_unless_one_is_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_folder_is_in_ros_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("ROS_HOME", raising=False)
     assert camera_info_file.folder(defaults()) == tmp_path / ".ros" / "camera_info"

@@ -1,4 +1,4 @@
-"""Calibration files, and which source of calibration counts."""
+"""Calibration files, and the choice between file and EEPROM."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def test_file_gives_the_same_cameras_as_the_eeprom(path):
             np.testing.assert_allclose(mine.r, theirs.r, atol=1e-6)
 
 
-#: Fields of a file -> complaint behind its name.
+#: Fields of a file -> error behind its name.
 BAD_CONTENTS = [
-    ({"M1": np.zeros((3, 3))}, "not a calibration: M1 is no camera matrix"),
-    ({"R2": np.zeros((3, 3))}, "not a calibration: R2 is no rotation"),
+    ({"M1": np.zeros((3, 3))}, "not a calibration: M1 is not a camera matrix"),
+    ({"R2": np.zeros((3, 3))}, "not a calibration: R2 is not a rotation"),
     ({"d1": np.full(14, np.nan)}, "not a calibration: it holds numbers that are not finite"),
 ]
 
@@ -150,7 +150,7 @@ def test_rgb_camera_of_a_file_follows_the_resolution(tmp_path, size, fx, cx, cy)
     assert found.warnings == ()
 
 
-#: EEPROM layout, settings -> source that counts.
+#: EEPROM layout, settings -> source that is used.
 PRECEDENCE = [
     (5, {}, "eeprom"),
     (4, {}, "eeprom"),
@@ -163,12 +163,12 @@ PRECEDENCE = [
 
 
 @pytest.mark.parametrize(("version", "changes", "source"), PRECEDENCE)
-def test_file_counts_where_the_eeprom_does_not(path, version, changes, source):
+def test_file_is_used_where_the_eeprom_is_not(path, version, changes, source):
     document = eeprom.eeprom_document(version)
     assert calibration.load(document, settings(path, **changes)).source == source
 
 
-def test_unreadable_file_matters_only_where_it_counts(tmp_path):
+def test_unreadable_file_is_an_error_only_where_it_is_used(tmp_path):
     missing = settings(tmp_path / "none.calib")
     assert calibration.load(eeprom.eeprom_document(5), missing).source == "eeprom"
     with pytest.raises(ConfigError, match="No such file"):
@@ -188,7 +188,7 @@ def test_old_file_is_one_homography_and_no_camera(tmp_path):
     file.write_bytes(np.arange(9, dtype="<f4").tobytes())
     found = calibration.load(eeprom.eeprom_document(-1), settings(file))
     assert found.source == "none"
-    assert found.warnings[0] == f"{file} holds one homography and no camera model: calibrate anew"
+    assert found.warnings[0] == f"{file} holds one homography and no camera model: calibrate again"
     left, right = found.homographies((1280, 720))
     assert left is None
     assert right.ravel().tolist() == list(range(9))
