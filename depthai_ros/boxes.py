@@ -1,4 +1,4 @@
-"""Compares boxes in a picture."""
+"""Compares boxes in an image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Area that two boxes share, as a part of the area that they cover together (IoU), 0..1."""
+    """Intersection over union (IoU) of two boxes, 0..1."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:

@@ -1,17 +1,17 @@
 """The errors of this package, as one tree.
 
     DepthaiError
-    ├── DeviceNotFoundError     nothing at that selector, or no permission
+    ├── DeviceNotFoundError     no device at that selector, or no permission
     ├── BootError               firmware refused, or the device did not come back
-    ├── LinkError               the link to the device is gone or was never there
-    │   ├── DeviceLostError     the device is not there any more: unplugged, or it rebooted
-    │   └── LinkTimeoutError    the other end did not answer in time; the link itself still stands
-    ├── ProtocolError           bytes that break XLink or the session; `.culprit` says whose
-    ├── DecodeError             a payload that is not what its stream says (also a ValueError)
+    ├── LinkError               the link to the device broke, or could not be opened
+    │   ├── DeviceLostError     the device disappeared: unplugged, or it rebooted
+    │   └── LinkTimeoutError    the other end did not answer in time; the link is still up
+    ├── ProtocolError           a violation of XLink or of the session; `.culprit` says by whom
+    ├── DecodeError             a malformed payload (also a ValueError)
     └── ConfigError             an option that is unknown or out of bounds (also a ValueError)
         └── ConfigTypeError     an option of the wrong type, or a required one that is missing
 
-The extension throws the first five; `_core` looks the classes up here, so that there is one tree.
+The extension raises the classes up to ProtocolError; `_core` imports them from this module.
 A message says what was attempted, on what, what was found, and what was expected.
 """
 
@@ -19,11 +19,11 @@ from __future__ import annotations
 
 
 class DepthaiError(Exception):
-    """Anything this package reports on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
 
 class DeviceNotFoundError(DepthaiError):
-    """No device answers to the selector, or it may not be opened."""
+    """No device matches the selector, or it may not be opened."""
 
     #: On USB: "absent", "mismatch", "access" or "busy"; else "".
     reason: str = ""
@@ -37,11 +37,11 @@ class BootError(DepthaiError):
 
 
 class LinkError(DepthaiError):
-    """The link to the device broke, was closed, or could not be made."""
+    """The link to the device broke, was closed, or could not be opened."""
 
 
 class DeviceLostError(LinkError):
-    """The device is not there any more: unplugged, or it rebooted."""
+    """The device disappeared: unplugged, or it rebooted."""
 
 
 class LinkTimeoutError(LinkError):
@@ -49,14 +49,14 @@ class LinkTimeoutError(LinkError):
 
 
 class ProtocolError(DepthaiError):
-    """Somebody broke the rules of XLink or of the session."""
+    """Host or device violated the XLink or session protocol."""
 
     #: "host" or "device": the side whose bytes were wrong.
     culprit: str = "device"
 
 
 class DecodeError(DepthaiError, ValueError):
-    """A payload is not what its stream promises."""
+    """A payload does not have the format of its stream."""
 
 
 class ConfigError(DepthaiError, ValueError):

@@ -1,8 +1,8 @@
-"""The stream table: everything the driver believes about each XLink stream.
+"""The stream table: the properties of each XLink stream, and the topics it feeds.
 
-A row is never changed at run time. What is only known then (the preview's size, the mono
-resolution) travels beside it. `message` is a key, not a class, so that the table also serves
-where ROS is not installed; `messages/builders.py` has a builder for each key.
+Rows do not change at run time; sizes that are known only then (preview, mono resolution) are stored
+elsewhere. `message` is a key, not a class, so that the table works without ROS;
+`messages/builders.py` has a builder for each key.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Topic:
     message: str  # key into builders.BUILDERS
     encoding: str = ""  # of an Image; format of a CompressedImage
     option: str = ""  # published only if this option is true
-    network: str = ""  # and only if the networks deliver "detections" or raw "tensors"
-    camera_info: str = ""  # sibling CameraInfo topic, "" = none
+    network: str = ""  # and only if the networks send "detections" or raw "tensors"
+    camera_info: str = ""  # its CameraInfo topic, "" = none
     latched: bool = False
 
 
@@ -27,7 +27,7 @@ class Topic:
 class Stream:
     """One stream.
 
-    `layout` says how to read a payload:
+    `layout` is the format of a payload:
       mono8     (H, W) uint8, H and W of the mono cameras
       depth16   (H, W) uint16, mm
       planar8   (C, H, W) uint8, shape of the NN input
@@ -36,10 +36,10 @@ class Stream:
       tensors   NN output: detections or raw tensors
       tracklets object tracker block
       json      NUL-terminated text
-    `camera` is where the pixels come from: left, right, rgb, or nn (the network's input); "" for
-    text. `content` is what the pixels are: raw, rectified, disparity, depth, still or video.
-    `pace` is what makes the device send: each exposure of the camera, a request, or a report
-    about once a second.
+    `camera` is the source of the pixels: left, right, rgb, or nn (the network's input); "" for
+    text. `content` is the kind of pixels: raw, rectified, disparity, depth, still or video.
+    `pace` is the reason why the device sends a packet: each "exposure" of the camera, a "request",
+    or a "report" about once a second.
     `max_packet_bytes` is the largest packet, trailer included.
     `made_from` is the stream that the host makes this one from; "" for a stream on the wire.
     """
@@ -55,11 +55,11 @@ class Stream:
 
     @property
     def window_bytes(self) -> int:
-        """Receive window to ask for: the largest packet, rounded up to 64."""
+        """Receive window to request: the largest packet, rounded up to 64."""
         return (self.max_packet_bytes + 63) // 64 * 64
 
     def sensor(self, nn_input: str) -> str:
-        """Whose exposures the stream follows: "rgb", "mono" (both of them), or "" for none.
+        """The sensor whose exposures the stream follows: "rgb", "mono" (both), or "" for none.
 
         `nn_input` is the value of `ai.camera_input`.
         """
@@ -71,8 +71,8 @@ class Stream:
 class DerivedOutput:
     """One topic that the host makes from packets of one to three streams.
 
-    The first of `inputs` gives stamp and frame. `stream` is the name in `stream_list` that asks
-    for the topic; "" = it is announced with its inputs.
+    The first of `inputs` defines stamp and frame. `stream` is the name in `stream_list` that adds
+    the topic; "" = it is added with its inputs.
     """
 
     inputs: tuple[str, ...]
@@ -85,7 +85,7 @@ _MONO_BYTES = 1280 * 800
 
 
 def _image(name: str, encoding: str) -> Topic:
-    """An Image topic beside the camera_info of its group."""
+    """An Image topic with the camera_info of its group."""
     info = name.rpartition("image_")[0] + "camera_info"
     return Topic(name, "image", encoding, camera_info=info)
 
@@ -145,7 +145,7 @@ _WIRE_ROWS = (
     Stream("object_tracker", "tracklets", "nn", 2000, _TRACKS),
 )
 
-#: What the host makes beside the topics of single streams.
+#: Topics that the host computes from streams.
 DERIVED_OUTPUTS = (
     DerivedOutput(("disparity",), Topic("disparity", "disparity_image", "32FC1")),
     DerivedOutput(("depth",), Topic("depth/image", "image", "32FC1", option="publish.depth_float")),
@@ -156,7 +156,7 @@ DERIVED_OUTPUTS = (
 
 
 def _all_rows() -> dict[str, Stream]:
-    """The rows on the wire, those that the host makes, and each with the topics made from it."""
+    """All streams, on the wire and made by the host, each with all of its topics."""
     rows = {row.name: row for row in _WIRE_ROWS}
     for output in DERIVED_OUTPUTS:
         source = rows[output.inputs[0]]
@@ -167,7 +167,7 @@ def _all_rows() -> dict[str, Stream]:
     return rows
 
 
-#: Every stream that `stream_list` may name.
+#: Every stream that `stream_list` can name.
 STREAMS: dict[str, Stream] = _all_rows()
 
 #: Streams that a 1.0 device announces, in its own order.

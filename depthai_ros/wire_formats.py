@@ -1,7 +1,7 @@
-"""Reads and writes the payloads that travel on the streams.
+"""Decodes and encodes the payloads of the streams.
 
-The wire structures stand here once, as `struct` formats and numpy dtypes; the host decodes with
-them and the virtual device encodes with them. Nothing here does I/O.
+The wire structures are defined only here, as `struct` formats and numpy dtypes; the host decodes
+with them and the virtual device encodes with them. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .errors import DecodeError
 #: frame size, magic. Height comes before width.
 TRAILER = struct.Struct("<iIIIIIIiQQII")
 TRAILER_MAGIC = 0xCAFEF00D
-#: Uptime that fits ROS time; nothing runs that long.
+#: Limit of the uptime, so that it fits ROS time.
 _MAX_SECONDS = 1 << 31
 
 #: One detection of the decoded ("detection") NN layout. Source: docs/wire_format.md#detections
@@ -31,7 +31,7 @@ DETECTION = np.dtype(
     [
         ("label", "<u4"),
         ("confidence", "<f4"),
-        ("x_min", "<f4"),  # box: 0..1 of the NN input picture
+        ("x_min", "<f4"),  # box: 0..1 of the NN input
         ("y_min", "<f4"),
         ("x_max", "<f4"),
         ("y_max", "<f4"),
@@ -46,7 +46,7 @@ DETECTIONS_BYTES = 4 + MAX_DETECTIONS * DETECTION.itemsize
 #: One tracklet. Source: docs/wire_format.md#tracklets
 TRACKLET = np.dtype(
     [
-        ("left", "<i4"),  # box: pixels of the NN input picture
+        ("left", "<i4"),  # box: pixels of the NN input
         ("top", "<i4"),
         ("right", "<i4"),
         ("bottom", "<i4"),
@@ -71,7 +71,7 @@ CAMERAS = ("rgb", "left", "right")
 
 @dataclass(frozen=True, slots=True)
 class FrameTrailer:
-    """What the device says about one frame; the decoded trailer.
+    """The metadata of one frame: its decoded trailer.
 
     Units   pixels, bytes; `timestamp_ns` is the device's uptime clock at capture
     Source  docs/wire_format.md#frame-trailer
@@ -90,7 +90,7 @@ class FrameTrailer:
 
     @property
     def camera_name(self) -> str:
-        """Name of the source camera, or "INVALID_instNo" for an unknown number."""
+        """Name of the source camera; "INVALID_instNo" for an unknown number, as in Gen1."""
         return CAMERAS[self.camera] if self.camera < len(CAMERAS) else "INVALID_instNo"
 
     def pack(self) -> bytes:
@@ -113,7 +113,7 @@ class FrameTrailer:
 
 
 def split_packet(packet: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FrameTrailer | None]:
-    """Cut one packet into frame data and metadata.
+    """Split one packet into frame data and metadata.
 
     Shape   (n,) uint8 -> (frame_size,) uint8 view; without a trailer the whole packet and None
     Raises  DecodeError if a trailer claims more frame data than the packet holds
@@ -242,7 +242,7 @@ def _depth_scale(width: int, fov_deg: float, baseline_m: float) -> np.float32:
 
 
 def disparity_to_depth_table(width: int, fov_deg: float, baseline_m: float) -> NDArray[np.uint16]:
-    """Depth of each disparity byte, the device's own table.
+    """Depth of each disparity byte, the same table as on the device.
 
     Shape   (256,) uint16; index px, value mm; 0 -> 65535 (unknown), 96..255 -> 0
     Source  docs/wire_format.md#depth
@@ -266,7 +266,7 @@ def depth_to_disparity_table(width: int, fov_deg: float, baseline_m: float) -> N
     nearest = np.rint(_depth_scale(width, fov_deg, baseline_m) * 1000.0 / depth_mm)
     table = np.zeros(DEPTH_UNKNOWN + 1, np.uint8)
     table[1:DEPTH_UNKNOWN] = np.where(nearest <= MAX_DISPARITY, nearest, 0)
-    # The device truncates to whole millimetres: its own values must come back exactly.
+    # The device truncates to whole millimetres; its values must convert back exactly.
     levels = np.arange(1, MAX_DISPARITY + 1)
     table[disparity_to_depth_table(width, fov_deg, baseline_m)[levels]] = levels
     table[[0, DEPTH_UNKNOWN]] = 0
@@ -298,7 +298,7 @@ MAX_DISPARITY = 95
 def tensor_view(data: NDArray[np.uint8], tensor: Mapping[str, Any]) -> NDArray[Any]:
     """View one raw output tensor inside a `metaout` payload.
 
-    Shape   `tensor` is an entry of outBlob's `output_layers`; byte offset and strides are honoured
+    Shape   that of `tensor`, an entry of outBlob's `output_layers`, with its offset and strides
     Raises  DecodeError if the tensor does not lie inside the payload
     Source  docs/wire_format.md#tensors
     """

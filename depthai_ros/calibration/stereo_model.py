@@ -49,7 +49,7 @@ class StereoModel:
         return rotation, self.r2 @ self.translation_m
 
     def floats(self, rgb: tuple[Matrix, Matrix] | None) -> list[float]:
-        """The values of a calibration file, in the order of .
+        """The values of a calibration file, in the order of `CALIBRATION_FIELDS`.
 
         `rgb` are intrinsics and distortion of the rgb camera; its pose is not used.
         """

@@ -108,7 +108,7 @@ def _nn_cameras(settings: Settings) -> tuple[str, ...]:
 
 
 def _rate_hz(settings: Settings, stream: str) -> float:
-    """Packets per second: the rate of the camera, divided by a whole number if  is set."""
+    """Packets per second: the rate of the camera, divided by a whole number if `max_fps` is set."""
     row = STREAMS[stream]
     if row.pace != "exposure":
         return 0.0 if row.pace == "request" else _REPORT_HZ

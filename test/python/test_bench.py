@@ -1,4 +1,4 @@
-"""The table of `make bench` says what became better or worse, and what is missed."""
+"""The table of `make bench` shows improvements, regressions and missed goals."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("now", "before", "more_is_better", "verdict"), CHANGES)
-def test_change_counts_only_beyond_the_spread(
+def test_change_is_reported_only_beyond_the_spread(
     now: tuple[float, ...], before: tuple[float, ...], more_is_better: bool, verdict: str
 ) -> None:
     rows = [comparison(*ratios, more_is_better=more_is_better) for ratios in (now, before)]
@@ -73,7 +73,7 @@ def test_change_counts_only_beyond_the_spread(
         (0.8, None, True, ("", "")),
     ],
 )
-def test_table_says_which_goal_is_missed(
+def test_table_shows_missed_goals(
     ratio: float, goal: float | None, more_is_better: bool, words: tuple[str, str]
 ) -> None:
     cells = shown(comparison(ratio, goal=goal, more_is_better=more_is_better))

@@ -38,7 +38,7 @@ def test_wire_streams_stand_in_the_order_and_size_of_real_devices():
     assert found == SIZES
 
 
-def test_largest_pictures_fit_their_streams():
+def test_largest_images_fit_their_streams():
     trailer = wire_formats.TRAILER.size
     assert 4056 * 3040 * 3 // 2 + trailer <= STREAMS["color"].max_packet_bytes
     assert 1280 * 800 + trailer == STREAMS["left"].max_packet_bytes
@@ -57,7 +57,7 @@ def test_row_is_complete_and_names_only_what_exists(name):
     assert row.content in ("raw", "rectified", "disparity", "depth", "still", "video")
     assert row.pace in ("exposure", "request", "report")
     assert row.made_from in ("", *WIRE_STREAMS)
-    assert row.topics, "an offered stream without a topic would be silent"
+    assert row.topics, "an available stream without a topic would have no effect"
     for topic in row.topics:
         assert not topic.option or topic.option in BY_KEY
         assert not topic.name.startswith(("/", "~"))
@@ -65,7 +65,7 @@ def test_row_is_complete_and_names_only_what_exists(name):
         assert topic.camera_info in ("", f"{camera}/camera_info")
 
 
-def test_pictures_have_camera_infos():
+def test_image_topics_have_camera_infos():
     for row in STREAMS.values():
         for topic in row.topics:
             wants = topic.message in ("image", "compressed_image") and not topic.option

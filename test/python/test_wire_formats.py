@@ -1,4 +1,4 @@
-"""Payloads: golden bytes of the documents, and bytes that lie."""
+"""Payloads: golden bytes from the documents, and malformed bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GOLDEN_DETECTION = bytes.fromhex(
 
 
 def short(value: object) -> str:
-    """Name of a case: bytes by their number, texts as they are."""
+    """Name of a case: bytes by their number, other values as text."""
     return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
@@ -46,7 +46,7 @@ def array(data: bytes) -> np.ndarray:
 
 
 def trailer(**changes: int) -> bytes:
-    """A trailer of 4 bytes of frame data with some fields changed, even to nonsense."""
+    """A trailer for 4 bytes of frame data with some fields changed, also to invalid values."""
     fields = {
         "format": 15,
         "height": 1,
@@ -99,7 +99,7 @@ def test_packet_without_trailer_is_all_data(packet):
     assert (data.tobytes(), metadata) == (packet, None)
 
 
-#: Packet -> complaint.
+#: Packet -> error.
 LYING_PACKETS = [
     (trailer(), "trailer claims 4 bytes of frame data, the packet holds 0 before it"),
     (b"abc" + trailer(), "trailer claims 4 bytes of frame data, the packet holds 3 before it"),
@@ -123,7 +123,7 @@ LYING_PACKETS = [
 
 
 @pytest.mark.parametrize(("packet", "complaint"), LYING_PACKETS, ids=short)
-def test_lying_trailer_is_refused(packet, complaint):
+def test_malformed_trailer_is_refused(packet, complaint):
     with pytest.raises(DecodeError) as caught:
         wire_formats.split_packet(array(packet))
     assert str(caught.value) == complaint
@@ -135,10 +135,10 @@ def test_unknown_camera_number_has_a_name_of_its_own():
     assert metadata.camera_name == "INVALID_instNo"
 
 
-# -- pictures
+# -- images
 
 
-def test_picture_is_a_view_in_the_shape_asked_for():
+def test_image_is_a_view_with_the_given_shape():
     data = array(bytes(range(24)))
     image = wire_formats.as_image(data, (3, 4), np.uint16)
     assert (image.shape, image.dtype) == ((3, 4), np.dtype("<u2"))
@@ -146,7 +146,7 @@ def test_picture_is_a_view_in_the_shape_asked_for():
     assert np.shares_memory(image, data)
 
 
-#: Bytes there, shape, type -> complaint.
+#: Bytes present, shape, type -> error.
 BAD_PICTURES = [
     (11, (3, 4), np.uint8, "frame has 11 bytes, expected 12 for shape (3, 4)"),
     (13, (3, 4), np.uint8, "frame has 13 bytes, expected 12 for shape (3, 4)"),
@@ -157,7 +157,7 @@ BAD_PICTURES = [
 
 
 @pytest.mark.parametrize(("count", "shape", "dtype", "complaint"), BAD_PICTURES)
-def test_picture_of_another_size_is_refused(count, shape, dtype, complaint):
+def test_image_of_another_size_is_refused(count, shape, dtype, complaint):
     with pytest.raises(DecodeError) as caught:
         wire_formats.as_image(array(bytes(count)), shape, dtype)
     assert str(caught.value) == complaint
@@ -185,7 +185,7 @@ def test_full_and_empty_detection_blocks_survive():
     assert len(wire_formats.decode_detections(array(wire_formats.encode_detections(rows[:0])))) == 0
 
 
-#: Block -> complaint.
+#: Block -> error.
 BAD_DETECTIONS = [
     (b"", "detection block has 0 bytes, expected 3604"),
     (bytes(3603), "detection block has 3603 bytes, expected 3604"),
@@ -218,7 +218,7 @@ def test_tracklets_lie_behind_four_bytes_of_padding():
     assert TRACKLET.itemsize == 32
 
 
-#: Block -> complaint.
+#: Block -> error.
 BAD_TRACKLETS = [
     (b"", "tracklet block has 0 bytes, expected 648"),
     (tracklets(1) + b"\0", "tracklet block has 649 bytes, expected 648"),
@@ -278,7 +278,7 @@ def test_ssd_tensor_fills_its_payload_exactly():
         wire_formats.tensor_view(array(bytes(1399)), ssd)
 
 
-#: Tensor that does not fit 64 bytes, or makes no sense.
+#: Tensor that does not fit into 64 bytes, or is malformed.
 BAD_TENSORS = [
     tensor([65], [1]),
     tensor([64], [1], offset=1),

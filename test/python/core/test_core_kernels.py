@@ -75,7 +75,7 @@ def test_metres_are_thousandths_of_what_is_measured_and_within_the_limit(limit: 
 
 
 def away_from_opencv(source: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """How many levels each value of an I420 picture's colours is away from OpenCV's."""
+    """Difference in levels of each colour value of an I420 image to OpenCV's."""
     expected = cv2.cvtColor(source, cv2.COLOR_YUV2BGR_I420)
     destination = np.empty_like(expected)
     _core.bgr_from_i420(source=source, destination=destination)
@@ -89,7 +89,7 @@ def test_colour_from_i420_is_that_of_opencv(shape: tuple[int, int]) -> None:
 
 
 def test_colour_from_i420_is_that_of_opencv_for_every_colour() -> None:
-    """One brightness a picture; each pair of columns has another U, each pair of rows another V."""
+    """One brightness per image; each pair of columns has another U, each pair of rows another V."""
     step = np.arange(0, 256, 5, dtype=np.uint8)
     u, v = np.meshgrid(step, step)
     away = []
@@ -102,7 +102,7 @@ def test_colour_from_i420_is_that_of_opencv_for_every_colour() -> None:
 
 
 def test_last_pixels_of_a_row_are_converted_like_the_first() -> None:
-    """Vectors end before them."""
+    """They are behind the last full vector."""
     narrow = random((6, 14), np.uint8)
     wide = np.concatenate(
         [
@@ -150,7 +150,7 @@ def test_colorize_is_indexing(shape: tuple[int, int]) -> None:
     assert (memory[source.size * 3 :] == 0xEE).all(), "wrote behind the end"
 
 
-#: kernel, its source, what else it is given; mirrored is what it makes of reversed rows.
+#: kernel, its source, other arguments; mirrored = the result for reversed rows.
 MIRRORED: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("map_table", np.uint8, {"table": np.arange(256, dtype=np.float32)[::-1].copy()}, np.float32),
     ("map_table", np.uint16, {"table": (np.arange(65536) >> 8).astype(np.uint8)}, np.uint8),
@@ -184,7 +184,7 @@ def test_mirrored_kernel_refuses_to_work_in_place_or_without_rows() -> None:
         _core.zero_above(source=flat, limit=1, destination=depth.ravel(), mirrored=True)
 
 
-def test_empty_pictures_are_pictures() -> None:
+def test_empty_images_are_accepted() -> None:
     empty = np.empty((0, 5), np.uint8)
     _core.mirror(source=empty, destination=np.empty((0, 5), np.uint8))
     _core.colorize(

@@ -211,7 +211,7 @@ REFUSED: list[tuple[Callable[[Links], object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("call", "error", "words"), REFUSED)
-def test_refusal_has_its_type_and_its_words(
+def test_refused_argument_has_its_error_type_and_text(
     links: Links, call: Callable[[Links], object], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words) as caught:
@@ -318,7 +318,7 @@ def test_waiting_lets_other_threads_run_and_ends_with_the_close(
     listener = _core.Listener(address="tcp:127.0.0.1:0")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wait, link, queue, listener)
-        # That this thread gets here and on is the point: the other one has given the GIL up.
+        # This thread continues only if the other one has released the GIL.
         for closing in (link, queue, listener):
             closing.close()
         try:
@@ -341,7 +341,7 @@ def test_large_write_lets_other_threads_run() -> None:
     peer.send(answer)
     opener.join(SOON_S)
     writer.start()
-    # The packet is far larger than any socket buffer: it is sent while we receive it.
+    # The packet is far larger than any socket buffer: it is sent while this thread receives it.
     received = peer.recv(84 + (32 << 20), socket.MSG_WAITALL)
     writer.join(SOON_S)
     assert len(received) == 84 + (32 << 20)
