@@ -61,7 +61,7 @@ ROWS = {
     ),
     5: Row(
         "Images come at a lower rate than configured, late, or unevenly in rviz",
-        "Python copies no pixels: a message is written around the bytes from the device. "
+        "Python processes no pixels: a message is written around the bytes from the device. "
         "`/diagnostics` has rates, drops and latency; `make bench` compares with baselines",
         "rates of a real board, and rviz itself",
     ),
@@ -150,7 +150,7 @@ ROWS = {
     22: Row(
         "The point cloud is in the wrong place or has no colour",
         "Depth and its camera_info fit depth_image_proc: right camera, Tx = 0",
-        "the C++ component itself: the test computes the same in Python",
+        "the C++ component itself; the test computes the same in Python",
     ),
     23: Row(
         "The driver is not a managed (lifecycle) node",

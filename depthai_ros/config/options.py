@@ -159,8 +159,8 @@ def _exposure_options(camera: str) -> tuple[Option, ...]:
         Option(
             f"camera.{camera}.ae_compensation",
             0,
-            "makes the automatic exposure brighter (> 0) or darker (< 0); the device defines the "
-            "step, 2 is a large change",
+            "makes the automatic exposure brighter or darker; the device defines the step, 2 is a "
+            "large change",
             between(-10, 10),
         ),
         Option(f"camera.{camera}.ae_lock", False, "hold the present automatic exposure"),

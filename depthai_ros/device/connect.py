@@ -147,8 +147,8 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
     if not path:
         raise ConfigError(
             "device.firmware is empty: a board on USB stores no firmware and needs it at each "
-            "start; set it to the official Gen1 wheel, or to an image from `depthai-firmware "
-            "extract`"
+            "start; set it to the official Gen1 wheel, or to an image from "
+            "`depthai-firmware extract`"
         )
     place = Path(path).expanduser()
     try:
@@ -161,8 +161,8 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
     if usb2 and not is_wheel:
         raise ConfigError(
             f"usb.force_usb2 is set, but device.firmware is {path}, a finished image: set "
-            "device.firmware to the official wheel, or make the image with `depthai-firmware "
-            "extract --usb2` and leave usb.force_usb2 false"
+            "device.firmware to the official wheel, or make the image with "
+            "`depthai-firmware extract --usb2` and leave usb.force_usb2 false"
         )
     if not image:
         raise ConfigError(f"device.firmware: {path} is empty")

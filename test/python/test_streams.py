@@ -68,8 +68,8 @@ def test_row_is_complete_and_names_only_what_exists(name):
 def test_image_topics_have_camera_infos():
     for row in STREAMS.values():
         for topic in row.topics:
-            wants = topic.message in ("image", "compressed_image") and not topic.option
-            assert bool(topic.camera_info) == wants, topic.name
+            needs_info = topic.message in ("image", "compressed_image") and not topic.option
+            assert bool(topic.camera_info) == needs_info, topic.name
 
 
 def test_no_two_streams_publish_on_one_topic():

@@ -277,8 +277,8 @@ def test_preview_model_follows_crop_and_scale(camera, size, preview_size, keep, 
     x0, y0, width, height = part
     # Images whose values are the coordinates, cropped and scaled by OpenCV, show the mapping.
     rows, columns = np.mgrid[: size[1], : size[0]].astype(np.float64)
-    for axis, picture in enumerate((columns, rows)):
-        seen = cv2.resize(picture[y0 : y0 + height, x0 : x0 + width], preview_size)
+    for axis, image in enumerate((columns, rows)):
+        seen = cv2.resize(image[y0 : y0 + height, x0 : x0 + width], preview_size)
         middle = seen[preview_size[1] // 2, preview_size[0] // 2]
         pixel = np.array(preview_size) // 2
         ray = (pixel[axis] - model.k[axis, 2]) / model.k[axis, axis]

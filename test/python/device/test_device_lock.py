@@ -140,10 +140,10 @@ def test_device_of_another_program_is_not_touched(tmp_path: Path, start: Start) 
     selector = f"unix:{tmp_path}/device"
     holder = locking(start, socket_place(selector))
     assert answer(holder) == "done"
-    with pytest.raises(DeviceNotFoundError, match=f"in use by process {holder.pid}") as told:
+    with pytest.raises(DeviceNotFoundError, match=f"in use by process {holder.pid}") as error:
         OpenDevice.open(selector)
-    assert told.value.reason == "busy"
-    assert "choose another device" in str(told.value)
+    assert error.value.reason == "busy"
+    assert "choose another device" in str(error.value)
 
 
 def test_device_stays_locked_until_it_is_closed(tmp_path: Path, start: Start) -> None:
@@ -162,6 +162,6 @@ def test_device_stays_locked_until_it_is_closed(tmp_path: Path, start: Start) ->
 
 def test_failed_attempt_leaves_no_lock_behind(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(DeviceNotFoundError) as told:
+        with pytest.raises(DeviceNotFoundError) as error:
             OpenDevice.open(f"unix:{tmp_path}/device")
-        assert told.value.reason != "busy"
+        assert error.value.reason != "busy"

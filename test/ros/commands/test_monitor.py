@@ -36,9 +36,9 @@ def test_summary_says_what_was_published_and_what_was_lost(start: Start, tmp_pat
     assert set(document) == {"duration_s", "topics"}
     topics = document["topics"]
     assert set(topics) == {"/oak/left/image_raw", "/oak/left/camera_info", "/oak/device/status"}
-    picture = topics["/oak/left/image_raw"]
-    assert (picture["type"], picture["expected_fps"]) == ("sensor_msgs/msg/Image", 50.0)
-    assert abs(picture["drops"] - picture["count"] / 9) <= 1, "one of ten was left out"
+    image = topics["/oak/left/image_raw"]
+    assert (image["type"], image["expected_fps"]) == ("sensor_msgs/msg/Image", 50.0)
+    assert abs(image["drops"] - image["count"] / 9) <= 1, "one of ten was left out"
     assert topics["/oak/left/camera_info"]["drops"] == 0
     assert topics["/oak/device/status"]["count"] == 1
     assert topics["/oak/device/status"]["expected_fps"] is None

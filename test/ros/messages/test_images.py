@@ -61,7 +61,7 @@ I420 = noise((1080 * 3 // 2, 1920))
 MEASURED = np.where(DEPTH <= 10_000, DEPTH, 0)
 
 #: wire stream, topic, pixels from the device, pixels on the topic, camera of its frame
-PICTURES = [
+IMAGES = [
     ("left", "left/image_raw", GREY, GREY, "left"),
     ("right", "right/image_raw", GREY, GREY, "right"),
     ("rectified_left", "left/image_rect", GREY, GREY[:, ::-1], "left"),
@@ -83,7 +83,7 @@ PICTURES = [
 ]
 
 
-@pytest.mark.parametrize("case", PICTURES, ids=lambda case: f"{case[0]} to {case[1]}")
+@pytest.mark.parametrize("case", IMAGES, ids=lambda case: f"{case[0]} to {case[1]}")
 def test_image_on_topic_has_the_pixels_of_the_packet(case: Any) -> None:
     stream, topic, sent, expected, camera = case
     context = make_test_context()
@@ -114,8 +114,8 @@ def test_every_image_is_upright_whichever_stream_the_device_mirrors(
     upright = DEPTH if stream == "depth" else BYTES_96
     sent = upright[:, ::-1] if mirrored_if == mirror_frame else upright
     expected = {"depth/image_raw": MEASURED}.get(topic, BYTES_96)
-    picture = make_picture(context, stream, np.ascontiguousarray(sent))
-    np.testing.assert_array_equal(pixels(build_message(context, topic, picture)), expected)
+    packet = make_picture(context, stream, np.ascontiguousarray(sent))
+    np.testing.assert_array_equal(pixels(build_message(context, topic, packet)), expected)
 
 
 @pytest.mark.parametrize(
@@ -144,23 +144,23 @@ def test_preview_is_upright_also_if_the_network_input_is_mirrored(
 @pytest.mark.complaint(5)
 def test_grey_image_stays_in_the_buffer_of_its_packet(stream: str) -> None:
     context = make_test_context()
-    picture = make_picture(context, stream, GREY)
+    packet = make_picture(context, stream, GREY)
     topic = TOPICS["disparity/image_raw" if stream == "disparity" else f"{stream}/image_raw"]
     builder = BUILDERS["image"]
     assert isinstance(builder, Builder)
-    message = builder.build(context, topic, picture)
-    assert message.buffer is picture.buffer
+    message = builder.build(context, topic, packet)
+    assert message.buffer is packet.buffer
     assert message.size == GREY.size  # without the trailer
 
 
 def test_depth_is_masked_in_place_after_disparity_was_computed_from_it() -> None:
     context = make_test_context({"depth.depth_limit_m": 2.0})
-    picture = make_picture(context, "depth", DEPTH)
-    disparity = build_message(context, "disparity/image_raw", picture)
-    depth = build_message(context, "depth/image_raw", picture)
+    packet = make_picture(context, "depth", DEPTH)
+    disparity = build_message(context, "disparity/image_raw", packet)
+    depth = build_message(context, "depth/image_raw", packet)
     np.testing.assert_array_equal(pixels(disparity), BYTES_96)
     np.testing.assert_array_equal(pixels(depth), np.where(DEPTH <= 2000, DEPTH, 0))
-    np.testing.assert_array_equal(picture.data.view(np.uint16), pixels(depth).reshape(-1))
+    np.testing.assert_array_equal(packet.data.view(np.uint16), pixels(depth).reshape(-1))
 
 
 def test_disparity_color_has_the_device_makers_colours() -> None:
@@ -187,10 +187,10 @@ def test_focal_length_times_baseline_over_disparity_is_the_depth_within_one_step
     width = 640 if height == 400 else 1280
     table = disparity_to_depth_table(width, 71.86, 0.075)
     levels = np.resize(np.arange(256, dtype=np.uint8), (height, width))
-    picture = make_picture(context, "depth", table[levels])
-    message: DisparityImage = build_message(context, "disparity", picture)
+    packet = make_picture(context, "depth", table[levels])
+    message: DisparityImage = build_message(context, "disparity", packet)
     disparity = pixels(message.image)
-    depth_m = pixels(build_message(context, "depth/image_raw", picture)) / 1000
+    depth_m = pixels(build_message(context, "depth/image_raw", packet)) / 1000
     valid = disparity >= message.min_disparity
     np.testing.assert_array_equal(valid, depth_m > 0)
     distance_m = message.f * message.t / disparity[valid]
@@ -263,7 +263,7 @@ def test_right_frame_option_changes_right_images_but_not_depth() -> None:
     context = make_test_context({"stereo.right_frame": "left"})
     frames = {
         topic: build_message(context, topic, make_picture(context, stream, sent)).header.frame_id
-        for stream, topic, sent, _, _ in PICTURES
+        for stream, topic, sent, _, _ in IMAGES
         if topic in ("right/image_raw", "right/image_rect", "depth/image_raw")
     }
     assert frames == {
@@ -277,8 +277,8 @@ def test_right_frame_option_changes_right_images_but_not_depth() -> None:
 def test_preview_has_the_frame_of_the_camera_that_fed_the_network(camera: str) -> None:
     camera_input = "rgb" if camera == "rgb" else "left_right"
     context = make_test_context({"ai.camera_input": camera_input})
-    picture = make_picture(context, "previewout", PLANES, camera=camera)
-    message = build_message(context, "rgb/preview/image_raw", picture)
+    packet = make_picture(context, "previewout", PLANES, camera=camera)
+    message = build_message(context, "rgb/preview/image_raw", packet)
     assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
 
 

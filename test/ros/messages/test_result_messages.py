@@ -61,14 +61,14 @@ def test_detection_box_is_in_pixels_of_the_preview_image(box: Any, expected: Any
 
 
 def build_detections(*rows: NDArray[Any], **values: Any) -> Detection2DArray:
-    context, picture = detected(*rows, **values)
-    return build_message(context, "nn/detections", picture)
+    context, packet = detected(*rows, **values)
+    return build_message(context, "nn/detections", packet)
 
 
 def test_boxes_from_a_mirrored_input_are_mirrored_back() -> None:
     values = {"ai.camera_input": "rectified_right"}
-    context, picture = detected(detection((0.1, 0.2, 0.3, 0.6)), **values)
-    (found,) = build_message(context, "nn/detections", picture).detections
+    context, packet = detected(detection((0.1, 0.2, 0.3, 0.6)), **values)
+    (found,) = build_message(context, "nn/detections", packet).detections
     assert found.bbox.center.position.x == pytest.approx(300 * (1 - 0.2))
     assert found.bbox.size_x == pytest.approx(300 * 0.2)
     message = build_message(context, "tracklets", tracked(context, tracklet(5, (30, 40, 90, 120))))
@@ -113,8 +113,8 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
     position: tuple[float, float, float],
 ) -> None:
     box = (0.25, 0.25, 0.75, 0.5)
-    context, picture = detected(detection(box, position=position), **{"calibration.nominal": True})
-    message = build_message(context, "nn/spatial_detections", picture)
+    context, packet = detected(detection(box, position=position), **{"calibration.nominal": True})
+    message = build_message(context, "nn/spatial_detections", packet)
     (found,) = message.detections
     centre = found.bbox.center.position
     measured = found.results[0].pose.pose
@@ -134,9 +134,9 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
 
 @pytest.mark.parametrize("z", [0.0, -1.0, float("nan"), float("inf")])
 def test_detection_without_distance_is_in_the_2d_array_only(z: float) -> None:
-    context, picture = detected(detection((0, 0, 1, 1), position=(0.1, 0.1, z)))
-    assert len(build_message(context, "nn/detections", picture).detections) == 1
-    assert build_message(context, "nn/spatial_detections", picture).detections == []
+    context, packet = detected(detection((0, 0, 1, 1), position=(0.1, 0.1, z)))
+    assert len(build_message(context, "nn/detections", packet).detections) == 1
+    assert build_message(context, "nn/spatial_detections", packet).detections == []
 
 
 def test_size_of_a_detection_follows_from_the_depth_image_if_rgb_is_not_calibrated() -> None:
@@ -213,13 +213,13 @@ def test_tracklet_takes_the_position_of_its_detection_into_its_own_frame() -> No
     build_message(
         context, "nn/detections", make_picture(context, "metaout", encode_detections(rows))
     )
-    picture = tracked(
+    packet = tracked(
         context,
         tracklet(5, (30, 20, 90, 100)),
         tracklet(6, (200, 100, 290, 190)),
         tracklet(7, (0,) * 4),
     )
-    message = build_message(context, "tracklets", picture)
+    message = build_message(context, "tracklets", packet)
     matched, elsewhere, without_area = message.tracklets
     position = matched.position
     # The rgb camera sits 37.5 mm left of the right one, turned alike.
@@ -227,7 +227,7 @@ def test_tracklet_takes_the_position_of_its_detection_into_its_own_frame() -> No
     assert matched.has_position
     assert not elsewhere.has_position
     assert not without_area.has_position
-    detections = build_message(context, "nn/tracked_detections", picture).detections
+    detections = build_message(context, "nn/tracked_detections", packet).detections
     scores = {row.id: row.results[0].hypothesis.score for row in detections}
     assert scores == {"5": 0.875, "6": 0.5}  # 0.5: no less is tracked (ot.confidence_threshold)
 

@@ -134,13 +134,13 @@ def test_layer_that_is_not_in_the_payload_is_refused(case: Any) -> None:
 def test_refused_payload_leaves_nothing_behind() -> None:
     context = make_test_context(tensors=[layer("out", UINT8, [16], [1])])
     for payload, works in ((b"short", False), (PAYLOAD, True), (b"short", False), (PAYLOAD, True)):
-        picture = make_picture(context, "metaout", payload)
+        packet = make_picture(context, "metaout", payload)
         if works:
-            (tensor,) = build_message(context, "nn/tensors", picture).tensors
+            (tensor,) = build_message(context, "nn/tensors", packet).tensors
             assert bytes(tensor.data) == PAYLOAD[:16]
         else:
             with pytest.raises(DecodeError):
-                build_message(context, "nn/tensors", picture)
+                build_message(context, "nn/tensors", packet)
 
 
 # -- through a node and the virtual device's networks

@@ -142,7 +142,7 @@ def test_another_reader_finds_in_every_message_what_was_published(
             same(read, published, topic)
 
 
-def picture(message: Any) -> NDArray[Any]:
+def image_pixels(message: Any) -> NDArray[Any]:
     """The pixels of an Image, decoded from its own fields only."""
     dtype = {"mono8": "u1", "bgr8": "u1", "16UC1": "<u2", "32FC1": "<f4"}[message.encoding]
     assert message.is_bigendian == 0
@@ -160,20 +160,22 @@ def test_recorded_image_has_the_pixels_of_the_device(
     topic: str, size: tuple[int, int], formula: Any, bag: Bag
 ) -> None:
     for message in bag.read[f"{NODE}/{topic}"]:
-        pixels = picture(message)
+        pixels = image_pixels(message)
         assert pixels.shape[:2] == size[::-1]
         np.testing.assert_array_equal(pixels, formula(pixels))
 
 
 @pytest.mark.complaint(19)
 def test_recorded_depth_in_metres_is_the_depth_in_millimetres(bag: Bag) -> None:
-    in_mm = {stamp(message): picture(message) for message in bag.read[f"{NODE}/depth/image_raw"]}
+    in_mm = {
+        stamp(message): image_pixels(message) for message in bag.read[f"{NODE}/depth/image_raw"]
+    }
     compared = 0
     for message in bag.read[f"{NODE}/depth/image"]:
         if stamp(message) in in_mm:
             depth_mm = in_mm[stamp(message)].astype(np.float32)
             expected = np.where(depth_mm > 0, depth_mm / 1000, np.nan)
-            np.testing.assert_allclose(picture(message), expected, rtol=1e-6)
+            np.testing.assert_allclose(image_pixels(message), expected, rtol=1e-6)
             compared += 1
     assert compared
 

@@ -39,10 +39,10 @@ def test_cv_bridge_reads_the_array_that_the_device_sent(
     topic: str, size: tuple[int, int], formula: Any, listener: Listener
 ) -> None:
     message = listener.first(Image, topic)
-    picture = cv_bridge.CvBridge().imgmsg_to_cv2(message, "passthrough")
-    assert picture.shape[:2] == size[::-1]
-    assert picture.dtype == (np.uint16 if message.encoding == "16UC1" else np.uint8)
-    np.testing.assert_array_equal(picture, formula(picture))
+    image = cv_bridge.CvBridge().imgmsg_to_cv2(message, "passthrough")
+    assert image.shape[:2] == size[::-1]
+    assert image.dtype == (np.uint16 if message.encoding == "16UC1" else np.uint8)
+    np.testing.assert_array_equal(image, formula(image))
 
 
 @pytest.mark.usefixtures("node")
@@ -77,8 +77,8 @@ def by_stamp(listener: Listener, topic: str) -> dict[tuple[int, int], NDArray[An
 @pytest.mark.parametrize(
     ("topic", "wanted", "turned"),
     [
-        ("rgb/image_raw", "rgb8", lambda picture: picture[..., ::-1]),
-        ("left/image_raw", "bgr8", lambda picture: np.repeat(picture[..., None], 3, axis=-1)),
+        ("rgb/image_raw", "rgb8", lambda image: image[..., ::-1]),
+        ("left/image_raw", "bgr8", lambda image: np.repeat(image[..., None], 3, axis=-1)),
     ],
 )
 def test_cv_bridge_converts_from_our_encodings(
@@ -93,8 +93,8 @@ def test_cv_bridge_converts_from_our_encodings(
 @pytest.mark.usefixtures("node")
 def test_cv_bridge_reads_the_devices_jpeg(listener: Listener) -> None:
     message = listener.first(CompressedImage, "rgb/image_raw/compressed")
-    picture = cv_bridge.CvBridge().compressed_imgmsg_to_cv2(message, "passthrough")
-    assert picture.shape == (COLOR[1], COLOR[0], 3)
+    image = cv_bridge.CvBridge().compressed_imgmsg_to_cv2(message, "passthrough")
+    assert image.shape == (COLOR[1], COLOR[0], 3)
 
 
 @pytest.mark.usefixtures("node")
@@ -110,19 +110,19 @@ def test_example_draws_the_box_of_each_detection(listener: Listener, start: Any)
         ),
         "the image below the boxes",
     )
-    picture = cv_bridge.CvBridge().imgmsg_to_cv2(drawn)
+    image = cv_bridge.CvBridge().imgmsg_to_cv2(drawn)
     center, box = detection.bbox.center.position, detection.bbox
     left, right = (round(center.x + side * box.size_x / 2) for side in (-1, 1))
     top, bottom = (round(center.y + side * box.size_y / 2) for side in (-1, 1))
     for edge in (
-        picture[top, left:right],
-        picture[bottom, left:right],
-        picture[top:bottom, left],
-        picture[top:bottom, right],
+        image[top, left:right],
+        image[bottom, left:right],
+        image[top:bottom, left],
+        image[top:bottom, right],
     ):
         assert (edge == (0, 255, 0)).all()
     raw = next(
         row for row in listener.messages("rgb/preview/image_raw") if row.header == drawn.header
     )
     below = cv_bridge.CvBridge().imgmsg_to_cv2(raw)
-    np.testing.assert_array_equal(picture[: top - 3], below[: top - 3])
+    np.testing.assert_array_equal(image[: top - 3], below[: top - 3])

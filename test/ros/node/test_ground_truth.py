@@ -93,16 +93,16 @@ def test_landmarks_are_where_camera_info_and_tf_say(
     scene: SyntheticScene,
     recording: Recording,
 ) -> None:
-    picture, info = recording[topic][-1], recording[info_topic][-1]
+    image, info = recording[topic][-1], recording[info_topic][-1]
     tree = transforms(recording)
-    to_camera = np.linalg.inv(tree[picture.header.frame_id]) @ tree[RIGHT]
+    to_camera = np.linalg.inv(tree[image.header.frame_id]) @ tree[RIGHT]
     world = scene.landmarks()
     expected = projected(info, world @ to_camera[:3, :3].T + to_camera[:3, 3])
     margin = 3 * window
     inside = ((expected > margin) & (expected < [info.width - margin, info.height - margin])).all(1)
     expected = expected[inside]
     assert len(expected) >= least
-    grey = pixels(picture)
+    grey = pixels(image)
     if grey.ndim == 3:
         grey = cv2.cvtColor(grey, cv2.COLOR_BGR2GRAY)
     assert (corner_contrast(grey, expected, window) > _CORNER_CONTRAST).all()

@@ -75,7 +75,7 @@ def test_nothing_is_converted_or_built_without_a_subscriber(
     subscription = node.create_subscription(
         Image, "~/left/image_raw", lambda raw: None, 1, raw=True
     )
-    wait_until(lambda: counted.calls["image"] >= 3, lambda: f"left pictures: {counted.calls}")
+    wait_until(lambda: counted.calls["image"] >= 3, lambda: f"left images: {counted.calls}")
     assert set(counted.calls) == {"image", "('mono8', 'mono8')"}
     node.destroy_subscription(subscription)
     running.close()

@@ -86,7 +86,7 @@ def test_every_live_option_is_in_one_of_the_tables() -> None:
     assert sorted(known) == sorted(option.key for option in OPTIONS if option.live)
 
 
-def hears(node: NodeProcess, *lines: str) -> None:
+def wait_for_commands(node: NodeProcess, *lines: str) -> None:
     """Wait until the device has echoed these commands, in this order."""
 
     def are_in_order() -> bool:
@@ -128,9 +128,9 @@ def test_commands_reach_the_device_and_are_read_back(
     for key in reversed(COMMANDS):
         if COMMANDS[key][2]:
             accept(listener, key, BY_KEY[key].default)
-    there = [heard for _, heard, _ in COMMANDS.values()]
-    back = [heard for _, _, heard in COMMANDS.values() if heard]
-    hears(node, *there, *reversed(back))
+    there = [command for _, command, _ in COMMANDS.values()]
+    back = [command for _, _, command in COMMANDS.values() if command]
+    wait_for_commands(node, *there, *reversed(back))
     refuse(listener, {"depth.disparity_confidence": -1}, "no command restores", "inactive")
     assert node.stop() == 0
 
@@ -144,11 +144,13 @@ def test_detail_is_kept_until_the_option_that_it_belongs_to_is_set(
         accept(listener, key, value)
     for _, other, other_value, _ in DETAILS.values():
         accept(listener, other, other_value)
-    hears(node, *(heard for _, _, _, heard in DETAILS.values()))
+    wait_for_commands(node, *(command for _, _, _, command in DETAILS.values()))
     assert node.output.count("device: ") == len(DETAILS)
     for key in DETAILS:
         accept(listener, key, 900)
-    hears(node, *(heard.replace(" 800 ", " 900 ") for _, _, _, heard in DETAILS.values()))
+    wait_for_commands(
+        node, *(command.replace(" 800 ", " 900 ") for _, _, _, command in DETAILS.values())
+    )
     assert node.stop() == 0
 
 
@@ -162,10 +164,10 @@ def test_values_given_at_the_start_are_sent_at_every_start(
     assert listener.change_state(Transition.TRANSITION_CONFIGURE)
     for starts in (1, 2):
         assert listener.change_state(Transition.TRANSITION_ACTIVATE)
-        lines = [heard for _, heard, _ in COMMANDS.values()]
-        told = [line for line in lines if "3A 5 " not in line and "argument 1" not in line]
-        for line in (*told, *exposures):
-            hears(node, *[line] * starts)
+        lines = [command for _, command, _ in COMMANDS.values()]
+        sent = [line for line in lines if "3A 5 " not in line and "argument 1" not in line]
+        for line in (*sent, *exposures):
+            wait_for_commands(node, *[line] * starts)
         assert listener.change_state(Transition.TRANSITION_DEACTIVATE)
     assert node.stop() == 0
 
@@ -180,7 +182,7 @@ def test_value_set_while_inactive_is_sent_at_the_next_start(
     accept(listener, "camera.right.ae_lock", True)
     accept(listener, "camera.right.ae_lock", False)
     assert listener.change_state(Transition.TRANSITION_ACTIVATE)
-    hears(node, control("left", "5 % 4000 200 100000"))
+    wait_for_commands(node, control("left", "5 % 4000 200 100000"))
     assert node.output.count("device: camera control") == 1
     assert node.stop() == 0
 
@@ -191,12 +193,12 @@ def test_value_set_while_the_device_is_lost_is_sent_after_the_reconnect(
 ) -> None:
     board.plug()
     node = start_node({**QUIET, "device.id": board.selector, "camera.left.ae_compensation": 1})
-    hears(node, control("left", "10 % 1"))
+    wait_for_commands(node, control("left", "10 % 1"))
     board.unplug()
     node.wait_for_output("the device is lost: ")
     accept(listener, "camera.left.ae_compensation", 2)
     board.plug()
-    hears(node, control("left", "10 % 1"), control("left", "10 % 2"))
+    wait_for_commands(node, control("left", "10 % 1"), control("left", "10 % 2"))
     assert node.output.count("device: camera control") == 2
     assert node.stop() == 0
 
@@ -212,11 +214,11 @@ def test_exposure_is_visible_in_the_image(start_node: StartNode, listener: Liste
 
     natural = brightness()
     accept(listener, "camera.left.exposure_us", 1000)
-    listener.wait_until(lambda: brightness() < 0.3 * natural, "a darker picture")
+    listener.wait_until(lambda: brightness() < 0.3 * natural, "a darker image")
     accept(listener, "camera.left.iso", 1600)
     listener.wait_until(lambda: 0.3 * natural < brightness() < 0.6 * natural, "a lighter one")
     accept(listener, "camera.left.exposure_us", 0)
-    listener.wait_until(lambda: brightness() > 0.9 * natural, "the natural picture")
+    listener.wait_until(lambda: brightness() > 0.9 * natural, "the natural image")
 
 
 def test_limits_of_the_diagnostics_take_effect_at_once(
@@ -360,7 +362,7 @@ def test_one_bad_value_keeps_the_others_from_the_device(
     accept(listener, "camera.right.ae_compensation", 1)
     # The second request failed after the device had received a value: it has to be restored.
     lock = control("left", "12 % 1"), control("left", "12 % 0")
-    hears(node, *lock, control("right", "10 % 1"))
+    wait_for_commands(node, *lock, control("right", "10 % 1"))
     assert node.output.count("device: camera control") == 3
     assert node.stop() == 0
 

@@ -109,9 +109,9 @@ def test_every_pixel_arrives_unchanged(node: NodeProcess, listener: Listener) ->
 def test_motion_jpeg_arrives_as_complete_images(node: NodeProcess, listener: Listener) -> None:
     message = listener.first(CompressedImage, "rgb/image_raw/compressed")
     assert message.format == "bgr8; jpeg compressed bgr8"
-    picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
-    assert picture.shape == (COLOR[1], COLOR[0], 3)
+    image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (COLOR[1], COLOR[0], 3)
 
 
 def test_the_node_ends_cleanly(node: NodeProcess) -> None:

@@ -65,9 +65,9 @@ def test_camera_info_has_stamp_frame_and_size_of_its_image(
     common = set(infos) & set(images)
     assert len(common) >= ENOUGH // 2
     for stamp in common:
-        picture = images[stamp]
-        assert infos[stamp].header == picture.header
-        assert (infos[stamp].width, infos[stamp].height) == (picture.width, picture.height)
+        image = images[stamp]
+        assert infos[stamp].header == image.header
+        assert (infos[stamp].width, infos[stamp].height) == (image.width, image.height)
 
 
 @pytest.mark.complaint(17)
