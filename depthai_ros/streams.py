@@ -69,13 +69,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class DerivedOutput:
-    """One topic that the host makes from packets of one to three streams.
+    """One topic that the host makes from the packets of a stream, with their stamp and frame.
 
-    The first of `inputs` defines stamp and frame. `stream` is the name in `stream_list` that adds
-    the topic; "" = it is added with its inputs.
+    `stream` is the name in `stream_list` that adds the topic; "" = it is added with its source.
     """
 
-    inputs: tuple[str, ...]
+    source: str
     topic: Topic
     stream: str = ""
 
@@ -147,10 +146,10 @@ _WIRE_ROWS = (
 
 #: Topics that the host computes from streams.
 DERIVED_OUTPUTS = (
-    DerivedOutput(("disparity",), Topic("disparity", "disparity_image", "32FC1")),
-    DerivedOutput(("depth",), Topic("depth/image", "image", "32FC1", option="publish.depth_float")),
+    DerivedOutput("disparity", Topic("disparity", "disparity_image", "32FC1")),
+    DerivedOutput("depth", Topic("depth/image", "image", "32FC1", option="publish.depth_float")),
     DerivedOutput(
-        ("disparity",), _image("disparity_color/image_raw", "bgr8"), stream="disparity_color"
+        "disparity", _image("disparity_color/image_raw", "bgr8"), stream="disparity_color"
     ),
 )
 
@@ -159,7 +158,7 @@ def _all_rows() -> dict[str, Stream]:
     """All streams, on the wire and made by the host, each with all of its topics."""
     rows = {row.name: row for row in _WIRE_ROWS}
     for output in DERIVED_OUTPUTS:
-        source = rows[output.inputs[0]]
+        source = rows[output.source]
         if output.stream:
             made = replace(source, name=output.stream, topics=(), made_from=source.name)
             rows[made.name] = source = made

@@ -321,10 +321,10 @@ def derived_streams(settings: Settings) -> dict[str, str]:
 
     Source  docs/wire_format.md#depth
     """
-    wanted = _streams(settings)
-    if "depth" in wanted or settings["ai.calc_dist_to_bb"]:
-        return {name: "depth" for name in wanted if STREAMS[name].content == "disparity"}
-    return {name: STREAMS[name].made_from for name in wanted if STREAMS[name].made_from}
+    sources = {name: STREAMS[name].made_from or name for name in _streams(settings)}
+    if "depth" in sources.values() or settings["ai.calc_dist_to_bb"]:
+        sources |= {name: "depth" for name in sources if STREAMS[name].content == "disparity"}
+    return {name: source for name, source in sources.items() if source != name}
 
 
 def wire_streams(settings: Settings) -> tuple[str, ...]:
