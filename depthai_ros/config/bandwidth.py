@@ -27,8 +27,6 @@ _JPEG_BYTES_PER_PIXEL = 0.25
 _RESULT_BYTES, _REPORT_BYTES = 4096, 2048
 _REPORT_HZ = 1.0
 _PREVIEW_BYTES = 3 * 300 * 300  # until the network's input size is known
-#: Layouts whose rate `usb.on_insufficient: reduce` lowers.
-_PICTURES = frozenset({"mono8", "depth16", "planar8", "i420"})
 
 
 def _area(size: tuple[int, int]) -> int:
@@ -43,15 +41,20 @@ def _video_bytes(settings: Settings) -> float:
     return float(bits / 8 / settings["camera.rgb.fps"])
 
 
-#: Layout -> bytes of one packet, where the settings determine them.
-_PACKET_BYTES: dict[str, Callable[[Settings], float]] = {
-    "mono8": lambda settings: _area(mono_size(settings)),
-    "depth16": lambda settings: 2 * _area(mono_size(settings)),
-    "i420": lambda settings: 1.5 * _area(rgb_size(settings)),
-    "bitstream": _video_bytes,
-    "tensors": lambda _: _RESULT_BYTES,
-    "tracklets": lambda _: _RESULT_BYTES,
-    "json": lambda _: _REPORT_BYTES,
+#: Layout -> bytes of one packet, by settings and size of the preview. `usb.on_insufficient: reduce`
+#: lowers the rate of images.
+_IMAGE_BYTES: dict[str, Callable[[Settings, int], float]] = {
+    "mono8": lambda settings, _: _area(mono_size(settings)),
+    "depth16": lambda settings, _: 2 * _area(mono_size(settings)),
+    "planar8": lambda _, preview_bytes: preview_bytes,
+    "i420": lambda settings, _: 1.5 * _area(rgb_size(settings)),
+}
+_PACKET_BYTES: dict[str, Callable[[Settings, int], float]] = {
+    **_IMAGE_BYTES,
+    "bitstream": lambda settings, _: _video_bytes(settings),
+    "tensors": lambda *_: _RESULT_BYTES,
+    "tracklets": lambda *_: _RESULT_BYTES,
+    "json": lambda *_: _REPORT_BYTES,
 }
 
 
@@ -98,8 +101,7 @@ def plan(settings: Settings, speed: str, preview_bytes: int = _PREVIEW_BYTES) ->
 
 
 def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
-    layout = STREAMS[stream].layout
-    return preview_bytes if layout == "planar8" else _PACKET_BYTES[layout](settings)
+    return _PACKET_BYTES[STREAMS[stream].layout](settings, preview_bytes)
 
 
 def _nn_cameras(settings: Settings) -> tuple[str, ...]:
@@ -143,7 +145,7 @@ def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
     pictures = {
         name: rate
         for name, rate in wanted.streams_mb_s.items()
-        if STREAMS[name].layout in _PICTURES
+        if STREAMS[name].layout in _IMAGE_BYTES
     }
     room_mb_s = wanted.capacity_mb_s - (wanted.planned_mb_s - sum(pictures.values()))
     if room_mb_s <= 0 or not pictures:

@@ -49,6 +49,14 @@ def test_planned_rate_is_the_sum_of_the_streams(wanted: Settings, mb_s: float) -
     assert plan(wanted, "SUPER").planned_mb_s == pytest.approx(mb_s, rel=1e-6)
 
 
+def test_every_stream_can_be_planned() -> None:
+    wanted = settings(*STREAMS, ai__blob_file="any.blob")
+    assert plan(wanted, "SUPER").planned_mb_s > 0
+    for name in STREAMS:
+        alone = plan(settings(name, ai__blob_file="any.blob"), "SUPER")
+        assert alone.planned_mb_s > 0 or STREAMS[name].pace == "request", name
+
+
 def test_packets_have_the_planned_size_and_come_at_the_planned_rate() -> None:
     """The plan against the virtual device: packet sizes, and gaps in the frame counter."""
     limits = {"left": 12.0, "right": 20.0, "depth": 7.0, "color": 0.0, "previewout": 9.0}
