@@ -11,6 +11,7 @@ import pytest
 from gen1_devices import BLOB, DETECTION, logs_of, packets_of, start
 
 from depthai_ros import depthai
+from depthai_ros.streams import WIRE_STREAMS
 from depthai_ros.virtual.scenes.eeprom import M1_LEFT, M2_RIGHT, ROTATION, TRANSLATION_CM
 
 pytestmark = pytest.mark.usefixtures("virtual_by_default")
@@ -79,10 +80,7 @@ def test_properties_of_the_device(device: depthai.Device) -> None:
     assert device.is_rgb_connected()
     assert device.is_left_connected()
     assert device.is_right_connected()
-    assert device.get_available_streams() == [
-        *("meta_d2h", "color", "left", "right", "rectified_left", "rectified_right"),
-        *("disparity", "depth", "metaout", "previewout", "jpegout", "video", "object_tracker"),
-    ]
+    assert device.get_available_streams() == list(WIRE_STREAMS)
     assert device.is_device_changed() is True
     device.reset_device_changed()
     assert device.is_device_changed() is False
