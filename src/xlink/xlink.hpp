@@ -39,9 +39,9 @@ enum Type : std::uint32_t {
   kCloseResponse = 12,
   kPingResponse = 13,
   kResetResponse = 14,
+  kTypeCount,  // stays last
 };
 constexpr std::uint32_t kResponseOffset = 8;
-constexpr std::size_t kTypeCount = 15;
 
 enum Flag : std::uint32_t {
   kAck = 0x01,         // set in every request, too
