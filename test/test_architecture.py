@@ -199,7 +199,9 @@ def test_every_source_is_built_by_name() -> None:
 
 FILE_LINES = 400
 FUNCTION_LINES = 40
-BUDGETS = {"CMakeLists.txt": 150, "setup.py": 60}
+BUDGETS = {"CMakeLists.txt": 130, "setup.py": 60}
+#: A file that is built, in the lists of CMakeLists.txt: as many as there are.
+LISTED_FILE = re.compile(r" +(src|msg|srv)/\S+")
 
 #: Files and functions above the limits, with the reason.
 LARGER_FILES = {
@@ -254,7 +256,7 @@ def test_file_and_its_functions_stay_within_their_budgets(path: Path) -> None:
     name = str(path.relative_to(ROOT))
     text = path.read_text(encoding="utf-8")
     if name not in LARGER_FILES:
-        size = filled_lines(text.splitlines())
+        size = filled_lines([line for line in text.splitlines() if not LISTED_FILE.fullmatch(line)])
         assert size <= BUDGETS.get(name, FILE_LINES)
     functions = {".py": python_functions, ".cpp": cpp_functions}.get(path.suffix)
     if functions:
