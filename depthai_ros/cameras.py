@@ -1,22 +1,22 @@
-"""What the cameras of a device are, for both ends of the wire."""
+"""Properties of a device's cameras, for both ends of the wire."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-#: Height of a picture -> its width, px; what is not binned shows the mono sensor's full width.
+#: Height of an image -> its width, px; an image without binning has the mono sensor's full width.
 #: Source: docs/wire_format.md#cameras
 MONO_WIDTHS = {400: 640, 720: 1280, 800: 1280}
 RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
-#: Size of the full mono picture, which calibrations belong to.
+#: Size of the full mono image, to which calibrations belong.
 MONO_FULL_SIZE = (MONO_WIDTHS[max(MONO_WIDTHS)], max(MONO_WIDTHS))
-#: Height of the mono picture -> its scale, and how many lines of the full one are cut away.
+#: Height of a mono image -> its scale, and the number of lines cut away from the full image.
 MONO_WINDOWS = {
     lines: (width / MONO_FULL_SIZE[0], MONO_FULL_SIZE[1] * width // MONO_FULL_SIZE[0] - lines)
     for lines, width in MONO_WIDTHS.items()
 }
-#: ai.camera_input -> the cameras that feed the network, in turn, and what their pictures are.
+#: ai.camera_input -> the cameras that feed the network, in turn, and the content of their images.
 NN_CAMERAS = {
     "rgb": {"rgb": "rgb"},
     "left": {"left": "left"},
@@ -74,7 +74,7 @@ VIDEO_PROFILES = ("h264_baseline", "h264_main", "h264_high", "h265_main", "mjpeg
 #: rotations, which is the newest. Source: docs/wire_format.md#calibration
 INTRINSICS_LAYOUT, ROTATIONS_LAYOUT = 4, 5
 #: Contents of a calibration in order, float32. Source: docs/wire_format.md#calibration
-#: Rectification left and right, intrinsics left and right (for the full picture), rotation and
+#: Rectification left and right, intrinsics left and right (for the full image), rotation and
 #: translation (cm) left -> right, the same of rgb, distortion left, right and rgb.
 CALIBRATION_FIELDS: dict[str, tuple[int, ...]] = {
     "R1": (3, 3),
@@ -92,7 +92,7 @@ CALIBRATION_FIELDS: dict[str, tuple[int, ...]] = {
 }
 CALIBRATION_FLOATS = sum(map(math.prod, CALIBRATION_FIELDS.values()))
 CALIBRATION_BYTES = 4 * CALIBRATION_FLOATS
-#: Key of that newest layout -> the field that it holds.
+#: EEPROM key of the newest layout -> its field.
 EEPROM_FIELDS = {
     "calib_R1_L": "R1",
     "calib_R2_R": "R2",
@@ -115,7 +115,7 @@ def calibration_fields(floats: Sequence[float]) -> dict[str, Sequence[float]]:
 
 
 def frame_step(fps: float, max_fps: float) -> int:
-    """Of how many frames of a camera a stream with this limit (0 = none) sends one.
+    """N, where a stream with this rate limit (0 = no limit) sends every N-th frame of its camera.
 
     Source  docs/virtual_device.md#assumptions
     """

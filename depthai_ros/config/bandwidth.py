@@ -142,19 +142,19 @@ def _fail(_settings: Settings, wanted: Plan) -> tuple[Settings, str]:
 
 
 def _reduce(settings: Settings, wanted: Plan) -> tuple[Settings, str]:
-    pictures = {
+    images = {
         name: rate
         for name, rate in wanted.streams_mb_s.items()
         if STREAMS[name].layout in _IMAGE_BYTES
     }
-    room_mb_s = wanted.capacity_mb_s - (wanted.planned_mb_s - sum(pictures.values()))
-    if room_mb_s <= 0 or not pictures:
+    room_mb_s = wanted.capacity_mb_s - (wanted.planned_mb_s - sum(images.values()))
+    if room_mb_s <= 0 or not images:
         raise ConfigError(f"{wanted.words()}, even without images; {_ADVICE}")
-    every = math.ceil(sum(pictures.values()) / room_mb_s)
+    every = math.ceil(sum(images.values()) / room_mb_s)
     turns = len(_nn_cameras(settings))
     limits_hz = {
         name: wanted.rates_hz[name] / every / (turns if STREAMS[name].camera == "nn" else 1)
-        for name in pictures
+        for name in images
     }
     changes = {
         f"stream.{user}.max_fps": limit_hz

@@ -89,7 +89,7 @@ _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
 
 
 def _sizes(widths: Mapping[int, int]) -> str:
-    """Picture sizes in words, smallest first."""
+    """Image sizes as text, smallest first."""
     *others, last = (f"{width}x{height}" for height, width in widths.items())
     return f"{', '.join(others)} or {last}"
 

@@ -30,7 +30,7 @@ from ..streams import STREAMS, Stream, Topic
 
 _RESULT_DEPTH = 10
 _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
-_PICTURES = frozenset({"image", "compressed_image", "disparity_image"})
+_IMAGES = frozenset({"image", "compressed_image", "disparity_image"})
 #: Topics of this node that are not in the stream table.
 _OTHER_TOPICS = ("/diagnostics", "/tf_static")
 #: Stream -> a second stream whose packets its messages need.
@@ -176,7 +176,7 @@ class StreamPublishers:
                     )
 
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
-        depth = self._settings["publish.queue_depth"] if topic.message in _PICTURES else None
+        depth = self._settings["publish.queue_depth"] if topic.message in _IMAGES else None
         if stream.name == "video":
             depth = max(depth or 0, _VIDEO_DEPTH)
         profile = QoSProfile(depth=depth or _RESULT_DEPTH)

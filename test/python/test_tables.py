@@ -64,6 +64,6 @@ def test_every_room_is_drawn() -> None:
 
 
 def test_every_scene_is_described() -> None:
-    text = section("docs/virtual_device.md", "What it shows")
+    text = section("docs/virtual_device.md", "Scenes")
     described = re.findall(r"`virtual:(\w+)(?:=(\w+))?` \|", text)
     assert dict(described) == {name: kind.path for name, kind in SCENES.items()}

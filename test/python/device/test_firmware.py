@@ -45,7 +45,7 @@ def test_patch_adds_inserts_and_seeks_backwards() -> None:
         (b"BSDIFF41" + bytes(24), "begins with"),
         (b"BSDIFF40" + sign_magnitude(5) * 3 + b"no bz2", "damaged"),
         (make_patch([(9999, 0, 0)], bytes(9999), b"", 9999), "does not belong"),
-        (make_patch([(4, 0, 0)], bytes(4), b"", 5), "promises 5"),
+        (make_patch([(4, 0, 0)], bytes(4), b"", 5), "expected 5"),
     ],
 )
 def test_patch_that_does_not_fit_is_refused(patch: bytes, words: str) -> None:
