@@ -274,6 +274,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return _run(CameraNode(), stop)
     finally:
         rclpy.shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Python's own shutdown restores the default action: a second signal would kill it.
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stray_words(words: Sequence[str]) -> list[str]:

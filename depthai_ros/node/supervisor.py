@@ -120,11 +120,12 @@ class Supervisor:
             try:
                 return self._connect(end, None if end is None else search_s(delay_s))
             except DepthaiError as cause:
+                if end is not None and end.is_set():
+                    self._close_device()
+                    raise WaitEndedError("stopped while searching for the device") from cause
                 if end is None or not self._may_come_yet(cause):
                     raise
                 self._close_device()
-                if end.is_set():
-                    raise WaitEndedError("stopped while searching for the device") from cause
                 self._health.last_error = str(cause)
                 if backoff.is_news(str(cause)):
                     self._node.get_logger().warning(f"waiting for the device: {cause}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from nodes import Listener, StartNode
+from nodes import DEADLINE_S, Listener, StartNode, wait_until
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from sensor_msgs.msg import Image
@@ -169,6 +172,26 @@ def test_managed_node_goes_through_its_states_and_back(
     assert listener.state() == "finalized"
     assert "Traceback" not in node.output
     assert node.stop() == 0
+
+
+def test_signals_that_follow_the_first_one_do_not_kill_a_node_that_ends(
+    start_node: StartNode,
+) -> None:
+    node = start_node({"device.id": "virtual:pattern", "stream_list": ["left"]})
+    node.wait_for_output("streaming")
+    end_s = time.monotonic() + DEADLINE_S
+    while node.process.poll() is None and time.monotonic() < end_s:
+        node.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            node.process.wait(0.02)
+    assert node.stop() == 0
+
+
+def test_signal_while_the_device_connects_is_no_error(start_node: StartNode) -> None:
+    node = start_node({"device.id": "virtual:synthetic", "stream_list": ["left"]})
+    wait_until(node.children, lambda: f"the virtual device of:\n{node.output}")
+    assert node.stop() == 0
+    assert "[ERROR]" not in node.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
