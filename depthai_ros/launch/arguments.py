@@ -306,12 +306,3 @@ def documented(name: str) -> Sequence[Argument]:
     """
     own = [each for each in LAUNCH_FILES[name] if each.name != each.option or each in _LISTED]
     return own[: _OWN_ARGUMENTS.get(name)]
-
-
-def markdown(arguments: Sequence[Argument]) -> str:
-    """A Markdown table of arguments."""
-    lines = ["| argument | default | meaning |", "|---|---|---|"]
-    for argument in arguments:
-        default = f"`{argument.default}`" if argument.default else ""
-        lines.append(f"| `{argument.name}` | {default} | {argument.meaning} |")
-    return "\n".join(lines) + "\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from option_document import default_yaml, parameters_markdown
 
 from depthai_ros import config
-from depthai_ros.config.documents import default_yaml, parameters_markdown
 from depthai_ros.config.limits import Range, between
 from depthai_ros.config.options import GROUPS
 from depthai_ros.errors import ConfigError, ConfigTypeError

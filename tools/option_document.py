@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from .limits import Value, plain
-from .options import GROUPS, OPTIONS, Option
+from depthai_ros.config.limits import Value, plain
+from depthai_ros.config.options import GROUPS, OPTIONS, Option
 
 
 def _grouped() -> list[tuple[str, list[Option]]]:
