@@ -274,6 +274,26 @@ def test_exceptions_from_the_budgets_are_still_needed() -> None:
 #: Words without information about a thing or an action.
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "misc"}
 EMPTY_VERBS = {"handle", "process"}
+#: Phrases that hide who does what. The list is a reminder; it does not replace reading.
+RIDDLES = re.compile(
+    r"\b(?:is|are|was|were|be) told\b|\bwhoever\b|\bso many\b|\bso that none\b"
+    r"|\bspeaks? (?:when|of|on)\b|\bwhat (?:is|was|cannot be) (?:asked|said|done)\b",
+    re.IGNORECASE,
+)
+#: The words of this field are frame (one exposure) and image (the message).
+NOT_OF_THIS_FIELD = re.compile(
+    r"(?<!continuous )(?<!docs/)(?<!make )\bpictures?\b(?!/)", re.IGNORECASE
+)
+
+
+TEXTS = [
+    path
+    for path in written_files(
+        "*.md", "docs/*.md", "bench/*", "config/**/*.yaml", "depthai_ros/**/*.py", "launch/*",
+        "src/**/*.[ch]pp", "test/**/*.py", "test/**/*.[ch]pp", "tools/*", "Makefile",
+    )
+    if path.name not in ("test_architecture.py", "CHANGELOG.md")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
@@ -286,6 +306,14 @@ def test_names_say_what_a_thing_is(path: Path) -> None:
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.name).lower().strip("_").split("_")
             assert not EMPTY_WORDS & set(words), node.name
             assert words[0] not in EMPTY_VERBS or isinstance(node, ast.ClassDef), node.name
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_has_no_riddle_and_no_word_of_another_field(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert RIDDLES.findall(text) == []
+    if path.suffix == ".md" or path.is_relative_to(PACKAGE) or path.is_relative_to(SOURCES):
+        assert NOT_OF_THIS_FIELD.findall(text.replace("The picture above", "")) == []
 
 
 def test_no_two_classes_share_a_name() -> None:

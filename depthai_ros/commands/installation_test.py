@@ -52,7 +52,7 @@ class AnnotatedPreview:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
         self._arrivals: deque[float] = deque(maxlen=60)
-        self.picture: NDArray[np.uint8] | None = None
+        self.image: NDArray[np.uint8] | None = None
         self.frames = 0
         self.objects: list[depthai.Detection] = []
         self.seen: set[str] = set()
@@ -74,7 +74,7 @@ class AnnotatedPreview:
             return False
         self.frames += len(packets)
         self._arrivals.extend([time.monotonic()] * len(packets))
-        self.picture = self._draw(packets[-1].getData())
+        self.image = self._draw(packets[-1].getData())
         return True
 
     def _label(self, found: depthai.Detection) -> str:
@@ -146,8 +146,8 @@ def _show(
 
 
 def _window(view: AnnotatedPreview, is_new: bool) -> bool:
-    if is_new and view.picture is not None:
-        cv2.imshow(_WINDOW, view.picture)
+    if is_new and view.image is not None:
+        cv2.imshow(_WINDOW, view.image)
     return cv2.waitKey(5) not in (_ESCAPE, _Q)
 
 
@@ -204,11 +204,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _report(view: AnnotatedPreview, selector: str, save: str | None) -> int:
     found = ", ".join(sorted(view.seen)) or "nothing"
     print(f"{selector}: {view.frames} frames, {view.fps:.1f} fps, found: {found}")
-    if view.picture is None:
+    if view.image is None:
         print("depthai-test: no frame arrived", file=sys.stderr)
         return 1
     if save:
-        if not Path(save).parent.is_dir() or not cv2.imwrite(save, view.picture):
+        if not Path(save).parent.is_dir() or not cv2.imwrite(save, view.image):
             print(f"depthai-test: cannot write {save}", file=sys.stderr)
             return 1
         print(f"wrote {save}")

@@ -37,7 +37,7 @@ PICTURES = _program()
 
 
 def image(encoding: str, values: NDArray[Any], padding: int = 0) -> Image:
-    """A picture whose rows end with so many bytes that mean nothing."""
+    """A picture whose rows end with padding bytes."""
     height, width = values.shape[:2]
     rows = np.ascontiguousarray(values).view(np.uint8).reshape(height, -1)
     data = np.pad(rows, ((0, 0), (0, padding)), constant_values=99)
