@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -67,3 +68,45 @@ def test_every_scene_is_described() -> None:
     text = section("docs/virtual_device.md", "Scenes")
     described = re.findall(r"`virtual:(\w+)(?:=(\w+))?` \|", text)
     assert dict(described) == {name: kind.path for name, kind in SCENES.items()}
+
+
+#: Fragments of error texts that the code puts together from parts.
+COMPOSED = {
+    "is not a parameter, the nearest is",
+    "needs the package robot_state_publisher",
+    "is in use by process",
+    "the node is inactive, it has to be active",
+    "oak_left.yaml is not used: it is for",
+    "there is another node called",
+    "a USB link of speed HIGH carries about",
+}
+
+
+def texts_of_the_code() -> str:
+    """Every string of the package and of the core; values in them are empty."""
+    texts: list[str] = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part for part in node.values if isinstance(part, ast.Constant)]
+                texts.append("\0".join(str(part.value) for part in parts))
+            elif isinstance(node, ast.Constant):
+                texts.append(str(node.value))
+    for path in (ROOT / "src").rglob("*.cpp"):
+        joined = re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8"))
+        texts += re.findall(r'"((?:[^"\\\n]|\\.)*)"', joined)
+    return "\n".join(texts)
+
+
+def test_symptoms_in_the_troubleshooting_guide_are_texts_of_the_code() -> None:
+    lines = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").splitlines()
+    symptoms = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
+    fragments = {
+        fragment.strip(" :;,.()")
+        for quoted in re.findall(r"`([^`]+)`", "\n".join(symptoms))
+        for fragment in re.split(r"…|\b[XYZN]\b|/oak\b|\d+|~\S+", quoted)
+    }
+    texts = texts_of_the_code()
+    sentences = {fragment for fragment in fragments if len(fragment.split()) >= 3}
+    assert len(sentences) > 15
+    assert {fragment for fragment in sentences if fragment not in texts} == COMPOSED
