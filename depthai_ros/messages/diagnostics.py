@@ -241,7 +241,7 @@ class Health:
     temperatures: Mapping[str, float] = field(default_factory=dict)
     temperatures_ns: int = 0
     sync: Mapping[str, Tally] | None = None  # by wire stream; None = sync.enable is false
-    namesake: str = ""  # warning about another node of this name, "" = none
+    name_conflict: str = ""  # warning about another node of this name, "" = none
     logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
 
@@ -267,8 +267,8 @@ class Health:
             )
         if self.sync is not None and self.stream_stats:
             message.status.append(self._sync_diagnostic(self.sync))
-        if self.namesake:
-            message.status.append(self._status("name", _WARN, self.namesake, {}))
+        if self.name_conflict:
+            message.status.append(self._status("name", _WARN, self.name_conflict, {}))
         return message
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:

@@ -11,12 +11,13 @@ _FORGOTTEN_S = 25.0
 _SHOWN = 3
 
 
-class Namesakes:
+class NameConflicts:
     """Checks the ROS graph periodically, because nodes discover each other late."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._since_s: float | None = None  # when another one was first seen
+        self._is_logged = False
 
     def check(self) -> str:
         """A sentence about the conflict, "" while the name is unique; logged once.
@@ -26,13 +27,15 @@ class Namesakes:
         count, now_s = self._count(), time.monotonic()
         logger, name = self._node.get_logger(), self._node.get_fully_qualified_name()
         if not count:
-            if self._since_s is not None:
+            if self._is_logged:
                 logger.info(f"{name} is the only node of this name again")
-            self._since_s = None
+            self._since_s, self._is_logged = None, False
             return ""
         words = self._words(count)
         if self._since_s is None:
-            self._since_s = now_s
+            self._since_s = now_s  # its topics are discovered after it: the next check lists them
+        elif not self._is_logged:
+            self._is_logged = True
             logger.warning(f"{words}. A killed node stays listed for up to {_FORGOTTEN_S:.0f} s")
         return words if now_s - self._since_s > _FORGOTTEN_S else ""
 

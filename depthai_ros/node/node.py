@@ -33,7 +33,7 @@ from ..messages.diagnostics import Health
 from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .live_parameters import LiveOptions
-from .name_conflicts import Namesakes
+from .name_conflicts import NameConflicts
 from .packet_loop import StreamPublishers
 from .parameters import check_qos_overrides, declare_options, set_options
 from .services import Services
@@ -76,7 +76,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             DiagnosticArray, "/diagnostics", _DIAGNOSTICS_DEPTH
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._namesakes = Namesakes(self)
+        self._name_conflicts = NameConflicts(self)
         self.create_timer(settings["diagnostics.period_s"], self._report, clock=steady)
 
     @property
@@ -197,7 +197,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         now_ns, stamp = time.monotonic_ns(), ros_time(time.time_ns())
         health = self._health
         self.supervisor.read_counters()
-        health.namesake = self._namesakes.check()
+        health.name_conflict = self._name_conflicts.check()
         while health.logs:
             self.get_logger().info(f"device: {health.logs.popleft()}")
         with self._outlets_lock:

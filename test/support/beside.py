@@ -1,4 +1,4 @@
-"""What runs beside a test run, in `.ci/run`: waited for at the end, and shown as one block."""
+"""Waits for the command that `.ci/run` runs beside the tests, and prints its output at once."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-#: As long as it may take by itself, and then some.
+#: Longer than the command can take by itself.
 DEADLINE_S = 1500.0
 
 
 class Beside:
-    """Its folder: the output in a file of its name, the exit status as soon as there is one."""
+    """A folder with the output of the command, and with its exit status once it has ended."""
 
     def __init__(self) -> None:
-        folder = os.environ.pop("DEPTHAI_ROS_BESIDE", "")  # not for the runs that tests start
+        folder = os.environ.pop("DEPTHAI_ROS_BESIDE", "")  # not for test runs that tests start
         self._folder = Path(folder) if folder else None
 
     def pytest_sessionfinish(self) -> None:
-        """Before the summary, which shall show it."""
+        """Wait before the summary is printed."""
         end_s = time.monotonic() + DEADLINE_S
         while self._folder and not self._status() and time.monotonic() < end_s:
             time.sleep(0.1)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the output, and say again at the end if it failed."""
+        """Print the output, and a red line if the command failed."""
         for output in [] if self._folder is None else sorted(self._folder.glob("make *")):
             terminalreporter.section(f"{output.name}, which ran beside this")
             terminalreporter.write(output.read_text(errors="replace"))
@@ -36,6 +36,6 @@ class Beside:
                 terminalreporter.write_line(told, red=True)
 
     def _status(self) -> str:
-        """As text; "" while it runs."""
+        """The exit status as text; "" while the command runs."""
         file = self._folder / "status" if self._folder else None
         return file.read_text().strip() if file and file.exists() else ""

@@ -1,10 +1,10 @@
-"""How long the tests are: short in `make test`, in full in `make test-long`."""
+"""The length of the tests: short in `make test`, in full in `make test-long`."""
 
 from __future__ import annotations
 
 import os
 
-#: How often whatever must leave nothing behind is done: a board is pulled, a node lives.
+#: Repetitions in tests for leaks: replugs of a board, lives of a node.
 CYCLES = int(os.environ.get("DEPTHAI_ROS_TEST_CYCLES", "25"))
-#: As in `make test-long`: with a loaded machine, and with every shared test in the guest.
+#: True in `make test-long`: also on a busy machine, and every shared test in the guest.
 IN_FULL = CYCLES >= 100

@@ -45,4 +45,7 @@ def test_guest_has_its_faults_the_node_and_the_sessions_that_it_always_runs() ->
     files = {file for file, _, name in found if name}
     assert files == {"test_guest_faults.py", "test_guest_node.py", "test_guest_sessions.py"}
     assert {name for file, _, name in found if file == "test_guest_sessions.py"} == ALWAYS.keys()
-    assert "test_guest_sessions.py::test_answer_says_why_it_does_not_open[another MX id]" in full
+    assert (
+        "test_guest_sessions.py::test_error_has_the_reason_why_a_board_does_not_open[another MX id]"
+        in full
+    )

@@ -218,7 +218,7 @@ def test_every_status_and_value_is_documented() -> None:
         calibration=CalibrationFacts(),
         link=LinkFacts(30.0, 29.0, 38.0),
         sync={"NAME": Tally()},
-        namesake="another",
+        name_conflict="another",
     )
     statuses = health.diagnostics(Time(), 10 * S, {}).status
     components = {row.name.removeprefix("oak: ").replace("left", "NAME") for row in statuses}

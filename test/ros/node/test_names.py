@@ -243,16 +243,16 @@ def test_lasting_name_conflict_is_in_the_diagnostics(
     make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(name_conflicts, "_FORGOTTEN_S", 0.0)
-    check = name_conflicts.Namesakes(make_node()).check
+    check = name_conflicts.NameConflicts(make_node()).check
     assert check() == ""
     twin = make_node()
     health = Health("oak", validate({}))
 
     def found() -> str:
-        health.namesake = check()
-        return health.namesake
+        health.name_conflict = check()
+        return health.name_conflict
 
-    wait_until(found, lambda: "the namesake")
+    wait_until(found, lambda: "the conflict")
     rows = {row.name: row for row in health.diagnostics(Time(), 0, {}).status}
     assert rows["oak: name"].level == DiagnosticStatus.WARN
     assert rows["oak: name"].message.startswith("there is another node called /oak")

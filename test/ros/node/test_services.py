@@ -104,6 +104,7 @@ def test_services_report_a_lost_device(
     folder = {"calibration.camera_info_folder": str(tmp_path)}
     node = start_node({**QUIET, **folder, "device.id": board.selector})
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     board.unplug()
     node.wait_for_output("the device is lost: ")
     for name in ("capture_still", "autofocus_trigger"):
@@ -148,6 +149,7 @@ def test_still_comes_after_each_request(start_node: StartNode, listener: Listene
 def test_refused_command_names_the_setting(start_node: StartNode, listener: Listener) -> None:
     node = start_node({**QUIET, "camera.rgb.lens_position": 90})
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     fail(listener, "capture_still", "stream_list has no jpegout", "start the node again")
     fail(listener, "autofocus_trigger", "camera.rgb.lens_position is 90", "-1")
     assert set_one(listener, "camera.rgb.lens_position", -1).successful
@@ -161,6 +163,7 @@ def test_reset_brings_the_device_back_with_its_values(
 ) -> None:
     node = start_node(QUIET)
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     assert set_one(listener, "camera.left.ae_lock", True).successful
     lines = "device: camera control 3A 12 1 1\n"
     node.wait_for_output(lines)
@@ -181,6 +184,7 @@ def test_reset_brings_the_device_back_with_its_values(
 def test_device_info_has_the_devices_description(start_node: StartNode, listener: Listener) -> None:
     node = start_node({**QUIET, "device.id": "virtual:pattern?absent=rgb"})
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     info = succeed(listener, "device_info")
     assert info.driver_version == depthai_ros.__version__
     assert info.selector == "virtual:pattern?absent=rgb"
@@ -236,11 +240,13 @@ def test_failed_save_of_a_calibration_is_reported(
     (tmp_path / "file").touch()
     node = start_node(QUIET)
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     fail(listener, "save_calibration", "exists", path=str(tmp_path / "file" / "x.calib"))
     fail(listener, "save_calibration", "directory", path=str(tmp_path))
     assert node.stop() == 0
     node = start_node({**QUIET, "device.id": "virtual:pattern?eeprom=-1"})
     node.wait_for_output("streaming")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     fail(listener, "save_calibration", "there is no calibration to save, its source is none")
     assert node.stop() == 0
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -277,6 +283,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Listener, P
     node = NodeProcess(tmp_path_factory.mktemp("node"), parameters, name="pair")
     node.wait_for_output("streaming")
     listener = Listener("pair")
+    listener.wait_until(lambda: listener.state() == "active", "the state active")
     yield listener, folder
     listener.close()
     assert node.stop() == 0
