@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help run build test test-usb test-long lint bench docs pictures clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo
 	@echo "  Uses a sourced ROS 2, otherwise installs Kilted in .venv; DISTRO=jazzy selects another."
 
