@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import _core, wire_formats
 from ..calibration.calibration import board_geometry
+from ..cameras import frame_step
 from ..config.settings import Settings, derived_streams
 from ..device.pipeline import Frame, RunningPipeline
 from ..streams import ALIASES, STREAMS
@@ -131,9 +132,10 @@ def _routes(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> dict[str, l
 
 
 def _least_ns(settings: Settings, name: str) -> int:
-    """Minimum time between two frames by `max_fps`, less half a frame, as on the device."""
-    limit, fps = settings[f"stream.{name}.max_fps"], settings["camera.mono.fps"]
-    return round((1 / limit - 0.5 / fps) * 1e9) if 0 < limit < fps else 0
+    """Minimum time between two frames by `max_fps`: half a frame less than the device's step."""
+    fps = settings["camera.mono.fps"]
+    step = frame_step(fps, settings[f"stream.{name}.max_fps"])
+    return round((step - 0.5) / fps * 1e9) if step > 1 else 0
 
 
 def _route(

@@ -34,8 +34,8 @@ from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .live_parameters import LiveOptions
 from .name_conflicts import NameConflicts
-from .packet_loop import StreamPublishers
 from .parameters import check_qos_overrides, declare_options, set_options
+from .publishers import StreamPublishers
 from .services import Services
 from .supervisor import Supervisor, WaitEndedError
 

@@ -22,8 +22,6 @@ from ..streams import STREAMS
 from .idle_streams import IdleStreamPolicy
 from .publishers import StreamPublishers
 
-__all__ = ["StreamPublishers", "PacketLoop"]
-
 _WAIT_S = 0.5
 _JOIN_S = 10.0
 #: How often the subscribers are checked, if `sync.enable` or `publish.idle_hold_s` needs it.

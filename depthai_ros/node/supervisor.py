@@ -33,7 +33,8 @@ from ..messages.context import MessageContext, camera_models, make_context
 from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_stream_stats
 from ..msg import DeviceStatus
 from .counters import Counters
-from .packet_loop import PacketLoop, StreamPublishers
+from .packet_loop import PacketLoop
+from .publishers import StreamPublishers
 from .static_tf import FramePublisher
 
 _LOOK_S = 0.5

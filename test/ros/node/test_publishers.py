@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from depthai_ros.config import validate
-from depthai_ros.node.packet_loop import StreamPublishers
+from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import STREAMS
 
 RELIABLE = ReliabilityPolicy.RELIABLE
