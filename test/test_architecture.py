@@ -53,9 +53,9 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 
 #: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
-    threading:  device.connect device.device_lock gen1.pipeline gen1.session messages.diagnostics
-    threading:  node.live_parameters node.node node.packet_loop node.supervisor virtual.commands
-    threading:  virtual.frame_scheduler virtual.session
+    threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
+    threading:  messages.diagnostics node.live_parameters node.node node.packet_loop
+    threading:  node.supervisor virtual.commands virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock
     subprocess: device.connect commands.udev
 """)

@@ -175,11 +175,16 @@ class OpenDevice:
             calibration_floats=calibration.floats,
             center_crop=calibration.center_crop,
         )
-        self._configure(document)
-        layers = self._load_networks(blobs, document)
         queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=capacity_per_stream)
-        for name in order:
-            self.open_data(name, queue)
+        text = _as_text("configuration", document)
+        if self._is_configured or not self._link.is_up:
+            self.reset()
+            self._connect()
+        with closed_early(self._link, self._wishes.should_stop):
+            self._configure(text)
+            layers = self._load_networks(blobs, document)
+            for name in order:
+                self.open_data(name, queue)
         self._pipeline = RunningPipeline(self, queue, settings, network, order, layers)
         return self._pipeline
 
@@ -202,14 +207,8 @@ class OpenDevice:
                 )
         return tuple(sorted(streams, key=self.available_streams.index))
 
-    def _configure(self, document: Mapping[str, Any]) -> None:
+    def _configure(self, text: bytes) -> None:
         """Send the configuration; a device accepts one per boot."""
-        text = json.dumps(document).encode()
-        if len(text) >= CONFIG_H2D_BYTES:
-            raise ConfigError(f"configuration has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
-        if self._is_configured or not self._link.is_up:
-            self.reset()
-            self._connect()
         self._is_configured = True
         self._write_once("config_h2d", [text, bytes(CONFIG_H2D_BYTES - len(text))])
         self._link.open_stream(name="host_capture", window_bytes=HOST_CAPTURE_WINDOW)
@@ -241,9 +240,7 @@ class OpenDevice:
         Raises  LinkError, ProtocolError; ConfigError if `document` is too large
         Source  docs/wire_format.md#eeprom
         """
-        text = json.dumps(document).encode()
-        if len(text) >= CONFIG_H2D_BYTES:
-            raise ConfigError(f"board document has {len(text)} bytes, at most {CONFIG_H2D_BYTES}")
+        text = _as_text("board document", document)
         self._read_document("config_d2h", CONFIG_D2H_WINDOW)  # the device offers both, in order
         self._write_once("config_h2d", [text, bytes(CONFIG_H2D_BYTES - len(text))])
 
@@ -330,6 +327,14 @@ class OpenDevice:
                     )
                 self._link.reset(timeout_s=2.0)
         self._disconnect()
+
+
+def _as_text(name: str, document: Mapping[str, Any]) -> bytes:
+    """A document for `config_h2d` as JSON. Raises ConfigError if it is too large."""
+    text = json.dumps(document).encode()
+    if len(text) >= CONFIG_H2D_BYTES:
+        raise ConfigError(f"{name} has {len(text)} bytes, must have less than {CONFIG_H2D_BYTES}")
+    return text
 
 
 def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:

@@ -1,6 +1,6 @@
-"""One open device of a Gen1 program: pipelines, commands, and a watchdog.
+"""One open device of a Gen1 program: pipelines, commands, and recovery.
 
-If the link fails or no packet arrives for `WATCHDOG_S`, the watchdog reopens the device and
+If the link fails or no packet arrives for `WATCHDOG_S`, a `Recovery` reopens the device and
 restarts its pipeline; the program keeps its pipeline object. A forked process never uses the device
 of its parent.
 """
@@ -23,6 +23,7 @@ from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S
+from ..device.reconnect import Backoff, Recovery, is_bug
 from ..errors import ConfigTypeError, DepthaiError, LinkError
 from ..streams import STREAMS
 from .calibration import Gen1Calibration
@@ -35,8 +36,8 @@ from .streams import CAPACITY, PacketSource
 _log = logging.getLogger("depthai")
 
 _CHECK_S = 0.25
-#: Pauses before the attempts to reopen a lost device.
-_RETRY_S = (0.0, 0.5, 1.0, 2.0, 4.0)
+#: Attempts to reopen a lost device, and the first and the longest pause between two.
+_ATTEMPTS, _INITIAL_DELAY_S, _MAX_DELAY_S = 5, 0.5, 4.0
 
 _NO_MAPPING = dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
 
@@ -50,6 +51,7 @@ class _Running:
     feed: Feed
     pipeline: CNNPipeline
     mapping: dict[str, int]
+    recovery: Recovery
 
 
 class Gen1Session:
@@ -62,10 +64,12 @@ class Gen1Session:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._watcher: threading.Thread | None = None
         self._running: _Running | None = None
+        self._packets, self._packets_s = -1, 0.0  # of the link, and since when
         self.is_changed = True
-        self.device = OpenDevice.open(selector, firmware=firmware, usb2=usb2)
+        self.device = OpenDevice.open(
+            selector, firmware=firmware, usb2=usb2, should_stop=self._must_stop
+        )
         self.calibration = Gen1Calibration(self.device.eeprom)
         _SESSIONS.add(self)
 
@@ -113,8 +117,10 @@ class Gen1Session:
             feed.switch(source)
             mapping = source.pipeline.nn_to_depth
             pipeline = make_pipeline(feed)
-            self._running = _Running(settings, plan, feed, pipeline, mapping)
-            self._watch()
+            recovery = Recovery(self, check_s=_CHECK_S)
+            self._packets = -1
+            self._running = _Running(settings, plan, feed, pipeline, mapping, recovery)
+            recovery.begin()
             return pipeline
 
     def _make_source(self, settings: Settings, plan: NetworkPlan) -> PacketSource:
@@ -167,9 +173,16 @@ class Gen1Session:
         return settings.replace({"ai.camera_input": instead})
 
     def _end_pipeline(self) -> None:
-        running, self._running = self._running, None
+        running = self._running
         if running is not None:
             running.feed.end()
+            running.recovery.end()
+            self._running = None
+
+    def _must_stop(self) -> bool:
+        """True if the connection or the start in progress is not needed any more."""
+        running = self._running
+        return self._stopping.is_set() or (running is not None and running.recovery.has_ended)
 
     # -- commands
 
@@ -194,49 +207,62 @@ class Gen1Session:
         except DepthaiError as cause:
             raise RuntimeError(f"write_eeprom_data: {cause}") from cause
 
-    # -- watchdog
+    # -- called by the recovery; see `Recoverable`
 
-    def _watch(self) -> None:
-        if self._watcher is None:
-            self._watcher = threading.Thread(
-                target=self._run_watchdog, name="depthai watchdog", daemon=True
-            )
-            self._watcher.start()
+    def find_loss(self) -> str:
+        """The link is down, or no packet has arrived for WATCHDOG_S."""
+        running, now_s = self._running, time.monotonic()
+        if running is None:
+            return ""
+        count = self.device.link_counters()["packets_in"]
+        if count != self._packets:
+            self._packets, self._packets_s = count, now_s
+        if not self.device.is_connected:
+            return "was lost"
+        is_silent = now_s - self._packets_s > WATCHDOG_S and _is_watched(running)
+        return "sends no packets" if is_silent else ""
 
-    def _run_watchdog(self) -> None:
-        packets, since_s, seen = -1, 0.0, None
-        while not self._stopping.wait(_CHECK_S):
-            running = self._running
-            count = self.device.link_counters()["packets_in"]
-            if count != packets or running is not seen:
-                packets, since_s, seen = count, time.monotonic(), running
-            if running is None:
-                continue
-            is_silent = time.monotonic() - since_s > WATCHDOG_S and _is_watched(running)
-            if is_silent or not self.device.is_connected:
-                self._recover(running, "sends no packets" if is_silent else "was lost")
-                packets = -1
+    def on_loss(self, loss: Exception | str) -> Backoff | None:
+        """Log it."""
+        _log.warning("device %s %s, reopening it", self.device.selector, loss)
+        return Backoff(
+            most=_ATTEMPTS,
+            initial_delay_s=_INITIAL_DELAY_S,
+            max_delay_s=_MAX_DELAY_S,
+            at_once=True,
+        )
 
-    def _recover(self, running: _Running, why: str) -> None:
-        with self._lock:
-            if self._running is not running:
-                return
-            _log.warning("device %s %s, reopening it", self.device.selector, why)
-            running.feed.switch(None)
-            for pause_s in _RETRY_S:
-                if self._stopping.wait(pause_s):
-                    return
-                try:
-                    self.device.close()
-                    source = self._make_source(running.settings, running.plan)
-                except DepthaiError as cause:
-                    _log.warning("device %s: %s", self.device.selector, str(cause))
-                    continue
-                self.is_changed = True
-                running.feed.switch(source)
-                return
-            _log.error("device %s is gone, its pipeline has ended", self.device.selector)
-            self._end_pipeline()
+    def end_pipeline(self) -> None:
+        """End the packets and reset the device, which stays locked."""
+        if self._running is not None:
+            self._running.feed.switch(None)
+        self.device.reset()
+
+    def start_pipeline(self, find_s: float) -> None:
+        """Reconnect, and continue with the configuration of the program."""
+        running = self._running
+        assert running is not None
+        source = self._make_source(running.settings, running.plan)
+        self._packets = -1
+        self.is_changed = True
+        running.feed.switch(source)
+
+    def on_failure(self, cause: Exception, failures: int) -> None:
+        """Log a failed attempt; a bug with its traceback."""
+        bug = cause if is_bug(cause) else None
+        _log.warning("device %s: %s", self.device.selector, str(cause), exc_info=bug)
+
+    def on_return(self, away_s: float) -> None:
+        """Log the success."""
+        _log.warning("device %s is back after %.2f s", self.device.selector, away_s)
+
+    def on_giving_up(self, backoff: Backoff) -> None:
+        """End the pipeline; its waiting getters return."""
+        _log.error("device %s is gone, its pipeline has ended", self.device.selector)
+        running, self._running = self._running, None
+        if running is not None:
+            running.feed.end()
+            running.recovery.end()
 
     # -- closing
 
@@ -252,8 +278,6 @@ class Gen1Session:
             self._end_pipeline()
             with contextlib.suppress(DepthaiError):
                 self.device.close()
-        if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join()
 
 
 def _warn_of_order(streams: Sequence[str]) -> None:

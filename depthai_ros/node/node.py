@@ -8,11 +8,15 @@ the main thread starts the node and then waits for a signal.
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -39,10 +43,14 @@ from .publishers import StreamPublishers
 from .services import Services
 from .supervisor import Supervisor, WaitEndedError
 
-#: Exit status when autostart fails: wrong parameters or arguments, or no device.
-EXIT_CONFIG, EXIT_DEVICE = 2, 3
+#: Exit status: a bug ended the node; or autostart failed, because of wrong parameters or arguments,
+#: or because there is no device.
+EXIT_BUG, EXIT_CONFIG, EXIT_DEVICE = 1, 2, 3
 _DIAGNOSTICS_DEPTH = 10
-_LOOK_S = 0.5
+#: The node ends after this many bugs in its callbacks within this time.
+_MAX_BUGS, _MAX_BUGS_S = 10, 60.0
+#: A node that has not ended after this long prints the stack of each thread and ends with status 1.
+_END_S = 60.0
 _PARSER = argparse.ArgumentParser(
     prog="camera_node",
     usage="%(prog)s [-h] [--ros-args -p NAME:=VALUE … --params-file FILE -r __node:=NAME …]",
@@ -56,16 +64,22 @@ _PARSER = argparse.ArgumentParser(
 class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not used here
     """Publishes the streams of one device while it is active."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        """`stop` ends every wait for the device."""
         super().__init__(DEFAULT_NAME)
-        self.failure: DepthaiError | None = None
+        self.failure: Exception | None = None
         settings, self._refused = declare_options(self)
         self._health = Health(self.get_name(), settings)
         self.supervisor = Supervisor(
-            self, settings, self._health, self._publish_status, self._give_up
+            self,
+            settings,
+            self._health,
+            self._publish_status,
+            self._give_up,
+            stop or threading.Event(),
         )
         self._has_given_up = False
-        self._end: threading.Event | None = None  # set while the node may wait for the device
+        self._is_patient = False  # True while the node may wait for the device
         self._live = LiveOptions(self.supervisor, self._switch_streams)
         state_machine = self._state_machine
         Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
@@ -146,17 +160,17 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def _attempt(
         self, step: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
-        """Run one transition. A DepthaiError is logged in one line, and the state stays."""
+        """Run one transition. Errors but bugs are logged in one line, and the state stays."""
         try:
             step()
         except WaitEndedError as cause:
             self.get_logger().info(str(cause))
             undo()
             return TransitionCallbackReturn.FAILURE
-        except DepthaiError as cause:
+        except (DepthaiError, OSError, MemoryError) as cause:
             self.failure = cause
-            self._health.last_error = str(cause)
-            self.get_logger().error(str(cause))
+            self._health.last_error = str(cause) or repr(cause)
+            self.get_logger().error(self._health.last_error)
             undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as cause:  # rclpy would swallow it
@@ -177,11 +191,11 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         decoded = network is not None and network.output_format == "detection"
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)
-        self.supervisor.connect(self._end)
+        self.supervisor.connect(patient=self._is_patient)
 
     def _activate(self) -> None:
         assert self._stream_publishers is not None
-        self.supervisor.start(self._stream_publishers, patient=self._end is not None)
+        self.supervisor.start(self._stream_publishers, patient=self._is_patient)
 
     def _release(self) -> None:
         self.supervisor.release()
@@ -222,7 +236,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         if not self.settings["autostart"]:
             self.get_logger().info("autostart is false: waiting for the configure transition")
             return 0
-        self._end = stop if self.settings["reconnect.wait_at_start"] else None
+        self._is_patient = self.settings["reconnect.wait_at_start"]
         try:
             for transition in (self.trigger_configure, self.trigger_activate):
                 if stop.is_set():
@@ -231,7 +245,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
                     return EXIT_CONFIG if isinstance(self.failure, ConfigError) else EXIT_DEVICE
             return 0
         finally:
-            self._end = None
+            self._is_patient = False
 
     def finish(self) -> None:
         """Shut down, from every state."""
@@ -261,22 +275,50 @@ def main(args: Sequence[str] | None = None) -> int:
     if unknown := _PARSER.parse_known_args(_stray_words(words[1:]))[1]:
         print(f"unknown arguments: {' '.join(unknown)}; use --ros-args -p NAME:=VALUE")
         return EXIT_CONFIG
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     # rclpy's own handlers would invalidate the publishers before the packet loop has ended.
+    with _signals() as stop:
+        try:
+            rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as cause:  # rcl reports a bad parameter file or --ros-args rule
+            print(cause)
+            return EXIT_CONFIG
+        try:
+            return _run(CameraNode(stop), stop)
+        finally:
+            rclpy.shutdown()
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; afterwards both are ignored.
+
+    The C part of Python's signal handling writes to a pipe, which a thread reads. A handler in
+    Python would run in the main thread: not while that waits in C, and it could wait for a lock
+    that the main thread holds.
+    """
+    numbers, stop = (signal.SIGINT, signal.SIGTERM), threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def read() -> None:
+        if os.read(reader, 1):
+            stop.set()
+
+    signal.set_wakeup_fd(writer)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    thread = threading.Thread(target=read, name="signals")
+    thread.start()
     try:
-        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as cause:  # rcl reports a bad parameter file or --ros-args rule
-        print(cause)
-        return EXIT_CONFIG
-    try:
-        return _run(CameraNode(), stop)
+        yield stop
     finally:
-        rclpy.shutdown()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             # Python's own shutdown restores the default action: a second signal would kill it.
             signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
 
 
 def _stray_words(words: Sequence[str]) -> list[str]:
@@ -293,24 +335,40 @@ def _stray_words(words: Sequence[str]) -> list[str]:
 def _run(node: CameraNode, stop: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor, stop), name="executor")
+    has_failed = threading.Event()
+    spinner = threading.Thread(target=_spin, args=(node, executor, stop, has_failed))
     spinner.start()
     try:
         status = node.start(stop)
         if status == 0:
-            # Wait in steps: Python runs a signal handler only when the main thread runs.
-            while not stop.wait(_LOOK_S):
-                pass
-        return status
+            stop.wait()
+        return EXIT_BUG if has_failed.is_set() else status
     finally:
+        faulthandler.dump_traceback_later(_END_S, exit=True)
         executor.shutdown()
         spinner.join()
         node.finish()
         node.destroy_node()
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
-    try:
-        executor.spin()
-    finally:
-        stop.set()  # without an executor the node answers no request: end it
+def _spin(
+    node: CameraNode,
+    executor: SingleThreadedExecutor,
+    stop: threading.Event,
+    has_failed: threading.Event,
+) -> None:
+    """Run the node's callbacks. An exception in one of them is logged, and the next one runs."""
+    recent: deque[float] = deque(maxlen=_MAX_BUGS)
+    while True:
+        try:
+            executor.spin()
+            return
+        except Exception as cause:
+            node.supervisor.log_bug(cause)
+            recent.append(time.monotonic())
+            if len(recent) == _MAX_BUGS and recent[-1] - recent[0] < _MAX_BUGS_S:
+                node.get_logger().fatal(f"{_MAX_BUGS} bugs within a minute: the node ends")
+                has_failed.set()
+                stop.set()  # without an executor the node answers no request
+                return

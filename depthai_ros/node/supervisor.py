@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from rclpy.node import Node
 
@@ -20,15 +21,8 @@ from ..config.bandwidth import Plan, fitted, plan
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S, RunningPipeline
-from ..device.reconnect import Backoff, remaining_s, search_s
-from ..errors import (
-    BootError,
-    ConfigError,
-    DepthaiError,
-    DeviceNotFoundError,
-    LinkError,
-    ProtocolError,
-)
+from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
+from ..errors import BootError, DepthaiError, DeviceNotFoundError, LinkError, ProtocolError
 from ..messages.context import MessageContext, camera_models, make_context
 from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_stream_stats
 from ..msg import DeviceStatus
@@ -37,10 +31,7 @@ from .packet_loop import PacketLoop
 from .publishers import StreamPublishers
 from .static_tf import FramePublisher
 
-_LOOK_S = 0.5
-#: A reconnect is a failed attempt if the device is lost again before it has streamed this long.
-_STEADY_S = 10.0
-#: Errors after which another attempt may succeed.
+#: Errors after which a device may still appear.
 _PASSING = (DeviceNotFoundError, BootError, LinkError, ProtocolError)
 
 
@@ -49,7 +40,7 @@ class WaitEndedError(DepthaiError):
 
 
 class Supervisor:
-    """Connects, starts, watches and reconnects the device of one node.
+    """Connects, starts and reconnects the device of one node.
 
     `settings` take effect at the next connection or start. The callbacks in `started` get the
     device after each start of its pipeline, before success is reported. `corrected` may replace the
@@ -63,9 +54,10 @@ class Supervisor:
         health: Health,
         on_change: Callable[[], None],
         on_given_up: Callable[[], None],
+        stop: threading.Event,
     ) -> None:
         """`on_change` is called after `health.state` has changed, `on_given_up` when the last
-        attempt to reconnect has failed; both from any thread.
+        attempt to reconnect has failed; both from any thread. `stop` ends every wait and search.
         """
         self.device: OpenDevice | None = None
         self.calibration: Calibration | None = None
@@ -79,6 +71,7 @@ class Supervisor:
         self._health = health
         self._on_change = on_change
         self._on_given_up = on_given_up
+        self._stop = stop
         self._publishers: StreamPublishers | None = None
         self._loop: PacketLoop | None = None
         self._stamps = StampSource()
@@ -86,12 +79,8 @@ class Supervisor:
         self._link_warning = ""  # the last one about bandwidth
         self._memory: tuple[str, dict[str, object]] | None = None  # of `calibration`
         self._frames = FramePublisher(node)
-        self._watcher: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._wake = threading.Event()  # set when streams have ended, or to stop
-        self._loss: Exception | str = ""  # error that ended the streams, or reason of a reset
-        self._back_s = -math.inf  # time of the last successful reconnect
-        self._failures = 0  # failed attempts before it
+        self._recovery: Recovery | None = None  # while streams run or are being recovered
+        self._losses, self._bugs, self._failures = Repeats(), Repeats(), Repeats()
 
     @property
     def settings(self) -> Settings:
@@ -109,33 +98,28 @@ class Supervisor:
 
     # -- called by the node
 
-    def connect(self, end: threading.Event | None = None) -> None:
-        """Boot the device and read its EEPROM. With `end`, waits until a device appears.
+    def connect(self, *, patient: bool = False) -> None:
+        """Boot the device and read its EEPROM. `patient`: wait until a device appears.
 
-        Raises  DepthaiError; WaitEndedError if `end` was set during the wait
+        Raises  DepthaiError; WaitEndedError if the node was stopped meanwhile
         """
-        self._stopping.clear()
-        backoff = self._new_backoff()
-        while True:
-            delay_s, start_s = backoff.next_delay_s(), time.monotonic()
+        backoff = self._new_backoff(at_once=True)
+        for find_s in backoff.attempts(self._stop.wait):
             try:
-                return self._connect(end, None if end is None else search_s(delay_s))
+                return self._connect(find_s if patient else None)
             except DepthaiError as cause:
-                if end is not None and end.is_set():
-                    self._close_device()
-                    raise WaitEndedError("stopped while searching for the device") from cause
-                if end is None or not self._may_come_yet(cause):
-                    raise
                 self._close_device()
+                if self._stop.is_set():
+                    break
+                backoff.failed(cause)
+                if not patient or not self._may_come_yet(cause):
+                    raise
                 self._health.last_error = str(cause)
-                if backoff.is_news(str(cause)):
-                    self._node.get_logger().warning(f"waiting for the device: {cause}")
+                if line := self._failures.text(str(cause)):
+                    self._node.get_logger().warning(f"waiting for the device: {line}")
                 if not backoff.are_left:
                     raise
-            while not end.is_set() and (rest_s := remaining_s(delay_s, start_s)):
-                end.wait(min(rest_s, _LOOK_S))  # in steps: Python handles signals in between
-            if end.is_set():
-                raise WaitEndedError("stopped while waiting for the device")
+        raise WaitEndedError("stopped while waiting for the device")
 
     def start(self, publishers: StreamPublishers, *, patient: bool = False) -> None:
         """Start the streams of the connected device; reconnect whenever it is lost.
@@ -146,9 +130,7 @@ class Supervisor:
         """
         self._publishers = publishers
         self._stamps = StampSource(offset_ms=self.settings["sync.stamp_offset_ms"])
-        self._stopping.clear()
-        self._wake.clear()
-        self._back_s = -math.inf
+        self._recovery = recovery = Recovery(self)
         try:
             if self.device is None:
                 self._connect()
@@ -156,30 +138,27 @@ class Supervisor:
         except DepthaiError as cause:
             if not patient or not self._may_come_yet(cause):
                 raise
-            self._lost(cause)
+            recovery.lost(recovery.run, cause)
         else:
             self._report_streaming()
-        self._watcher = threading.Thread(target=self._watch, name="supervisor")
-        self._watcher.start()
+        recovery.begin()
 
     def restart(self, why: str) -> None:
         """Close the device and reconnect as after a loss; returns at once.
 
         Raises  LinkError if no streams run
         """
-        if self._watcher is None:
+        if self._recovery is None:
             raise LinkError(f"{self.settings['device.id']}: no pipeline is running, cannot reset")
         if self._health.state != DeviceStatus.STATE_RECOVERING:
             self._change(DeviceStatus.STATE_RECOVERING)
-            self._lost(why)
+            self._recovery.demand(why)
 
     def stop(self) -> None:
         """End the streams, or the attempts to reconnect."""
-        self._stopping.set()
-        self._wake.set()
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            watcher.join()
+        if self._recovery is not None:
+            self._recovery.end()
+            self._recovery = None
         self._end_streams()
         self._health.stream_stats, self._health.clock, self._health.link = {}, None, None
         away = self.device is None
@@ -193,29 +172,35 @@ class Supervisor:
         self._health.device = DeviceFacts()
         self._health.state = DeviceStatus.STATE_DISCONNECTED
 
+    def _must_stop(self) -> bool:
+        """True if the connection or the start in progress is not needed any more."""
+        recovery = self._recovery
+        return self._stop.is_set() or (recovery is not None and recovery.has_ended)
+
     # -- one connection
 
-    def _new_backoff(self) -> Backoff:
+    def _new_backoff(self, *, at_once: bool = False) -> Backoff:
         settings = self.settings
         return Backoff(
             most=settings["reconnect.max_attempts"],
             initial_delay_s=settings["reconnect.initial_delay_s"],
             max_delay_s=settings["reconnect.max_delay_s"],
+            at_once=at_once,
         )
 
     def _may_come_yet(self, cause: DepthaiError) -> bool:
         """True if waiting for the device makes sense; a virtual device starts at once or never."""
         is_virtual = self.settings["device.id"].startswith("virtual")
-        return _is_passing(cause) and not is_virtual
+        return isinstance(cause, _PASSING) and not is_bug(cause) and not is_virtual
 
-    def _connect(self, end: threading.Event | None = None, find_s: float | None = None) -> None:
+    def _connect(self, find_s: float | None = None) -> None:
         settings = self.settings
         self.device = device = OpenDevice.open(
             settings["device.id"],
             firmware=settings["device.firmware"],
             usb2=settings["usb.force_usb2"],
             find_s=find_s,
-            should_stop=(end or self._stopping).is_set,
+            should_stop=self._must_stop,
         )
         self._read_calibration(device)
         self._node.get_logger().info(f"connected to {device.selector} {device.mx_id}".rstrip())
@@ -256,9 +241,10 @@ class Supervisor:
     # -- one run of the streams
 
     def _start_streams(self) -> PacketLoop:
-        device, publishers = self.device, self._publishers
+        device, publishers, recovery = self.device, self._publishers, self._recovery
         assert device is not None
         assert publishers is not None
+        assert recovery is not None
         settings = self._fitted(device)
         self.pipeline = pipeline = device.start_pipeline(settings, self.network)
         calibration = self._read_calibration(device)  # starting may have reconnected
@@ -269,7 +255,8 @@ class Supervisor:
         self._counters = Counters(self._node, self._health, planned)
         publishers.announce(context, time.time_ns())
         self.context = context
-        self._loop = loop = PacketLoop(pipeline, context, publishers, self._stamps, self._lost)
+        lost = partial(recovery.lost, recovery.run)
+        self._loop = loop = PacketLoop(pipeline, context, publishers, self._stamps, lost)
         return loop
 
     def _fitted(self, device: OpenDevice) -> Settings:
@@ -324,113 +311,70 @@ class Supervisor:
         self._health.state = state
         self._on_change()
 
-    # -- loss and recovery
+    # -- called by the recovery; see `Recoverable`
 
-    def _lost(self, loss: Exception | str) -> None:
-        """Report that streams have ended, or have to end; the watcher thread handles it."""
-        self._loss = loss
-        self._wake.set()
+    def find_loss(self) -> str:
+        """The packet loop reports a loss itself."""
+        return ""
 
-    def _watch(self) -> None:
-        while True:
-            self._wake.wait()
-            if self._stopping.is_set():
-                return
-            loss = self._loss
-            try:
-                self._end_streams()
-                self._wake.clear()
-                self._recover(loss)
-            except Exception as cause:
-                self._fail_by_bug(cause)
-
-    def _fail_by_bug(self, cause: Exception) -> None:
-        self.log_bug(cause)
-        self._end_streams()
-        self._change(DeviceStatus.STATE_ERROR)
-
-    def _recover(self, loss: Exception | str) -> None:
-        is_reset = isinstance(loss, str)
-        if isinstance(loss, Exception) and not _is_passing(loss):
-            self._fail_by_bug(loss)
-            return
-        logger, lost_ns = self._node.get_logger(), time.monotonic_ns()
+    def on_loss(self, loss: Exception | str) -> Backoff | None:
+        """Log it; no recovery if `reconnect.enable` is false, unless the user demands it."""
+        logger, is_demanded = self._node.get_logger(), isinstance(loss, str)
         self._health.last_error = str(loss)
-        if not is_reset and not self.settings["reconnect.enable"]:
+        if isinstance(loss, Exception) and is_bug(loss):
+            self.log_bug(loss)
+        if not is_demanded and not self.settings["reconnect.enable"]:
             self._change(DeviceStatus.STATE_ERROR)
             logger.error(f"the device is lost: {loss}")
-            return
+            return None
         self._change(DeviceStatus.STATE_RECOVERING)
-        if is_reset:
+        if is_demanded:
             logger.warning(f"resetting the device: {loss}")
-        else:
-            logger.error(f"the device is lost: {loss}; reconnecting")
-        backoff = self._new_backoff()
-        if not is_reset and time.monotonic() < self._back_s + _STEADY_S:
-            backoff.failures = self._failures + 1
-        if self._try_again(backoff):
-            self._back_s, self._failures = time.monotonic(), backoff.failures
-            self._health.restarts += 1
-            self._report_streaming()
-            away_s = (time.monotonic_ns() - lost_ns) / 1e9
-            logger.info(f"the device is back, first frame after {away_s:.2f} s")
+        elif line := self._losses.text(str(loss)):
+            logger.error(f"the device is lost: {line}; reconnecting")
+        return self._new_backoff()
 
-    def _try_again(self, backoff: Backoff) -> bool:
-        """Reconnect. True when frames arrive again; False if stopped, or out of attempts."""
-        pause_s = backoff.next_delay_s()
-        while backoff.are_left:
-            self._close_device()
-            if self._stopping.wait(pause_s):
-                return False
-            delay_s, start_s = backoff.next_delay_s(), time.monotonic()
-            try:
-                self._connect(find_s=search_s(delay_s))
-                self._stamps.device_restarted()
-                if self._await_frame(self._start_streams()):
-                    return True
-            except DepthaiError as cause:
-                if not _is_passing(cause) and not isinstance(cause, ConfigError):
-                    raise
-                self._end_streams()
-                if self._stopping.is_set():
-                    return False
-                self._health.last_error = str(cause)
-                if backoff.is_news(str(cause)):
-                    self._node.get_logger().warning(
-                        f"reconnect attempt {backoff.failures} failed: {cause}"
-                    )
-            if self._stopping.is_set():
-                return False
-            pause_s = remaining_s(delay_s, start_s)
-        last = self._health.last_error
-        self._node.get_logger().error(
-            f"gave up after {backoff.failures} reconnect attempts (reconnect.max_attempts); "
-            f"last error: {last}"
-        )
+    def end_pipeline(self) -> None:
+        """End the streams and close the device."""
+        self._end_streams()
         self._close_device()
+
+    def start_pipeline(self, find_s: float) -> None:
+        """Connect, start the streams, and wait for the first frame."""
+        assert self._recovery is not None
+        self._connect(find_s)
+        self._stamps.device_restarted()
+        loop = self._start_streams()
+        self._recovery.wait_for_frame(loop.first_frame, 2 * WATCHDOG_S)
+
+    def on_failure(self, cause: Exception, failures: int) -> None:
+        """Log a failed attempt to reconnect."""
+        if is_bug(cause):
+            self.log_bug(cause)
+            return
+        self._health.last_error = str(cause)
+        if line := self._failures.text(str(cause)):
+            self._node.get_logger().warning(f"reconnect attempt {failures} failed: {line}")
+
+    def on_return(self, away_s: float) -> None:
+        """Report that frames arrive again."""
+        self._health.restarts += 1
+        self._report_streaming()
+        self._node.get_logger().info(f"the device is back, first frame after {away_s:.2f} s")
+
+    def on_giving_up(self, backoff: Backoff) -> None:
+        """Report it, and let the node leave the active state."""
+        self._node.get_logger().error(
+            f"gave up after {backoff.summary}; last error: {self._health.last_error}"
+        )
         self._change(DeviceStatus.STATE_ERROR)
         self._on_given_up()
-        return False
-
-    def _await_frame(self, loop: PacketLoop) -> bool:
-        """True after the first frame, or if none came in time; False if stopped.
-
-        Raises  the error that ended the streams before
-        """
-        end_s = time.monotonic() + 2 * WATCHDOG_S
-        while time.monotonic() < end_s and not loop.first_frame.wait(0.05):
-            if self._stopping.is_set():
-                return False
-            if self._wake.is_set() and isinstance(self._loss, Exception):
-                self._wake.clear()
-                raise self._loss
-        return True
 
     def log_bug(self, cause: Exception) -> None:
         """Log an exception that only a bug in this driver can cause."""
         self._health.last_error = f"bug: {cause!r}"
-        words = "".join(traceback.format_exception(cause))
-        self._node.get_logger().fatal(f"bug in the driver:\n{words}")
+        if line := self._bugs.text("".join(traceback.format_exception(cause))):
+            self._node.get_logger().fatal(f"bug in the driver:\n{line}")
 
     # -- reports
 
@@ -444,9 +388,3 @@ class Supervisor:
 
 def _as_read(calibration: Calibration, _device: OpenDevice) -> Calibration:
     return calibration
-
-
-def _is_passing(cause: Exception | str) -> bool:
-    """True for errors caused by a device or its cable; False for bugs of this driver."""
-    by_us = isinstance(cause, ProtocolError) and cause.culprit == "host"
-    return isinstance(cause, _PASSING) and not by_us

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,14 @@ class NodeProcess:
         *words: str,
         params_file: Path | None = None,
         name: str = "oak",
+        program: Sequence[str] = ("-m", "depthai_ros.node"),
     ) -> None:
         self.name = name
         self._output = folder / f"{name}-{time.monotonic_ns()}.log"
         own = self._output.with_suffix(".yaml")
         own.write_text(safe_dump({"/**": {"ros__parameters": dict(parameters or {})}}))
         files = [path for path in (params_file, own if parameters else None) if path]
-        command = [sys.executable, "-m", "depthai_ros.node", *words, "--ros-args"]
+        command = [sys.executable, *program, *words, "--ros-args"]
         command += ["-r", f"__node:={name}"]
         command += [word for path in files for word in ("--params-file", str(path))]
         with self._output.open("w") as output:

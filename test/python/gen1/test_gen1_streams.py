@@ -323,7 +323,7 @@ def test_watchdog_ignores_a_pipeline_without_periodic_streams(
 def test_device_that_cannot_be_reopened_ends_the_pipeline(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(session, "_RETRY_S", (0.0, 0.1))
+    monkeypatch.setattr(session, "_ATTEMPTS", 2)
     device = depthai.Device("virtual:pattern?fault=unplug:left:3", False)
     pipeline = start(device, streams=["left"])
     device._session.device.selector = "unix:/nobody/here"  # type: ignore[union-attr]

@@ -323,3 +323,33 @@ def plain_value(value: ParameterValue) -> bool | int | float | str:
     }
     found: bool | int | float | str = fields[value.type]
     return found
+
+
+#: The node, with a report that fails FAILURES times.
+FAULTY = """
+import sys
+from depthai_ros.node import node
+report, left = node.CameraNode._report, [int(sys.argv.pop(1))]
+def fail(self):
+    left[0] -= 1
+    if left[0] >= 0:
+        raise ValueError(f"a mistake of ours, {left[0]} left")
+    report(self)
+node.CameraNode._report = fail
+sys.exit(node.main())
+"""
+
+
+def test_bug_in_a_callback_is_logged_and_the_node_continues(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node(QUIET, "3", program=("-c", FAULTY))
+    listener.first(DiagnosticArray, "/diagnostics")
+    assert "bug in the driver" in node.output
+    assert node.stop() == 0
+
+
+def test_node_with_a_bug_in_every_callback_ends_with_an_error(start_node: StartNode) -> None:
+    node = start_node({**QUIET, "diagnostics.period_s": 0.1}, "1000", program=("-c", FAULTY))
+    assert node.wait() == 1
+    assert "10 bugs within a minute: the node ends" in node.output

@@ -34,12 +34,14 @@ class Desk:
         self._node = Node("oak", namespace=f"/test_{time.monotonic_ns()}")
         self.health = Health("oak", SETTINGS)
         self.states: list[int] = []
+        self.given_up = threading.Event()
         self.supervisor = Supervisor(
             self._node,
             SETTINGS,
             self.health,
             lambda: self.states.append(self.health.state),
-            lambda: None,
+            self.given_up.set,
+            threading.Event(),
         )
         self.publishers = StreamPublishers(self._node, SETTINGS, decoded=False)
 
@@ -59,7 +61,7 @@ def desk() -> Iterator[Desk]:
     yield made
     made.close()
     assert not [
-        row.name for row in threading.enumerate() if row.name in ("supervisor", "packet-loop")
+        row.name for row in threading.enumerate() if row.name in ("recovery", "packet-loop")
     ]
 
 
@@ -81,26 +83,56 @@ def test_restart_reopens_the_device_and_calls_the_started_callbacks(desk: Desk) 
     assert desk.health.last_error == ""
 
 
-def test_bug_is_logged_and_not_retried(desk: Desk) -> None:
+def test_bug_is_logged_and_recovered_from_like_a_lost_device(desk: Desk) -> None:
     supervisor = desk.supervisor
     supervisor.start(desk.publishers)
-    supervisor._lost(ZeroDivisionError("a mistake of ours"))
-    desk.wait_for(DeviceStatus.STATE_ERROR)
-    assert "bug: ZeroDivisionError" in desk.health.last_error
-    assert DeviceStatus.STATE_RECOVERING not in desk.states
-    assert desk.health.restarts == 0
-    supervisor.restart("by hand")  # a restart is still possible
+    lose(desk, ZeroDivisionError("a mistake of ours"))
+    wait_until(lambda: desk.health.restarts == 1, lambda: "a return")
     desk.wait_for(DeviceStatus.STATE_STREAMING)
+    assert DeviceStatus.STATE_RECOVERING in desk.states
+    assert DeviceStatus.STATE_ERROR not in desk.states
 
 
-def test_bug_in_a_started_callback_does_not_cause_a_loop(desk: Desk) -> None:
+def lose(desk: Desk, cause: Exception) -> None:
+    recovery = desk.supervisor._recovery
+    assert recovery is not None
+    recovery.lost(recovery.run, cause)
+
+
+def test_bug_that_repeats_is_given_up(desk: Desk) -> None:
     supervisor = desk.supervisor
     supervisor.start(desk.publishers)
+    calls = []
 
     def fail(_device: object) -> None:
+        calls.append(None)
         raise ZeroDivisionError("a mistake of ours")
 
     supervisor.started.append(fail)
-    supervisor._lost(LinkError("gone"))
+    lose(desk, LinkError("gone"))
     desk.wait_for(DeviceStatus.STATE_ERROR)
+    assert desk.given_up.is_set()
+    assert len(calls) == 3
     assert "bug: ZeroDivisionError" in desk.health.last_error
+
+
+def test_loss_of_an_earlier_pipeline_is_old_news(desk: Desk) -> None:
+    supervisor = desk.supervisor
+    supervisor.start(desk.publishers)
+    recovery = supervisor._recovery
+    assert recovery is not None
+    first = recovery.run
+    supervisor.restart("on demand")
+    wait_until(lambda: desk.health.restarts == 1, lambda: "a return")
+    recovery.lost(first, LinkError("of the first pipeline"))
+    assert not recovery._loss
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.001, 0.005, 0.02])
+def test_stop_ends_a_reset_that_has_just_begun(desk: Desk, delay_s: float) -> None:
+    supervisor = desk.supervisor
+    for _ in range(5):
+        supervisor.start(desk.publishers)
+        supervisor.restart("on demand")
+        threading.Event().wait(delay_s)
+        supervisor.stop()
