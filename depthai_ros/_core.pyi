@@ -178,8 +178,9 @@ class Link:
     The link has a reader and a writer thread; neither ever takes the GIL. The link answers the
     requests of the other end. It releases received packets (returns their credit) when it queues
     them, unless `auto_release` is False: then `release()` must be called for each. The link goes
-    down if the other end takes no byte of a half-sent message for 10 s. In the main thread Ctrl-C
-    interrupts `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and
+    down if the other end takes no byte of a half-sent message for 10 s. Packets that wait in its
+    queues occupy at most `max_queued_bytes`; of streams that a host has not opened they occupy at
+    most 32 MiB, and are released when it opens the stream. In the main thread Ctrl-C interrupts `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and
     `Listener.accept`.
     """
 
@@ -190,6 +191,7 @@ class Link:
         role: Literal["host", "device"],
         auto_release: bool = True,
         max_payload_bytes: int = 134_217_728,
+        max_queued_bytes: int = 268_435_456,
     ) -> None: ...
     def ping(self, *, timeout_s: float | None = 10.0) -> None: ...
     def open_stream(
@@ -253,7 +255,8 @@ class Link:
         """The reason why the link went down; "" while it is up or after close()."""
     def counters(self) -> dict[str, int]:
         """bytes_in, bytes_out, packets_in, packets_out, requests_in, requests_out, responses_in,
-        refusals_in, ids_adopted (both ends created a stream at the same time), events_dropped."""
+        refusals_in, ids_adopted (both ends created a stream at the same time), events_dropped,
+        queued_bytes (memory of the packets that wait now)."""
     def stream_counters(self) -> dict[str, dict[str, int]]:
         """By stream: packets_in, bytes_in, packets_out, bytes_out, refused_writes, dropped, and of
         sent, unreleased packets tx_bytes, tx_packets."""

@@ -21,8 +21,9 @@ class BufferPool {
     std::size_t size = 0;
   };
   struct Statistics {
-    std::size_t taken = 0;   // blocks handed out so far
-    std::size_t reused = 0;  // of those: without a new allocation
+    std::size_t taken = 0;       // blocks handed out so far
+    std::size_t reused = 0;      // of those: without a new allocation
+    std::size_t used_bytes = 0;  // of the blocks that are handed out now
     std::size_t free_blocks = 0;
     std::size_t free_bytes = 0;
   };
@@ -75,6 +76,8 @@ class Buffer {
   /// Aligned to 64 bytes; kHeadroom bytes before and kTailroom bytes after it may be used, too.
   std::uint8_t* data() { return block_.memory + kHeadroom; }
   std::size_t size() const { return size_; }
+  /// All bytes of its block.
+  std::size_t memory_bytes() const { return block_.size; }
 
   /// Lock it to write into headroom or tailroom.
   std::mutex& ends() { return ends_; }

@@ -53,6 +53,8 @@ Link::Link(std::shared_ptr<Transport> transport, Role role, const LinkOptions& o
     : transport_(std::move(transport)),
       role_(role),
       options_(options),
+      queued_(std::make_shared<ByteBudget>(options.max_queued_bytes)),
+      unopened_(std::make_shared<ByteBudget>(options.max_unopened_bytes)),
       table_(role),
       last_id_((role == Role::host ? xlink::kFirstHostId : xlink::kFirstDeviceId) - 1),
       decoder_(other_end(role), options.max_payload_bytes,
@@ -202,7 +204,8 @@ void Link::release(const Packet& packet) {
   check_up();
   if (options_.auto_release) throw LinkError("release: this link was made with auto_release");
   Stream* const stream = packet.stream ? table_.find(*packet.stream) : nullptr;
-  if (stream == nullptr) throw LinkError("release: the packet does not belong to this link");
+  if (stream == nullptr || stream->name != packet.stream)
+    throw LinkError("release: the packet does not belong to this link");
   release_packet(*stream, packet.serial);
 }
 
@@ -274,11 +277,17 @@ std::string Link::failure() const {
 
 std::map<std::string, std::uint64_t> Link::counters() const {
   const Lock lock(mutex_);
-  return {{"bytes_in", totals_.bytes_in},         {"bytes_out", send_queue_.bytes_sent()},
-          {"packets_in", totals_.packets_in},     {"packets_out", totals_.packets_out},
-          {"requests_in", totals_.requests_in},   {"requests_out", totals_.requests_out},
-          {"responses_in", totals_.responses_in}, {"refusals_in", totals_.refusals_in},
-          {"ids_adopted", table_.ids_adopted()},  {"events_dropped", totals_.events_dropped}};
+  return {{"bytes_in", totals_.bytes_in},
+          {"bytes_out", send_queue_.bytes_sent()},
+          {"packets_in", totals_.packets_in},
+          {"packets_out", totals_.packets_out},
+          {"requests_in", totals_.requests_in},
+          {"requests_out", totals_.requests_out},
+          {"responses_in", totals_.responses_in},
+          {"refusals_in", totals_.refusals_in},
+          {"ids_adopted", table_.ids_adopted()},
+          {"events_dropped", totals_.events_dropped},
+          {"queued_bytes", queued_->used() + unopened_->used()}};
 }
 
 std::map<std::string, std::map<std::string, std::uint64_t>> Link::stream_counters() const {
@@ -311,6 +320,8 @@ Stream& Link::open_record(const std::string& name, const char* what) {
 }
 
 void Link::attach(Stream& stream, std::shared_ptr<PacketQueue> queue) {
+  stream.asked_for = true;
+  while (options_.auto_release && !stream.rx_packets.empty()) send_release(stream);
   if (queue == nullptr && stream.has_own_queue) return;
   const auto old = stream.queue;
   const bool was_own = stream.has_own_queue;
@@ -320,9 +331,7 @@ void Link::attach(Stream& stream, std::shared_ptr<PacketQueue> queue) {
                                                        xlink::kMaxUnreleasedPackets);
   if (!was_own) return;
   for (Packet& packet : old->take()) {
-    if (const auto drop = stream.queue->push(std::move(packet)); drop && !options_.auto_release) {
-      release_packet(stream, drop->serial);
-    }
+    release_dropped(stream.queue->push(std::move(packet), budget_of(stream)));
   }
   old->close();  // wakes a reader
 }
@@ -345,6 +354,24 @@ void Link::await(Lock& lock, const Pending& pending, const Deadline& deadline,
   if (!in_time) throw LinkTimeoutError(what + ": no answer in time");
 }
 
+/// A device may open any stream, also before the host does or without the host ever doing so.
+bool Link::is_uninvited(const Stream& stream) const {
+  return role_ == Role::host && !stream.asked_for;
+}
+
+const std::shared_ptr<ByteBudget>& Link::budget_of(const Stream& stream) const {
+  return is_uninvited(stream) ? unopened_ : queued_;
+}
+
+void Link::release_dropped(const std::vector<Packet>& drops) {
+  if (options_.auto_release) return;
+  for (const Packet& drop : drops) {
+    // A queue may serve several streams and several links.
+    Stream* const owner = table_.find(*drop.stream);
+    if (owner != nullptr && owner->name == drop.stream) release_packet(*owner, drop.serial);
+  }
+}
+
 void Link::release_packet(Stream& stream, std::uint64_t serial) {
   auto& packets = stream.rx_packets;
   const auto found = std::find_if(packets.begin(), packets.end(), [serial](const auto& packet) {
@@ -354,13 +381,16 @@ void Link::release_packet(Stream& stream, std::uint64_t serial) {
     throw LinkError("release: this packet of " + quoted(*stream.name) + " was already released");
   }
   found->released = true;
-  while (!packets.empty() && packets.front().released) {
-    const std::uint32_t size = packets.front().size;
-    packets.pop_front();
-    stream.rx_bytes -= size;
-    ++totals_.requests_out;
-    send_queue_.enqueue({xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, size)});
-  }
+  while (!packets.empty() && packets.front().released) send_release(stream);
+}
+
+/// Returns the credit of the oldest packet.
+void Link::send_release(Stream& stream) {
+  const std::uint32_t size = stream.rx_packets.front().size;
+  stream.rx_packets.pop_front();
+  stream.rx_bytes -= size;
+  ++totals_.requests_out;
+  send_queue_.enqueue({xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, size)});
 }
 
 void Link::push_event(LinkEvent event) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "base/deadline.hpp"
 #include "base/error.hpp"
@@ -28,6 +29,12 @@ namespace depthai {
 struct LinkOptions {
   bool auto_release = true;  ///< return the credit of a packet when it is queued
   std::uint32_t max_payload_bytes = 128u << 20;
+  /// Memory of all packets that wait in the queues of this link, about one second of a full USB 3
+  /// connection. Beyond it the oldest packets of the same stream are dropped and counted.
+  std::size_t max_queued_bytes = std::size_t{256} << 20;
+  /// The same for a host's streams that it has not opened (yet). Their credit returns when it opens
+  /// them: a device cannot send more than its window before that.
+  std::size_t max_unopened_bytes = std::size_t{32} << 20;
   /// The link ends if the other end takes no byte of a half-sent message for this long: such a
   /// message cannot be withdrawn.
   std::chrono::milliseconds transfer_limit = std::chrono::seconds(10);
@@ -152,7 +159,11 @@ class Link {
   void ask(Lock& lock, const xlink::Header& request, const Deadline& deadline,
            const std::string& what);
   void await(Lock& lock, const Pending& pending, const Deadline& deadline, const std::string& what);
+  bool is_uninvited(const Stream& stream) const;
+  const std::shared_ptr<ByteBudget>& budget_of(const Stream& stream) const;
+  void release_dropped(const std::vector<Packet>& drops);
   void release_packet(Stream& stream, std::uint64_t serial);
+  void send_release(Stream& stream);
   void push_event(LinkEvent event);
   std::int32_t next_id();
 
@@ -162,6 +173,7 @@ class Link {
   const std::shared_ptr<Transport> transport_;
   const Role role_;
   const LinkOptions options_;
+  const std::shared_ptr<ByteBudget> queued_, unopened_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;         // answers, credit, state

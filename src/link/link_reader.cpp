@@ -2,6 +2,8 @@
 
 #include <ctime>
 #include <exception>
+#include <new>
+#include <string>
 #include <utility>
 
 #include "link/link.hpp"
@@ -37,7 +39,12 @@ std::uint8_t* Link::payload_memory(const xlink::Header& header) {
   const Lock lock(mutex_);
   incoming_stream_ = table_.find(header.stream_id);
   table_.check_incoming(incoming_stream_, header);
-  incoming_ = std::make_shared<Buffer>(header.size);
+  try {
+    incoming_ = std::make_shared<Buffer>(header.size);
+  } catch (const std::bad_alloc&) {
+    throw LinkError("no memory for a packet of " + std::to_string(header.size) +
+                    " bytes of stream '" + *incoming_stream_->name + "'");
+  }
   return incoming_->data();
 }
 
@@ -59,6 +66,14 @@ void Link::on_message(const xlink::Header& header) {
       &Link::on_answer,         // PING_RESP
       &Link::on_answer,         // RESET_RESP
   };
+  static_assert(
+      [] {
+        for (std::size_t type = 0; type < xlink::kTypeCount; ++type) {
+          if (xlink::kEventTypes[type].on_wire != (kHandlers[type] != nullptr)) return false;
+        }
+        return true;
+      }(),
+      "each type that may be on the wire has a handler");
   const Lock lock(mutex_);
   totals_.bytes_in += xlink::kHeaderBytes;
   ++(xlink::kEventTypes[header.type].request ? totals_.requests_in : totals_.responses_in);
@@ -72,23 +87,25 @@ void Link::on_write(const xlink::Header& header) {
   stream.counters.bytes_in += header.size;
   totals_.bytes_in += header.size;
   ++totals_.packets_in;
-  if (!options_.auto_release) {
+  const bool keeps_credit = !options_.auto_release || is_uninvited(stream);
+  if (keeps_credit) {
     stream.rx_bytes += header.size;
     stream.rx_packets.push_back({serial, header.size, false});
   }
   // Queued before the answer, which confirms that.
-  const auto drop = stream.queue->push({stream.name, received_ns, std::move(incoming_), serial});
+  const auto drops = stream.queue->push({stream.name, received_ns, std::move(incoming_), serial},
+                                        budget_of(stream));
   auto response = xlink::make_response(header);
   response.stream_id = stream.id;
   response.size = header.size;
-  if (options_.auto_release) {
+  if (keeps_credit) {
+    send_queue_.enqueue({response});
+  } else {
     ++totals_.requests_out;
     send_queue_.enqueue(
         {response, xlink::make_request(xlink::kReleaseRequest, next_id(), stream.id, header.size)});
-  } else {
-    send_queue_.enqueue({response});
-    if (drop) release_packet(stream, drop->serial);
   }
+  release_dropped(drops);
 }
 
 void Link::on_release(const xlink::Header& header) {

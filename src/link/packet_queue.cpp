@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -20,29 +19,43 @@ PacketQueue::PacketQueue(std::size_t capacity, std::size_t capacity_per_stream)
 }
 
 PacketQueue::~PacketQueue() {
+  take();
   if (event_fd_ >= 0) ::close(event_fd_);
 }
 
-std::optional<Packet> PacketQueue::push(Packet packet) {
-  std::optional<Packet> drop;
+std::vector<Packet> PacketQueue::push(Packet packet, const std::shared_ptr<ByteBudget>& budget) {
+  std::vector<Packet> drops;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return packet;
-    StreamCount& count = counts_[*packet.stream];
-    if (count.waiting >= capacity_per_stream_) {
-      drop = remove(std::find_if(packets_.begin(), packets_.end(), [&](const Packet& waiting) {
-        return *waiting.stream == *packet.stream;
-      }));
-    } else if (packets_.size() >= capacity_) {
-      drop = remove(packets_.begin());
+    if (ended_) {
+      drops.push_back(std::move(packet));
+      return drops;
     }
-    if (drop) ++counts_[*drop->stream].dropped;
-    ++count.waiting;
-    packets_.push_back(std::move(packet));
+    StreamCount& count = counts_[*packet.stream];
+    const auto drop = [&](Packet dropped) {
+      ++counts_[*dropped.stream].dropped;
+      drops.push_back(std::move(dropped));
+    };
+    if (count.waiting >= capacity_per_stream_) {
+      drop(remove(oldest_of(*packet.stream)));
+    } else if (packets_.size() >= capacity_) {
+      drop(remove(packets_.begin()));
+    }
+    bool fits = budget == nullptr || budget->take(packet.buffer->memory_bytes());
+    while (!fits && !packets_.empty()) {
+      drop(remove(count.waiting > 0 ? oldest_of(*packet.stream) : packets_.begin()));
+      fits = budget->take(packet.buffer->memory_bytes());
+    }
+    if (fits) {
+      ++count.waiting;
+      packets_.push_back({std::move(packet), budget});
+    } else {
+      drop(std::move(packet));
+    }
     update_signal();
   }
   changed_.notify_one();
-  return drop;
+  return drops;
 }
 
 bool PacketQueue::wait(Timeout timeout) {
@@ -56,10 +69,9 @@ bool PacketQueue::wait(Timeout timeout) {
 
 std::vector<Packet> PacketQueue::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<Packet> result(std::make_move_iterator(packets_.begin()),
-                             std::make_move_iterator(packets_.end()));
-  packets_.clear();
-  for (auto& [stream, count] : counts_) count.waiting = 0;
+  std::vector<Packet> result;
+  result.reserve(packets_.size());
+  while (!packets_.empty()) result.push_back(remove(packets_.begin()));
   update_signal();
   return result;
 }
@@ -123,11 +135,17 @@ void PacketQueue::fail(const Failure& failure) {
   changed_.notify_all();
 }
 
-Packet PacketQueue::remove(std::deque<Packet>::iterator position) {
-  Packet packet = std::move(*position);
+Packet PacketQueue::remove(std::deque<Waiting>::iterator position) {
+  Packet packet = std::move(position->packet);
+  if (position->budget) position->budget->give_back(packet.buffer->memory_bytes());
   packets_.erase(position);
   --counts_[*packet.stream].waiting;
   return packet;
+}
+
+std::deque<PacketQueue::Waiting>::iterator PacketQueue::oldest_of(const std::string& stream) {
+  return std::find_if(packets_.begin(), packets_.end(),
+                      [&](const Waiting& waiting) { return *waiting.packet.stream == stream; });
 }
 
 void PacketQueue::update_signal() {

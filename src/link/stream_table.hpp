@@ -50,6 +50,7 @@ struct Stream {
   std::uint64_t rx_bytes = 0;
   std::deque<Received> rx_packets;  // not yet released, oldest first
 
+  bool asked_for = false;  // this end has opened it at least once
   std::shared_ptr<PacketQueue> queue;
   bool has_own_queue = true;  // false: the queue came with open_stream()
   StreamCounters counters;

@@ -192,10 +192,11 @@ Role role_of(const std::string& name) {
 
 std::shared_ptr<Link> make_link(const std::shared_ptr<Transport>& transport,
                                 const std::string& role, bool auto_release,
-                                std::uint32_t max_payload_bytes) {
+                                std::uint32_t max_payload_bytes, std::size_t max_queued_bytes) {
   LinkOptions options;
   options.auto_release = auto_release;
   options.max_payload_bytes = max_payload_bytes;
+  options.max_queued_bytes = max_queued_bytes;
   return {new Link(transport, role_of(role), options), DeleteLink{}};
 }
 
@@ -359,7 +360,8 @@ PYBIND11_MODULE(_core, m) {
   };
   py::class_<Link, std::shared_ptr<Link>>(m, "Link")
       .def(py::init(&make_link), py::kw_only(), "transport"_a, "role"_a, "auto_release"_a = true,
-           "max_payload_bytes"_a = LinkOptions{}.max_payload_bytes)
+           "max_payload_bytes"_a = LinkOptions{}.max_payload_bytes,
+           "max_queued_bytes"_a = LinkOptions{}.max_queued_bytes)
       .def("ping", timed(&Link::ping), py::kw_only(), "timeout_s"_a = 10.0, WithoutGil())
       .def(
           "open_stream",

@@ -73,7 +73,17 @@ struct EventType {
   bool on_wire;  // false: a message of this type breaks the protocol
   bool request;
 };
-extern const EventType kEventTypes[kTypeCount];
+inline constexpr EventType kEventTypes[kTypeCount] = {
+    // name              on wire  request
+    {"WRITE_REQ", true, true},          {"READ_REQ", false, true},
+    {"READ_REL_REQ", true, true},       {"CREATE_STREAM_REQ", true, true},
+    {"CLOSE_STREAM_REQ", true, true},   {"PING_REQ", true, true},
+    {"RESET_REQ", true, true},          {"type 7", false, true},
+    {"WRITE_RESP", true, false},        {"READ_RESP", false, false},
+    {"READ_REL_RESP", true, false},     {"CREATE_STREAM_RESP", true, false},
+    {"CLOSE_STREAM_RESP", true, false}, {"PING_RESP", true, false},
+    {"RESET_RESP", true, false},
+};
 
 /// "WRITE_REQ", "type 7", …
 std::string type_name(std::uint32_t type);

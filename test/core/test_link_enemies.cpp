@@ -4,6 +4,7 @@
 
 #include <future>
 #include <random>
+#include <thread>
 
 #include "raw_rig.hpp"
 
@@ -64,16 +65,115 @@ TEST(LinkEnemies, other_end_that_never_reads_cannot_make_the_queue_grow_without_
   EXPECT_GT(rig.link.counters()["events_dropped"], 0U);
 }
 
+/// Reads and ignores all that the link sends.
+class Draining {
+ public:
+  explicit Draining(Rig& rig) : rig_(rig), thread_([this] { run(); }) {}
+  Draining(const Draining&) = delete;
+  Draining& operator=(const Draining&) = delete;
+  ~Draining() {
+    rig_.peer.hang_up();
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    try {
+      for (;;) rig_.peer.receive_bytes(1);
+    } catch (const LinkError&) {
+    }
+  }
+
+  Rig& rig_;
+  std::thread thread_;
+};
+
+/// Creates `streams` streams and writes `packets` packets of `bytes` on each.
+void flood(Rig& rig, std::uint32_t streams, int packets, std::size_t bytes) {
+  const Bytes payload(bytes);
+  for (std::uint32_t id = 0; id < streams; ++id) {
+    rig.peer.create("flood" + std::to_string(id), 64u << 20);
+    for (int i = 0; i < packets; ++i) rig.peer.write(id, payload);
+  }
+}
+
+std::uint64_t total_of(Link& link, const char* counter) {
+  std::uint64_t total = 0;
+  for (auto& [name, counters] : link.stream_counters()) total += counters[counter];
+  return total;
+}
+
+TEST(LinkEnemies, unread_packets_fill_bounded_memory) {
+  const struct {
+    Role role;
+    std::size_t limit;  // in bytes, by default
+  } kCases[] = {{Role::host, std::size_t{32} << 20}, {Role::device, std::size_t{256} << 20}};
+  for (const auto& [role, limit] : kCases) {
+    const auto before = BufferPool::shared().statistics().used_bytes;
+    Rig rig(role);
+    const Draining draining(rig);
+    flood(rig, 20, 30, std::size_t{1} << 20);
+    EXPECT_TRUE(eventually([&] { return rig.link.counters()["packets_in"] == 600; }));
+    const auto used = BufferPool::shared().statistics().used_bytes - before;
+    EXPECT_LE(used, limit) << role_name(role);
+    EXPECT_GT(used, limit / 2) << role_name(role);
+    EXPECT_GT(total_of(rig.link, "dropped"), 300U);
+    EXPECT_TRUE(rig.link.is_up());
+  }
+}
+
+TEST(LinkEnemies, credit_of_packets_on_an_unopened_stream_comes_back_when_the_host_opens_it) {
+  Rig rig(Role::host);
+  const auto id = rig.open_from_peer("left", 1 << 20);
+  for (int i = 0; i < 64; ++i) rig.peer.write(id, Bytes(1000));
+  for (int i = 0; i < 64; ++i) rig.peer.expect(xlink::kWriteResponse);
+  const auto queue = std::make_shared<PacketQueue>(100, 100);
+  auto opened = std::async(std::launch::async,
+                           [&] { return rig.link.open_stream("left", 64, queue, kSoon); });
+  for (int i = 0; i < 64; ++i) EXPECT_EQ(rig.peer.expect(xlink::kReleaseRequest).size, 1000U);
+  rig.peer.serve(xlink::kCreateRequest, xlink::kAck, id);
+  opened.get();
+  EXPECT_EQ(queue->take().size(), 64U);
+  rig.peer.write(id, Bytes(1000));
+  rig.peer.expect(xlink::kWriteResponse);
+  rig.peer.expect(xlink::kReleaseRequest);
+}
+
+TEST(LinkEnemies, packets_beyond_the_credit_of_an_unopened_stream_end_the_link) {
+  Rig rig(Role::host);
+  const Draining draining(rig);
+  rig.peer.create("left", 1 << 20);
+  for (int i = 0; i < 65; ++i) rig.peer.write(0, Bytes(1));
+  EXPECT_NE(rig.down().find("64 packets of it are not released"), std::string::npos);
+}
+
+TEST(LinkEnemies, a_packet_that_a_queue_drops_gives_its_own_stream_credit_back) {
+  LinkOptions options;
+  options.auto_release = false;
+  Rig rig(Role::host, options);
+  const auto queue = std::make_shared<PacketQueue>(1, 1);
+  for (const std::uint32_t id : {0, 1}) {
+    auto opened = std::async(std::launch::async, [&] {
+      return rig.link.open_stream(id == 0 ? "left" : "right", 64, queue, kSoon);
+    });
+    rig.peer.serve(xlink::kCreateRequest, xlink::kAck, id);
+    opened.get();
+    EXPECT_EQ(rig.open_from_peer(id == 0 ? "left" : "right", 1024), id);
+  }
+  rig.peer.write(0, Bytes(10));
+  rig.peer.expect(xlink::kWriteResponse);
+  rig.peer.write(1, Bytes(20));
+  rig.peer.expect(xlink::kWriteResponse);
+  const xlink::Header release = rig.peer.expect(xlink::kReleaseRequest);
+  EXPECT_EQ(release.stream_id, 0U);
+  EXPECT_EQ(release.size, 10U);
+}
+
 TEST(LinkEnemies, random_messages_end_the_link_or_are_answered) {
   for (std::uint32_t seed = 0; seed < 60; ++seed) {
     std::mt19937 random(seed);
     Rig rig(seed % 2 != 0 ? Role::host : Role::device);
-    std::thread reader([&] {
-      try {
-        for (;;) rig.peer.receive_bytes(1);
-      } catch (const LinkError&) {
-      }
-    });
+    const Draining draining(rig);
     rig.peer.create("left", 4096);
     try {
       for (int i = 0; i < 200; ++i) {
@@ -88,7 +188,6 @@ TEST(LinkEnemies, random_messages_end_the_link_or_are_answered) {
     } catch (const LinkError&) {
     }
     rig.peer.hang_up();
-    reader.join();
     EXPECT_NE(rig.down(), "(not down)") << "seed " << seed;
   }
 }

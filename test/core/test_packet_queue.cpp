@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kSoon = 20s;
 
-Packet packet(const std::string& stream, std::uint64_t serial) {
-  return {std::make_shared<const std::string>(stream), 0, std::make_shared<Buffer>(1), serial};
+Packet packet(const std::string& stream, std::uint64_t serial, std::size_t size = 1) {
+  return {std::make_shared<const std::string>(stream), 0, std::make_shared<Buffer>(size), serial};
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> taken(PacketQueue& queue) {
@@ -44,9 +44,9 @@ TEST(PacketQueue, full_stream_drops_its_own_oldest_packet) {
   queue.push(packet("left", 1));
   queue.push(packet("right", 2));
   queue.push(packet("left", 3));
-  const auto drop = queue.push(packet("left", 4));
-  ASSERT_TRUE(drop);
-  EXPECT_EQ(drop->serial, 1U);
+  const auto drops = queue.push(packet("left", 4));
+  ASSERT_EQ(drops.size(), 1U);
+  EXPECT_EQ(drops[0].serial, 1U);
   EXPECT_EQ(taken(queue), (Expected{{"right", 0}, {"right", 2}, {"left", 3}, {"left", 4}}));
   EXPECT_EQ(queue.dropped().at("left"), 1U);
   EXPECT_EQ(queue.dropped().at("right"), 0U);
@@ -62,13 +62,36 @@ TEST(PacketQueue, full_queue_drops_the_oldest_of_all) {
   EXPECT_EQ(queue.dropped("nobody"), 0U);
 }
 
+TEST(PacketQueue, packets_beyond_the_budget_replace_the_oldest_of_their_stream) {
+  constexpr std::size_t kSize = 9 << 10;
+  const auto budget = std::make_shared<ByteBudget>(3 * Buffer(kSize).memory_bytes());
+  PacketQueue queue(100, 100), other(100, 100);
+  queue.push(packet("left", 0, kSize), budget);
+  queue.push(packet("right", 1, kSize), budget);
+  other.push(packet("right", 2, kSize), budget);
+  EXPECT_EQ(queue.push(packet("right", 3, kSize), budget).at(0).serial, 1U);
+  EXPECT_EQ(queue.push(packet("rgb", 4, kSize), budget).at(0).serial, 0U) << "else the oldest";
+  EXPECT_EQ(taken(queue), (Expected{{"right", 3}, {"rgb", 4}}));
+  EXPECT_EQ(queue.dropped("left") + queue.dropped("right"), 2U);
+  EXPECT_EQ(budget->used(), Buffer(kSize).memory_bytes()) << "what was taken is free again";
+  EXPECT_EQ(other.push(packet("right", 5, 4 * kSize), budget).size(), 2U) << "never fits";
+  EXPECT_EQ(other.dropped("right"), 2U);
+  EXPECT_EQ(budget->used(), 0U);
+}
+
+TEST(PacketQueue, budget_is_free_again_when_a_queue_with_packets_is_deleted) {
+  const auto budget = std::make_shared<ByteBudget>(1 << 20);
+  std::make_unique<PacketQueue>(8, 8)->push(packet("left", 0), budget);
+  EXPECT_EQ(budget->used(), 0U);
+}
+
 TEST(PacketQueue, take_resets_the_number_of_waiting_packets) {
   PacketQueue queue(100, 1);
   queue.push(packet("left", 0));
   queue.take();
-  EXPECT_FALSE(queue.push(packet("left", 1)));
+  EXPECT_TRUE(queue.push(packet("left", 1)).empty());
   EXPECT_EQ(queue.pop(0s)->serial, 1U);
-  EXPECT_FALSE(queue.push(packet("left", 2)));
+  EXPECT_TRUE(queue.push(packet("left", 2)).empty());
   EXPECT_EQ(queue.dropped("left"), 0U);
 }
 
@@ -99,7 +122,7 @@ TEST(PacketQueue, close_wakes_the_consumer_and_keeps_waiting_packets) {
   filled.push(packet("left", 0));
   filled.close();
   EXPECT_TRUE(filled.wait(0s));
-  EXPECT_EQ(filled.push(packet("left", 1))->serial, 1U);
+  EXPECT_EQ(filled.push(packet("left", 1)).at(0).serial, 1U);
   EXPECT_EQ(taken(filled), (Expected{{"left", 0}}));
   EXPECT_FALSE(filled.wait(std::nullopt));
 }
