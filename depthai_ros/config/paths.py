@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ..errors import ConfigError
 
+#: A name from a device that may become a file name: no separator, no dot.
+_SAFE_NAME = re.compile("[0-9A-Za-z_-]{1,64}")
 _SCHEME = "package://"
 _PACKAGE = "depthai_ros"
 
@@ -36,6 +39,11 @@ def _share_directories(package: str) -> list[Path]:
         # An install prefix is the parent of lib/python3.X/site-packages/depthai_ros.
         roots += [parent / "share" / package for parent in Path(__file__).resolve().parents]
     return [root for root in roots if root.is_dir()]
+
+
+def safe_name(text: str) -> str:
+    """The text if it may be a file name, else "": letters, digits, _ and -, at most 64."""
+    return text if _SAFE_NAME.fullmatch(text) else ""
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -9,15 +9,23 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .. import _core
+from ..bounded import device_json
 from ..calibration import gen1_file
 from ..cameras import FOCUS_MODES
 from ..config import NetworkConfig, Settings, device_config, read_blob, wire_streams
-from ..errors import ConfigError, DeviceNotFoundError, LinkError, LinkTimeoutError, ProtocolError
+from ..errors import (
+    ConfigError,
+    DecodeError,
+    DeviceNotFoundError,
+    LinkError,
+    LinkTimeoutError,
+    ProtocolError,
+)
 from ..streams import (
     CONFIG_D2H_WINDOW,
     CONFIG_H2D_BYTES,
@@ -27,10 +35,10 @@ from ..streams import (
     RESET_COMMAND,
     STREAMS,
 )
-from ..wire_formats import CAMERAS
 from .connect import LINKS, Wishes, closed_early
 from .device_lock import DeviceLocks
-from .pipeline import Layers, RunningPipeline
+from .documents import Layers, NetworkResources, read_board, usable_id
+from .pipeline import RunningPipeline
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +103,7 @@ class OpenDevice:
             )
         connection = LINKS[scheme](rest, self._wishes)
         self._process = connection.process
-        self.mx_id = connection.mx_id
+        self.mx_id = usable_id(connection.mx_id)
         self.usb_speed, self.usb_path = connection.usb_speed, connection.usb_path
         self._link = _core.Link(transport=connection.transport, role="host")
         self._pipeline: RunningPipeline | None = None
@@ -117,30 +125,21 @@ class OpenDevice:
             raise
 
     def _read_document(self, stream: str, window_bytes: int) -> dict[str, Any]:
-        """One JSON packet from a session stream."""
+        """One JSON object from a session stream."""
         self._link.open_stream(name=stream, window_bytes=window_bytes, timeout_s=self._timeout_s)
         packet = self._link.read(name=stream, timeout_s=self._timeout_s)
         self._link.close_stream(name=stream, timeout_s=self._timeout_s)
-        text = bytes(packet.buffer).split(b"\0", 1)[0]
-        try:
-            document = json.loads(text)
-        except ValueError as cause:
-            raise ProtocolError(f"{stream}: {len(text)} bytes, not JSON: {cause}") from cause
-        if not isinstance(document, dict):
-            raise ProtocolError(f"{stream}: JSON {type(document).__name__}, expected an object")
-        return document
+        with _malformed_by_device():
+            return device_json(packet.buffer, what=stream, max_bytes=window_bytes)
 
     def _read_board(self) -> None:
         document = self._read_document("config_d2h", CONFIG_D2H_WINDOW)
-        try:
-            self.cameras = {name: bool(document["_cams"][name]) for name in CAMERAS}
-            self.eeprom: dict[str, Any] = dict(document["eeprom"])
-            int(self.eeprom["version"])
-            self.available_streams = tuple(map(str, document["_available_streams"]))
-        except (KeyError, TypeError, ValueError) as cause:
-            raise ProtocolError(f"config_d2h: {cause!r} is missing or of a wrong type") from cause
-        self.firmware_version = str(document.get("_version", ""))
-        self.mx_id = self.mx_id or str(document.get("_mx_id", ""))
+        with _malformed_by_device():
+            board = read_board(document)
+        self.cameras, self.eeprom = board.cameras, board.eeprom
+        self.available_streams = board.available_streams
+        self.firmware_version = board.firmware_version
+        self.mx_id = self.mx_id or board.mx_id
 
     def _write_once(self, stream: str, parts: Sequence[Any]) -> None:
         """Open, write one packet, close (which waits until the device has read it)."""
@@ -218,18 +217,15 @@ class OpenDevice:
         for index, blob in enumerate(blobs):
             self._write_once("inBlob", [blob])
             answer = self._read_document("outBlob", OUT_BLOB_WINDOW)
-            try:
-                layers.add(answer, first=index == 0)
-                granted = answer["metadata"]["satisfied_resources"]
-            except (KeyError, TypeError, ValueError) as cause:
-                raise ProtocolError(f"outBlob: {cause!r} is missing or of a wrong type") from cause
-            if not granted:
+            with _malformed_by_device():
+                resources = layers.add(answer, first=index == 0)
+            if not resources.granted:
                 raise ConfigError(
                     f"ai.shaves is {document['ai']['shaves']}: the device has not enough resources "
                     "for network and cameras together; lower ai.shaves or the rgb resolution, or "
                     "remove object_tracker from stream_list"
                 )
-            if _needs_more(answer["metadata"], document["ai"]):
+            if _needs_more(resources, document["ai"]):
                 break
         return layers
 
@@ -346,16 +342,25 @@ def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
     return gen1_file.CalibrationFile(())
 
 
-def _needs_more(metadata: Mapping[str, Any], granted: Mapping[str, Any]) -> bool:
+def _needs_more(resources: NetworkResources, granted: Mapping[str, Any]) -> bool:
     """True if a network was compiled for more resources than it gets; Gen1 continues without it."""
     for key in ("shaves", "cmx_slices"):
-        needed = metadata.get(f"number_of_{key}", 0)
+        needed = getattr(resources, key)
         if needed > granted[key]:
             _log.error(
                 "the network was compiled for ai.%s %s, it gets %s", key, needed, granted[key]
             )
             return True
     return False
+
+
+@contextlib.contextmanager
+def _malformed_by_device() -> Iterator[None]:
+    """What a device sent breaks the session. Raises ProtocolError for a DecodeError."""
+    try:
+        yield
+    except DecodeError as cause:
+        raise ProtocolError(str(cause)) from cause
 
 
 def _blob_paths(settings: Settings) -> list[str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..bounded import device_json
 from ..config import NetworkConfig, Settings, mono_size, rgb_size
 from ..errors import DecodeError, LinkError
 from ..streams import STREAMS
 from ..wire_formats import FRAME_FORMATS, FrameSizes, FrameTrailer, split_packet
+from .documents import Layers
 
 #: A running pipeline that sends no packet for this long is considered dead.
 WATCHDOG_S = 5.0
@@ -48,36 +49,6 @@ class Frame:
     metadata: FrameTrailer | None
     received_ns: int
     packet: _core.Packet
-
-
-@dataclass(slots=True)
-class Layers:
-    """The layers from outBlob, of all networks together."""
-
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-    nn_to_depth: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("max_h", "max_w", "off_x", "off_y"), 0)
-    )
-    input_chw: tuple[int, int, int] | None = None
-    first_outputs: int = 0  # outputs of the first network
-
-    def add(self, document: Mapping[str, Any], *, first: bool) -> None:
-        self.inputs += document["input_layers"]
-        self.outputs += document["output_layers"]
-        if not first:
-            return
-        self.first_outputs = len(self.outputs)
-        shape = document["input_layers"][0]["shape"]
-        by_code = dict(zip(shape["order"], map(int, shape["dimensions"]), strict=True))
-        self.input_chw = (by_code[3], by_code[2], by_code[1])  # codes: 3 C, 2 H, 1 W
-        mapping = document["metadata"]["nn_to_depth"]
-        self.nn_to_depth = {
-            "max_h": int(mapping["max_height"]),
-            "max_w": int(mapping["max_width"]),
-            "off_x": int(mapping["offset_x"]),
-            "off_y": int(mapping["offset_y"]),
-        }
 
 
 class RunningPipeline:
@@ -149,6 +120,8 @@ class RunningPipeline:
             if metadata is None:
                 raise DecodeError(f"packet of {len(packet)} bytes has no frame trailer")
             self.sizes.as_image(data, row.layout)
+        elif row.layout == "json":
+            device_json(data, what=row.name, max_bytes=row.max_packet_bytes)
         return Frame(packet.stream, data, metadata, packet.received_ns, packet)
 
     def pause(self, stream: str) -> None:

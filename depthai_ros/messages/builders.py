@@ -7,7 +7,6 @@ get a packet and a `MessageContext`, which lasts as long as the pipeline.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from stereo_msgs.msg import DisparityImage
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo, VisionClass, VisionInfo
 
+from ..bounded import clean_text, device_json, number
 from ..calibration.camera_model import CameraModel
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
@@ -33,6 +33,10 @@ from .diagnostics import TEMPERATURES
 from .images import StampedPacket, check_jpeg
 
 _NS_PER_S = 1_000_000_000
+#: Temperatures that a sensor can report.
+_TEMPERATURES_C = (-273.15, 1000.0)
+#: Log lines of one report that are shown, and their characters.
+_LOG_LINES, _LONGEST_LINE = 50, 250
 
 
 def ros_time(stamp_ns: int) -> Time:
@@ -193,15 +197,25 @@ def _remember_tracklets(context: MessageContext, packet: StampedPacket) -> None:
 
 
 def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
-    text = bytes(packet.data).split(b"\0", 1)[0]
-    try:
-        document = json.loads(text)
-        found = document["sensors"]["temperature"]
-        temperatures = {name: float(found[name]) for name in TEMPERATURES if name in found}
-        logs = [str(line) for line in document.get("logs", ())]
-    except (ValueError, KeyError, TypeError) as cause:
-        raise DecodeError(f"device status of {len(text)} bytes: {cause!r}") from cause
-    context.health.device_spoke(temperatures, logs, packet.received_ns)
+    what = packet.stream.name
+    document = device_json(packet.data, what=what, max_bytes=packet.stream.max_packet_bytes)
+    sensors, lines = document.get("sensors"), document.get("logs", [])
+    found = sensors.get("temperature") if isinstance(sensors, dict) else None
+    if not isinstance(found, dict) or not isinstance(lines, list):
+        raise DecodeError(f"{what}: sensors.temperature must be an object, and logs an array")
+    temperatures = {
+        name: number(found[name], f"{what}: temperature {name}", *_TEMPERATURES_C)
+        for name in TEMPERATURES
+        if name in found
+    }
+    context.health.device_spoke(temperatures, _log_lines(lines), packet.received_ns)
+
+
+def _log_lines(lines: list[Any]) -> list[str]:
+    """The first log lines of a report, each short and printable."""
+    shown = [clean_text(str(line), _LONGEST_LINE) for line in lines[:_LOG_LINES]]
+    more = len(lines) - len(shown)
+    return [*shown, f"{more} more lines"] if more else shown
 
 
 #: Layout -> function that updates the context with every packet.

@@ -166,6 +166,8 @@ def _colored(disparity: NDArray[np.uint8], *, mirrored: bool = False) -> ImageBu
 
 def _interleaved(packet: StampedPacket) -> ImageBuffer:
     planes = packet.sent.array
+    if len(planes) != 3:
+        raise DecodeError(f"the network's input has {len(planes)} channels, an image needs 3")
     image = ImageBuffer.blank((*planes.shape[1:], planes.shape[0]), np.uint8)
     _core.interleave(source=planes, destination=image.array, mirrored=packet.is_mirrored)
     return image

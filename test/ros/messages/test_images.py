@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import cv2
@@ -283,6 +284,7 @@ def test_preview_has_the_frame_of_the_camera_that_fed_the_network(camera: str) -
 
 
 #: stream, topic, content, part of the error
+REPORT = b'{"sensors": {"temperature": {"css": 40.5}}'
 LIES = [
     ("left", "left/image_raw", GREY[:-1], "expected 256000"),
     ("depth", "depth/image_raw", GREY, "expected 512000"),
@@ -295,8 +297,12 @@ LIES = [
     ("jpegout", "rgb/still/image_raw/compressed", JPEG[1:], "begins with ff d8"),
     ("jpegout", "rgb/still/image_raw/compressed", JPEG[: len(JPEG) // 2], "ends with ff d9"),
     ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"css": "hot"}}}\0', "hot"),
-    ("meta_d2h", "device/status", b'{"sensors": 1}\0', "int"),
-    ("meta_d2h", "device/status", b"\xff\xfe\0", "device status"),
+    ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"mss": 1e9}}}\0', "1000000000.0"),
+    ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"mss": 1e999}}}\0', "finite"),
+    ("meta_d2h", "device/status", b'{"sensors": 1}\0', "temperature must be an object"),
+    ("meta_d2h", "device/status", REPORT + b', "logs": "text"}\0', "logs an array"),
+    ("meta_d2h", "device/status", b"\xff\xfe\0", "meta_d2h: line 1"),
+    ("meta_d2h", "device/status", b"[" * 50_000, "nested deeper"),
 ]
 
 
@@ -306,3 +312,14 @@ def test_malformed_packet_is_refused(case: Any) -> None:
     context = make_test_context()
     with pytest.raises(DecodeError, match=words):
         build_message(context, topic, make_picture(context, stream, content))
+
+
+def test_log_lines_of_a_report_are_few_short_and_printable() -> None:
+    context = make_test_context()
+    lines = ["\x1b[2J\n[ERROR] forged \ud800", 7, *(["x" * 900] * 998)]
+    content = REPORT + b', "logs": ' + json.dumps(lines).encode() + b"}"
+    build_message(context, "device/status", make_picture(context, "meta_d2h", content))
+    first, second, *rest, last = context.health.logs
+    assert (first, second) == ("\\x1b[2J\\n[ERROR] forged \N{REPLACEMENT CHARACTER}", "7")
+    assert rest == ["x" * 249 + "…"] * 48
+    assert last == "950 more lines"
