@@ -14,6 +14,11 @@ from .scenes.source import SCENES
 from .session import DeviceSession, make_eeprom
 from .settings import FAULTS, VirtualSettings, parse_settings
 
+_log = logging.getLogger(__name__)
+
+#: A host pings as soon as it is connected, and gives up after 10 s.
+_FIRST_REQUEST_S = 5.0
+
 _EPILOG = f"""
 DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.
 keys: eeprom=-1|1..5  strict=0|1  mx_id=TEXT  drift_ppm=N  uptime_s=N
@@ -36,22 +41,36 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     where.add_argument("--fd", type=int, help="serve one host on this connected socket")
     parser.add_argument("--device", default="", metavar="DEVICE", help="device description")
+    parser.add_argument(
+        "--first-request-s",
+        type=float,
+        default=_FIRST_REQUEST_S,
+        metavar="S",
+        help="with --listen: end a connection whose host is silent from the start (%(default)g s)",
+    )
     parser.add_argument("--log-level", default="warning", help="debug, info, warning or error")
     return parser.parse_args(words)
 
 
-def _serve(transport: _core.Transport, settings: VirtualSettings, eeprom: Eeprom) -> None:
-    link = _core.Link(transport=transport, role="device")
-    DeviceSession(link, settings, eeprom).run()
+def _session(
+    transport: _core.Transport, settings: VirtualSettings, eeprom: Eeprom
+) -> DeviceSession:
+    return DeviceSession(_core.Link(transport=transport, role="device"), settings, eeprom)
 
 
-def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom) -> None:
+def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom, silence_s: float) -> None:
+    """Serve one host after the other; a session that fails ends, and the next host is served."""
     listener = _core.Listener(address=address)
     print(f"virtual device waits at {listener.address}", flush=True)
     while True:  # accept() times out so that Python can handle signals
         transport = listener.accept(timeout_s=0.5)
-        if transport is not None:
-            _serve(transport, settings, eeprom)  # after a reboot: wait for the next host
+        if transport is None:
+            continue
+        session = _session(transport, settings, eeprom)
+        try:
+            session.run(first_request_s=silence_s)
+        except Exception:
+            _log.exception("session ends by a bug of the virtual device")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -66,9 +85,9 @@ def main(words: list[str] | None = None) -> int:
         settings = parse_settings(arguments.device)
         eeprom = make_eeprom(settings)
         if arguments.listen:
-            _listen(arguments.listen, settings, eeprom)
+            _listen(arguments.listen, settings, eeprom, arguments.first_request_s)
         else:
-            _serve(_core.Transport.from_fd(fd=arguments.fd), settings, eeprom)
+            _session(_core.Transport.from_fd(fd=arguments.fd), settings, eeprom).run()
     except DepthaiError as cause:
         print(f"virtual device: {cause}", file=sys.stderr)
         return 1

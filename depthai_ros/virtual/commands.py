@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cameras import CONTROLS, FOCUS_MODES
-from ..streams import HOST_CAPTURE_BYTES
+from ..streams import HOST_CAPTURE_BYTES, HOST_CAPTURE_WINDOW
 from ..wire_formats import CAMERAS
 
 #: Exposure time (us) x ISO at which the brightness of the scene is unchanged.
@@ -58,7 +58,9 @@ class CameraState:
 
     def execute(self, command: bytes) -> None:
         """Execute one command; log and ignore unknown commands."""
-        if command.startswith(b"3A ") and command.endswith(b"\0"):
+        if len(command) > HOST_CAPTURE_WINDOW:
+            self.log(f"ignored command of {len(command)} bytes: {command[:16].hex(' ')}")
+        elif command.startswith(b"3A ") and command.endswith(b"\0"):
             self._control_camera(command[:-1].decode("ascii", "replace"))
         elif len(command) == 1:
             self.disparity_confidence = command[0]

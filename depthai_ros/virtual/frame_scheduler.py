@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _core, wire_formats
 from ..cameras import frame_step
-from ..errors import LinkError
+from ..errors import DepthaiError, LinkError
 from ..streams import STREAMS, WIRE_STREAMS
 from .packet_factory import Exposure, PacketFactory, Parts
 from .settings import VirtualSettings
@@ -29,6 +30,19 @@ REPORT_HZ = 1.0
 BUFFERED_S = 0.25
 #: Interval at which a wait for credit checks whether the stream is still open.
 _CREDIT_POLL_S = 0.1
+
+
+@contextmanager
+def part_of_session(link: _core.Link, name: str) -> Iterator[None]:
+    """The work of a session's thread: an error of the link ends it, any other error the session."""
+    try:
+        yield
+    except LinkError as cause:
+        _log.debug("%s end: %s", name, cause)
+    except Exception as cause:
+        is_bug = not isinstance(cause, DepthaiError)
+        _log.warning("session ends: %s: %s", name, cause, exc_info=is_bug)
+        link.close()
 
 
 class DeviceClock:
@@ -115,7 +129,7 @@ class FrameScheduler:
         return self._start_s + group.count / group.fps
 
     def _run(self) -> None:
-        try:
+        with part_of_session(self._link, "frames"):
             while True:
                 group = min(self._groups, key=self._due_s)
                 delay_s = self._clock.host_delay_s(self._due_s(group))
@@ -123,8 +137,6 @@ class FrameScheduler:
                     return
                 self._skip_missed(group)
                 self._expose(group)
-        except LinkError as cause:
-            _log.debug("sending ends: %s", cause)
 
     def _skip_missed(self, group: ExposureGroup) -> None:
         """Drop exposures beyond the buffer; with pace=receiver delay all exposures instead."""

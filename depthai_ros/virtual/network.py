@@ -7,18 +7,22 @@ Tensors that are not SSD output hold a counting pattern.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..wire_formats import DETECTION, TENSOR_DTYPES, encode_detections
+from ..errors import DecodeError
+from ..streams import STREAMS
+from ..wire_formats import DETECTION, TENSOR_DTYPES, TRAILER, encode_detections
+from .host_documents import NETWORK, read_document
 
 _ALIGNMENT = 64
+#: Blanks that may stand before a description.
+_BLANK_BYTES = 64
 _SSD = {
     "input": [3, 300, 300],
     "outputs": [{"name": "detection_out", "dimensions": [1, 1, 100, 7], "type": "float16"}],
@@ -45,28 +49,46 @@ class Stage:
 
 
 def read_stage(blob: bytes, *, first_offset: int = 0) -> Stage:
-    """The network that a blob describes; its output tensors start at `first_offset`."""
+    """The network that a blob describes; its output tensors start at `first_offset`.
+
+    Raises  DecodeError if the blob is a description, but not a valid one
+    """
     document = _description(blob)
+    _limit("inBlob.input", 3 * math.prod(document["input"][1:]), "previewout")
     outputs, offset = [], first_offset
     for index, tensor in enumerate(document["outputs"]):
         offset = -(-offset // _ALIGNMENT) * _ALIGNMENT
         layer, size = _layer(index, tensor["name"], tensor["dimensions"], tensor["type"], offset)
+        _check_values(tensor)
         outputs.append(layer)
         offset += size
+    _limit("inBlob.outputs", offset, "metaout")
     channels, height, width = document["input"]
     values = tuple(tensor.get("values") for tensor in document["outputs"])
     input_chw = (channels, height, width)
-    return Stage(input_chw, tuple(outputs), offset, values, int(document.get("shaves", 0)))
+    return Stage(input_chw, tuple(outputs), offset, values, document.get("shaves", 0))
 
 
 def _description(blob: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(blob)
-        described = {**document, "input": list(document["input"])}
-        described["outputs"] = [dict(tensor) for tensor in document["outputs"]]
-    except (ValueError, KeyError, TypeError):
+    """The checked description in a blob that begins with "{"; any other blob is an SSD."""
+    if not blob[:_BLANK_BYTES].lstrip().startswith(b"{"):
         return _SSD
-    return described
+    return read_document("inBlob", blob, NETWORK)
+
+
+def _limit(what: str, size: int, stream: str) -> None:
+    """Check the size of a stream's payload, bytes."""
+    limit = STREAMS[stream].max_packet_bytes - TRAILER.size
+    if size > limit:
+        raise DecodeError(f"{what}: {stream} has {size} bytes, expected at most {limit}")
+
+
+def _check_values(tensor: Mapping[str, Any]) -> None:
+    found, expected = len(tensor.get("values", ())), math.prod(tensor["dimensions"])
+    if "values" in tensor and found != expected:
+        raise DecodeError(
+            f"inBlob.outputs: values has {found} numbers, expected {expected} as by dimensions"
+        )
 
 
 def _layer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +17,14 @@ from dataclasses import replace
 from typing import Any
 
 from .. import _core
-from ..cameras import NN_CAMERAS, RGB_WIDTHS
-from ..errors import DepthaiError, LinkError
+from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
+from ..errors import DecodeError, DepthaiError, LinkError, LinkTimeoutError, ProtocolError
 from ..streams import CONFIG_D2H_WINDOW, OUT_BLOB_WINDOW, RESET_COMMAND, STREAMS, WIRE_STREAMS
 from ..wire_formats import CAMERAS, DETECTIONS_BYTES
 from .commands import CameraState
 from .eeprom_store import Eeprom
-from .frame_scheduler import DeviceClock, FrameScheduler, exposure_groups
+from .frame_scheduler import DeviceClock, FrameScheduler, exposure_groups, part_of_session
+from .host_documents import BOARD, CONFIG, read_document
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
 from .packet_factory import FactorySettings, PacketFactory
 from .scenes.source import SCENES, SceneView, Source, make_source
@@ -35,7 +37,10 @@ FIRMWARE_VERSION = "virtual"
 #: Packets in the window of a data stream: sent, but not yet released by the host.
 _PACKETS_IN_FLIGHT = 4
 _SIZE_WITHOUT_NETWORK = (3, 300, 300)
+#: Time for a packet to arrive after the host has opened its stream.
 _SESSION_TIMEOUT_S = 10.0
+#: Networks that one pipeline can have.
+_MAX_STAGES = 2
 #: After a reset command: time until the first round of last packets, between rounds, until the
 #: link is closed.
 _FLAG_S, _ROUND_S, _REBOOT_S = 0.03, 0.15, 1.0
@@ -70,11 +75,18 @@ class DeviceSession:
         self._command_thread: threading.Thread | None = None
         self._is_leaving = False
 
-    def run(self) -> None:
-        """Serve the host until the session ends; all threads have ended then."""
+    def run(self, *, first_request_s: float | None = None) -> None:
+        """Serve the host until the session ends; all threads have ended then.
+
+        The session also ends if the host sends no request within `first_request_s` (None = no
+        limit); after its first request it may be silent for any time.
+        """
         try:
-            while self._follow(self._link.next_event(timeout_s=_POLL_S)):
-                pass
+            event = self._first_event(first_request_s)
+            while self._follow(event):
+                event = self._link.next_event(timeout_s=_POLL_S)
+        except LinkTimeoutError as cause:
+            _log.warning("session ends: %s", cause)
         except LinkError as cause:  # a host may disconnect at any time
             _log.info("session ends: %s", cause)
         except DepthaiError as cause:
@@ -85,6 +97,15 @@ class DeviceSession:
                 self._scheduler.stop()
             if self._command_thread is not None:
                 self._command_thread.join()
+
+    def _first_event(self, limit_s: float | None) -> _core.LinkEvent | None:
+        end_s = math.inf if limit_s is None else time.monotonic() + limit_s
+        event = None
+        while event is None and (left_s := end_s - time.monotonic()) > 0:
+            event = self._link.next_event(timeout_s=min(_POLL_S, left_s))
+        if event is None:
+            raise ProtocolError(f"the host sent no request within {limit_s:g} s")
+        return event
 
     def _follow(self, event: _core.LinkEvent | None) -> bool:
         """Handle one link event; False if it ends the session."""
@@ -117,20 +138,16 @@ class DeviceSession:
     def _read_config(self, stream: str) -> None:
         packet = self._link.read(name=stream, timeout_s=_SESSION_TIMEOUT_S)
         text = bytes(packet.buffer).split(b"\0", 1)[0]
-        try:
-            config = json.loads(text)
-        except ValueError as cause:
-            self._state.log(f"config_h2d is not JSON: {cause}")
-            return
-        first = self._config or config
-        if config is not first and not first["app"].get("enable_reconfig"):
+        if self._config is None:
+            self._config = document = read_document(stream, text, CONFIG)
+            self._check_exclusion(self._config)
+        elif not self._config["app"].get("enable_reconfig"):
             self._state.log("app.enable_reconfig is false: a second configuration is ignored")
             return
-        for text_line in self._memory.apply(config):
-            self._state.log(text_line)
-        if self._config is None:
-            self._config = config
-            self._check_exclusion(config)
+        else:
+            document = read_document(stream, text, BOARD, partial=True)
+        for line in self._memory.apply(document):
+            self._state.log(line)
 
     def _check_exclusion(self, config: dict[str, Any]) -> None:
         names = {row["name"] for row in config["_pipeline"]["_streams"]}
@@ -140,7 +157,9 @@ class DeviceSession:
             self._state.log("depth and disparity exclude each other: disparity is not valid")
 
     def _read_blob(self, stream: str) -> None:
-        packet = self._link.read(name=stream, timeout_s=None)
+        packet = self._link.read(name=stream, timeout_s=_SESSION_TIMEOUT_S)
+        if len(self._stages) == _MAX_STAGES:
+            raise DecodeError(f"{stream} has a third network, expected at most {_MAX_STAGES}")
         first_offset = 0
         if self._stages:  # after the first stage in either of its layouts
             first_offset = max(DETECTIONS_BYTES, self._stages[-1].bytes_end)
@@ -156,7 +175,7 @@ class DeviceSession:
 
     def _serve_commands(self, stream: str) -> None:
         def loop() -> None:
-            try:
+            with part_of_session(self._link, "commands"):
                 while True:
                     packet = self._link.read(name=stream, timeout_s=None)
                     command = bytes(packet.buffer)
@@ -164,8 +183,6 @@ class DeviceSession:
                         self._reboot()
                         return
                     self._state.execute(command)
-            except LinkError as cause:
-                _log.debug("commands end: %s", cause)
 
         if self._command_thread is None:
             self._command_thread = threading.Thread(target=loop, name="commands", daemon=True)
@@ -217,8 +234,8 @@ class DeviceSession:
         return board["left_fov_deg"], board["rgb_fov_deg"], board["left_to_right_distance_m"]
 
     def _mono_size(self, config: dict[str, Any]) -> tuple[int, int]:
-        mono = config["camera"]["mono"]
-        return mono["resolution_w"], mono["resolution_h"]
+        lines = config["camera"]["mono"]["resolution_h"]
+        return MONO_WIDTHS[lines], lines
 
     def _mapping(self, config: dict[str, Any]) -> dict[str, int]:
         left_fov, rgb_fov, _ = self._board(config)
