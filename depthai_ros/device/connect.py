@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,13 +148,13 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
             "start; set it to the official Gen1 wheel, or to an image from "
             "`depthai-firmware extract`"
         )
-    place = Path(path).expanduser()
     try:
-        is_wheel = zipfile.is_zipfile(place)
-        image = firmware.extract(place, usb2=usb2) if is_wheel else place.read_bytes()
+        data = firmware.read_file(Path(path).expanduser())
+        is_wheel = firmware.is_wheel(data)
+        image = firmware.image_in(data, usb2=usb2) if is_wheel else data
     except OSError as cause:
         raise ConfigError(f"device.firmware: cannot read {path}: {cause.strerror}") from cause
-    except (firmware.FirmwareError, zipfile.BadZipFile, struct.error) as cause:
+    except (firmware.FirmwareError, RuntimeError, ValueError) as cause:  # ~nobody/x, a NUL
         raise ConfigError(f"device.firmware: {path}: {cause}") from cause
     if usb2 and not is_wheel:
         raise ConfigError(

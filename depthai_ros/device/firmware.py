@@ -2,6 +2,9 @@
 
 The wheel's extension holds it as plain data between two exported symbols, and beside it a patch
 that makes the USB 2 variant. This package contains no firmware.
+
+Any file may be named, so every size is limited before something is read or unpacked, and whatever
+is wrong with a file is a FirmwareError.
 Source: docs/usb.md#firmware
 """
 
@@ -10,12 +13,16 @@ from __future__ import annotations
 import argparse
 import bz2
 import hashlib
+import io
+import os
+import stat
 import struct
 import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +34,20 @@ IMAGE, PATCH = "depthai_cmd", "depthai_usb2_patch_patch"
 PLAUSIBLE_BYTES = range(1 << 20, 64 << 20)
 PATCH_MAGIC = b"BSDIFF40"
 
+#: Limits, several times the figures of the official wheel: bytes of a file and of an extension;
+#: entries of a wheel; program headers, sections, symbols and relocations of an extension;
+#: characters of a symbol's name; steps of a patch.
+_FILE_BYTES = 128 << 20
+_MAX_ENTRIES = 10_000
+_MAX_HEADERS = 1000
+_MAX_SYMBOLS = 1 << 17
+_MAX_RELOCATIONS = 1 << 20
+_MAX_NAME = 256
+_MAX_STEPS = 1 << 18
+
 _EXTENSION = ".so"
+#: What a directory entry of a zip file begins with.
+_ZIP_ENTRY = b"PK\1\2"
 _LOAD, _RELA, _DYNSYM = 1, 4, 11
 #: Types of pointer relocations, by offset and by symbol; each x86-64, then arm64.
 _RELATIVE, _ABSOLUTE = frozenset({8, 1027}), frozenset({1, 257})
@@ -35,6 +55,24 @@ _RELATIVE, _ABSOLUTE = frozenset({8, 1027}), frozenset({1, 257})
 
 class FirmwareError(DepthaiError):
     """The file contains no firmware, or a damaged one."""
+
+
+def read_file(path: Path) -> bytes:
+    """A whole file of at most 128 MB. Never waits: a pipe or a device is refused.
+
+    Raises  FirmwareError, OSError
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise FirmwareError("not a regular file")
+        _limit("bytes of the file", found.st_size, _FILE_BYTES)
+        return file.read(found.st_size) or b""
+
+
+def _limit(what: str, found: int, allowed: int) -> None:
+    if found > allowed:
+        raise FirmwareError(f"{what}: found {found}, expected at most {allowed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,46 +84,68 @@ class _Section:
 
 
 class _Library:
-    """Symbols, relocations and segments of a 64-bit little-endian ELF file."""
+    """Symbols, relocations and segments of a 64-bit little-endian ELF file.
+
+    Raises  FirmwareError
+    """
 
     def __init__(self, data: bytes) -> None:
         if data[:6] != b"\x7fELF\x02\x01":
             raise FirmwareError("not a 64-bit little-endian ELF file")
         self._data = data
-        program, section = struct.unpack_from("<QQ", data, 32)
-        programs, _, sections = struct.unpack_from("<HHH", data, 56)
-        self._segments = [
-            struct.unpack_from("<IIQQQQ", data, program + 56 * i) for i in range(programs)
-        ]
-        rows = [struct.unpack_from("<IIQQQQII", data, section + 64 * i) for i in range(sections)]
+        ((program, section),) = self._rows("header", "<QQ", 32, 1)
+        ((programs, _, sections),) = self._rows("header", "<HHH", 56, 1)
+        self._segments = list(self._rows("program headers", "<IIQQQQ16x", program, programs))
+        rows = self._rows("section headers", "<IIQQQQII16x", section, sections)
         self._sections = [_Section(row[1], row[4], row[5], row[6]) for row in rows]
-        symbols = list(self._read_symbols())
-        self._symbols = dict(symbols)
-        self._addresses = [address for _, address in symbols]  # by symbol number
+        self._addresses: list[int] = []  # by symbol number
+        self._symbols: dict[str, int] = {}  # of embedded files
+        self._read_symbols()
         self._pointers = dict(self._read_pointers())
 
-    def _of_kind(self, kind: int) -> Iterator[_Section]:
-        return (section for section in self._sections if section.kind == kind)
+    def _part(self, what: str, offset: int, size: int) -> bytes:
+        """Bytes of the file; everything is read through here."""
+        if offset + size > len(self._data):
+            last = offset + size
+            raise FirmwareError(f"{what}: bytes {offset} to {last} are not inside the file")
+        return self._data[offset : offset + size]
 
-    def _read_symbols(self) -> Iterator[tuple[str, int]]:
-        """(name, address) of each exported symbol."""
-        for table in self._of_kind(_DYNSYM):
-            names = self._sections[table.link].offset
-            for offset in range(table.offset, table.offset + table.size, 24):
-                name, _, _, _, address = struct.unpack_from("<IBBHQ", self._data, offset)
-                end = self._data.index(b"\0", names + name)
-                yield self._data[names + name : end].decode("ascii", "replace"), address
+    def _rows(self, what: str, layout: str, offset: int, count: int) -> Iterator[tuple[Any, ...]]:
+        _limit(what, count, _MAX_HEADERS)
+        row = struct.Struct(layout)
+        return row.iter_unpack(self._part(what, offset, count * row.size))
+
+    def _entries(self, kind: int, layout: str, limit: int) -> Iterator[tuple[_Section, Any]]:
+        """(section, row) of all tables of a kind, which have at most `limit` rows together."""
+        tables = [section for section in self._sections if section.kind == kind]
+        row = struct.Struct(layout)
+        _limit("rows of a table", sum(table.size for table in tables) // row.size, limit)
+        for table in tables:
+            data = self._part("table", table.offset, table.size - table.size % row.size)
+            for values in row.iter_unpack(data):
+                yield table, values
+
+    def _read_symbols(self) -> None:
+        for table, (name, address) in self._entries(_DYNSYM, "<I4xQ8x", _MAX_SYMBOLS):
+            self._addresses.append(address)
+            if table.link >= len(self._sections):
+                raise FirmwareError(f"symbol names: no section {table.link}")
+            begin = self._sections[table.link].offset + name
+            text = self._data[begin : begin + _MAX_NAME].partition(b"\0")[0].decode("latin-1")
+            if IMAGE in text or PATCH in text:
+                self._symbols[text] = address
 
     def _read_pointers(self) -> Iterator[tuple[int, int]]:
-        """(address of a pointer, its value after the file is loaded)."""
-        for table in self._of_kind(_RELA):
-            for offset in range(table.offset, table.offset + table.size, 24):
-                address, information, addend = struct.unpack_from("<QQq", self._data, offset)
-                symbol, kind = information >> 32, information & 0xFFFFFFFF
-                if kind in _RELATIVE:
-                    yield address, addend
-                elif kind in _ABSOLUTE and symbol < len(self._addresses):
-                    yield address, self._addresses[symbol] + addend
+        """(address of a pointer to an embedded file, its value after the file is loaded)."""
+        wanted = set(self._symbols.values())
+        for _, (address, information, addend) in self._entries(_RELA, "<QQq", _MAX_RELOCATIONS):
+            symbol, kind = information >> 32, information & 0xFFFFFFFF
+            if address not in wanted:
+                continue
+            if kind in _RELATIVE:
+                yield address, addend
+            elif kind in _ABSOLUTE and symbol < len(self._addresses):
+                yield address, self._addresses[symbol] + addend
 
     def _file_offset(self, address: int) -> int:
         for kind, _, offset, start, _, size in self._segments:
@@ -121,46 +181,100 @@ def _patch_integers(data: bytes) -> list[int]:
     return [-(word & ~(1 << 63)) if word >> 63 else word for word in words]
 
 
+def _unpacked(packed: bytes, limit: int) -> bytes:
+    """The content of one bz2 stream, at most `limit` bytes."""
+    unpacker = bz2.BZ2Decompressor()
+    try:
+        data = unpacker.decompress(packed, limit + 1)
+    except (OSError, ValueError) as cause:
+        raise FirmwareError(f"the patch is damaged: {cause}") from cause
+    if len(data) > limit or not unpacker.eof:
+        raise FirmwareError("the patch is damaged: a part of it has another size")
+    return data
+
+
 def apply_patch(old: bytes, patch: bytes) -> bytes:
     """Apply a BSDIFF40 patch to the old file; returns the new one.
 
     Raises  FirmwareError if the patch does not fit or is damaged
     """
-    if patch[:8] != PATCH_MAGIC:
+    if patch[:8] != PATCH_MAGIC or len(patch) < 32:
         raise FirmwareError(f"the patch begins with {patch[:8]!r}, expected {PATCH_MAGIC!r}")
     control_bytes, difference_bytes, new_bytes = _patch_integers(patch[8:32])
-    try:
-        control = bz2.decompress(patch[32 : 32 + control_bytes])
-        middle = 32 + control_bytes + difference_bytes
-        difference = bz2.decompress(patch[32 + control_bytes : middle])
-        extra = bz2.decompress(patch[middle:])
-    except (OSError, ValueError) as cause:
-        raise FirmwareError(f"the patch is damaged: {cause}") from cause
+    middle = 32 + control_bytes
+    end = middle + difference_bytes
+    if not 32 <= middle <= end <= len(patch) or not 0 <= new_bytes < PLAUSIBLE_BYTES.stop:
+        raise FirmwareError("the patch is damaged: its sizes are not those of the file")
+    control = _unpacked(patch[32:middle], 24 * _MAX_STEPS)
+    difference = np.frombuffer(_unpacked(patch[middle:end], new_bytes), np.uint8)
+    extra = _unpacked(patch[end:], new_bytes)
+    if len(control) % 24:
+        raise FirmwareError("the patch is damaged: its last step is incomplete")
+    before = np.frombuffer(old, np.uint8)
     new = bytearray()
     position = difference_done = extra_done = 0
     numbers = iter(_patch_integers(control))
     for add, insert, seek in zip(numbers, numbers, numbers, strict=True):
+        difference_end, extra_end = difference_done + add, extra_done + insert
         if add < 0 or insert < 0 or not 0 <= position <= len(old) - add:
             raise FirmwareError("the patch does not belong to this image")
-        changes = np.frombuffer(difference, np.uint8, add, difference_done)
-        new += (changes + np.frombuffer(old, np.uint8, add, position)).tobytes()
-        new += extra[extra_done : extra_done + insert]
-        difference_done, extra_done = difference_done + add, extra_done + insert
+        if difference_end > len(difference) or extra_end > len(extra):
+            raise FirmwareError("the patch is damaged: a step needs more than there is")
+        changes = difference[difference_done:difference_end]
+        new += (changes + before[position : position + add]).tobytes()
+        new += extra[extra_done:extra_end]
+        difference_done, extra_done = difference_end, extra_end
         position += add + seek
     if len(new) != new_bytes:
         raise FirmwareError(f"the patch produced {len(new)} bytes, expected {new_bytes}")
     return bytes(new)
 
 
-def _extension_of(path: Path) -> bytes:
-    """The extension itself, or the one in a wheel."""
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as wheel:
-        names = [n for n in wheel.namelist() if "/" not in n and n.endswith(_EXTENSION)]
-        if len(names) != 1:
-            raise FirmwareError(f"{path}: the wheel has {len(names)} extensions, expected one")
-        return wheel.read(names[0])
+def is_wheel(data: bytes) -> bool:
+    """True for a zip file."""
+    return zipfile.is_zipfile(io.BytesIO(data))
+
+
+def _extension_of(data: bytes) -> bytes:
+    """The extension in a wheel."""
+    _limit("entries of the wheel", data.count(_ZIP_ENTRY), _MAX_ENTRIES)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+            rows = [
+                row
+                for row in wheel.infolist()
+                if "/" not in row.filename and row.filename.endswith(_EXTENSION)
+            ]
+            if len(rows) != 1:
+                raise FirmwareError(f"the wheel has {len(rows)} extensions, expected one")
+            return _member(wheel, rows[0])
+    except FirmwareError:
+        raise
+    except Exception as cause:  # zipfile raises a dozen kinds for damaged files
+        raise FirmwareError(f"the wheel is damaged: {cause or type(cause).__name__}") from cause
+
+
+def _member(wheel: zipfile.ZipFile, row: zipfile.ZipInfo) -> bytes:
+    """One file of a wheel. The size that its entry claims may be wrong, so the read is limited."""
+    _limit("bytes of the extension", row.file_size, _FILE_BYTES)
+    if row.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FirmwareError(f"the wheel is packed by method {row.compress_type}, expected deflate")
+    with wheel.open(row) as file:
+        return file.read(row.file_size + 1)
+
+
+def image_in(data: bytes, *, usb2: bool = False) -> bytes:
+    """The firmware image in the bytes of a wheel or extension.
+
+    Raises  FirmwareError if there is none of a plausible size
+    """
+    library = _Library(_extension_of(data) if is_wheel(data) else data)
+    image = library.resource(IMAGE)
+    if usb2:
+        image = apply_patch(image, library.resource(PATCH))
+    if len(image) not in PLAUSIBLE_BYTES:
+        raise FirmwareError(f"the image has {len(image)} bytes, expected a few MB")
+    return image
 
 
 def extract(path: Path, *, usb2: bool = False) -> bytes:
@@ -168,13 +282,7 @@ def extract(path: Path, *, usb2: bool = False) -> bytes:
 
     Raises  FirmwareError if there is none of a plausible size; OSError
     """
-    library = _Library(_extension_of(path))
-    image = library.resource(IMAGE)
-    if usb2:
-        image = apply_patch(image, library.resource(PATCH))
-    if len(image) not in PLAUSIBLE_BYTES:
-        raise FirmwareError(f"{path}: the image has {len(image)} bytes, expected a few MB")
-    return image
+    return image_in(read_file(path), usb2=usb2)
 
 
 _WORDS = """
@@ -203,7 +311,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         image = extract(arguments.source, usb2=arguments.usb2)
         arguments.output.write_bytes(image)
-    except (FirmwareError, OSError, struct.error, zipfile.BadZipFile) as cause:
+    except (FirmwareError, OSError) as cause:
         print(f"depthai-firmware: {arguments.source}: {cause}", file=sys.stderr)
         return 1
     digest = hashlib.sha256(image).hexdigest()
