@@ -132,6 +132,9 @@ class Packet:
         """CLOCK_MONOTONIC at the arrival of the last byte."""
     @property
     def buffer(self) -> Buffer: ...
+    @property
+    def serial(self) -> int:
+        """Number of the packet in its stream on this link, from 0; a gap was dropped by a queue."""
     def __len__(self) -> int: ...
 
 class PacketQueue:

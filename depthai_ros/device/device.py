@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,8 +44,11 @@ from .pipeline import RunningPipeline
 
 _log = logging.getLogger(__name__)
 
-#: Packets of one stream that are queued for a slow consumer: a quarter of a second at 30 Hz.
-QUEUE_PER_STREAM = 8
+#: How long the packet queue lasts while its consumer gets no processor, as in bursts of other work.
+_QUEUE_S = 2.0
+_QUEUE_LEAST = 8
+#: Its memory: two seconds of all default streams, but only a part of a small computer's memory.
+_QUEUE_BYTES = min(512 << 20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
 #: A device accepts a command at once; after this long the command fails.
 _COMMAND_S = 2.0
 
@@ -105,7 +110,9 @@ class OpenDevice:
         self._process = connection.process
         self.mx_id = usable_id(connection.mx_id)
         self.usb_speed, self.usb_path = connection.usb_speed, connection.usb_path
-        self._link = _core.Link(transport=connection.transport, role="host")
+        self._link = _core.Link(
+            transport=connection.transport, role="host", max_queued_bytes=_QUEUE_BYTES
+        )
         self._pipeline: RunningPipeline | None = None
         self._is_configured = False
         try:
@@ -154,12 +161,13 @@ class OpenDevice:
         settings: Settings,
         network: NetworkConfig | None = None,
         *,
-        capacity_per_stream: int = QUEUE_PER_STREAM,
-        capacity: int = 1024,
+        capacity_per_stream: int | None = None,
+        capacity: int = 1 << 20,
     ) -> RunningPipeline:
         """Configure the device and open its streams.
 
-        `capacity_per_stream` and `capacity` (all streams together) limit the packets in the queue.
+        `capacity_per_stream` and `capacity` (all streams together) limit the packets in the queue;
+        None: two seconds of the fastest camera. The link limits their memory, too.
 
         Raises  ConfigError if the device lacks a stream or the resources for the network;
                 LinkError, ProtocolError
@@ -174,7 +182,8 @@ class OpenDevice:
             calibration_floats=calibration.floats,
             center_crop=calibration.center_crop,
         )
-        queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=capacity_per_stream)
+        length = capacity_per_stream or _queue_length(settings)
+        queue = _core.PacketQueue(capacity=capacity, capacity_per_stream=length)
         text = _as_text("configuration", document)
         if self._is_configured or not self._link.is_up:
             self.reset()
@@ -331,6 +340,12 @@ def _as_text(name: str, document: Mapping[str, Any]) -> bytes:
     if len(text) >= CONFIG_H2D_BYTES:
         raise ConfigError(f"{name} has {len(text)} bytes, must have less than {CONFIG_H2D_BYTES}")
     return text
+
+
+def _queue_length(settings: Settings) -> int:
+    """Packets of one stream in the queue."""
+    fastest_hz: float = max(settings["camera.mono.fps"], settings["camera.rgb.fps"])
+    return max(_QUEUE_LEAST, math.ceil(_QUEUE_S * fastest_hz))
 
 
 def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:

@@ -324,6 +324,7 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("stream", [](const Packet& self) { return *self.stream; })
       .def_readonly("received_ns", &Packet::received_ns)
       .def_readonly("buffer", &Packet::buffer)
+      .def_readonly("serial", &Packet::serial)
       .def("__len__", [](const Packet& self) { return self.buffer->size(); });
 
   py::class_<PacketQueue, std::shared_ptr<PacketQueue>>(m, "PacketQueue")
