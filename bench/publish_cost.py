@@ -45,8 +45,14 @@ from depthai_ros import _core
 from depthai_ros.calibration.calibration import load
 from depthai_ros.config import mono_size, rgb_size, validate
 from depthai_ros.messages.context import MessageContext, frame_ids, make_context
-from depthai_ros.messages.diagnostics import Health, make_stream_stats
+from depthai_ros.messages.diagnostics import Health
 from depthai_ros.messages.images import ImageBuffer, StampedPacket
+from depthai_ros.messages.stream_stats import (
+    PUBLISHED,
+    UNSUBSCRIBED,
+    Passage,
+    make_stream_stats,
+)
 from depthai_ros.node.publishers import TopicPublisher
 from depthai_ros.streams import STREAMS
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
@@ -171,7 +177,9 @@ class Ways:
         )
         sent = self._publisher_of_topic.send(self._context, picture)
         stats = self._context.health.stream_stats[case.stream]
-        stats.arrived(turn, len(pixels), picture.received_ns, time.time_ns() - stamp_ns, sent)
+        fate = PUBLISHED if sent.published else UNSUBSCRIBED
+        delay_ns = time.time_ns() - stamp_ns
+        stats.add(Passage(turn, turn, len(pixels), picture.received_ns, delay_ns, fate))
 
     def _filled(self, pixels: NDArray[np.uint8], stamp_ns: int) -> Image:
         case = self._case

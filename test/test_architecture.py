@@ -54,7 +54,7 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 #: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
     threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
-    threading:  messages.diagnostics node.live_parameters node.node node.packet_loop
+    threading:  messages.stream_stats node.live_parameters node.node node.packet_loop
     threading:  node.supervisor virtual.commands virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock
     subprocess: device.connect commands.udev

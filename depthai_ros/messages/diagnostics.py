@@ -1,4 +1,4 @@
-"""Statistics of the streams and the state of the device, for /diagnostics and ~/device/status.
+"""The state of the device and its streams, for /diagnostics and ~/device/status.
 
 The packet loop writes, the diagnostics timer reads: `StreamStats` has a lock, every other value is
 replaced as a whole.
@@ -6,33 +6,27 @@ replaced as a whole.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from ..config.settings import Settings, stream_list
+from ..config.settings import Settings
 from ..msg import DeviceStatus
-from ..streams import STREAMS
 from .exposure_sync import Tally
+from .stream_stats import StreamCounts, StreamFigures, StreamStats
 
 _OK, _WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 _ERROR, _STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 _NS_PER_S = 1_000_000_000
-_WINDOW_S = 1.0
-#: The window of a slow stream is longer, and holds this many frames.
-_WINDOW_FRAMES = 5
-#: Frames between two reports at 240 Hz, with the longest diagnostics.period_s.
-_MOST_UNSEEN = 60 * 240
 #: A rate below this share of the expected rate is a warning.
 _ENOUGH = 0.9
 _DRIFT_WARN_PPM = 200.0
 _LOG_LINES = 1000
+_NO_COUNTS = StreamCounts()
 TEMPERATURES = ("css", "mss", "upa0", "upa1")
 
 #: State of the device -> level, word, message.
@@ -43,143 +37,6 @@ STATES = {
     DeviceStatus.STATE_RECOVERING: (_WARN, "recovering", "the device is lost, reconnecting"),
     DeviceStatus.STATE_ERROR: (_ERROR, "error", "stopped after an error"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFigures:
-    """Statistics of one stream: of the last window (fps to bytes_per_s), since its start (rest)."""
-
-    fps: float = 0.0
-    gap_max_ms: float = 0.0
-    latency_ms_mean: float = float("nan")
-    latency_ms_max: float = float("nan")
-    drops_percent: float = 0.0
-    bytes_per_s: float = 0.0
-    fps_min: float = 0.0
-    drops_total: int = 0
-    published: int = 0
-    silent_s: float = 0.0
-
-
-class _Arrival(NamedTuple):
-    received_ns: int
-    gap_ns: int
-    size: int
-    lost: int
-    latency_ns: int
-
-
-class StreamStats:
-    """Collects the statistics of one stream. `expected_fps` 0 = no fixed rate.
-
-    Lost frames are gaps in the camera's frame counter, which advances with `camera_fps` even if the
-    device sends only some of the frames. Results of a network are not `steady`: a slow network
-    skips frames, which are not lost.
-    """
-
-    def __init__(
-        self, expected_fps: float, camera_fps: float, started_ns: int, *, steady: bool = True
-    ) -> None:
-        self.expected_fps = expected_fps
-        self.is_held = False
-        self._stride = camera_fps / expected_fps if steady and expected_fps else 0.0
-        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
-        self._lock = threading.Lock()
-        self._unseen: deque[tuple[int | None, int, int, int, int]] = deque(maxlen=_MOST_UNSEEN)
-        self._arrivals: deque[_Arrival] = deque()
-        self._started_ns = self._last_ns = started_ns
-        self._sequence: int | None = None
-        self._lost = self._published = 0
-        self._fps_min = float("inf")
-
-    @property
-    def is_steady(self) -> bool:
-        """True if a missing frame number means a lost frame."""
-        return self._stride > 0.0
-
-    def arrived(
-        self, sequence: int | None, size: int, received_ns: int, latency_ns: int, sent: int = 0
-    ) -> None:
-        """Add one frame of `size` bytes that became `sent` messages `latency_ns` after exposure.
-
-        It is only stored, to keep the packet loop fast; `figures()` evaluates it.
-        """
-        self._unseen.append((sequence, size, received_ns, latency_ns, sent))
-
-    def hold(self, held: bool, now_ns: int) -> None:
-        """Mark the stream as stopped on purpose, or as resumed; frames in between are not lost."""
-        with self._lock:
-            self._see()
-            self.is_held = held
-            self._sequence = None
-            self._started_ns = self._last_ns = now_ns
-
-    def figures(self, now_ns: int, queue_drops: int = 0) -> StreamFigures:
-        """Statistics until now; `queue_drops` replaces the losses if there is no frame counter."""
-        with self._lock:
-            self._see()
-            self._forget(now_ns)
-            recent = tuple(self._arrivals)
-            elapsed_s = min(now_ns - self._started_ns, self._window_ns) / _NS_PER_S
-            fps = len(recent) / elapsed_s if elapsed_s > 0 else 0.0
-            if not self.is_held and now_ns - self._started_ns > 2 * self._window_ns:
-                self._fps_min = min(self._fps_min, fps)
-            lost = sum(arrival.lost for arrival in recent)
-            return StreamFigures(
-                fps=fps,
-                gap_max_ms=max((arrival.gap_ns for arrival in recent), default=0) / 1e6,
-                latency_ms_mean=_mean([arrival.latency_ns / 1e6 for arrival in recent]),
-                latency_ms_max=max(
-                    (arrival.latency_ns / 1e6 for arrival in recent), default=float("nan")
-                ),
-                drops_percent=100.0 * lost / max(1, lost + len(recent)),
-                bytes_per_s=sum(arrival.size for arrival in recent) / max(elapsed_s, 1e-3),
-                fps_min=min(self._fps_min, fps),
-                drops_total=self._lost if self._stride else queue_drops,
-                published=self._published,
-                silent_s=(now_ns - self._last_ns) / _NS_PER_S,
-            )
-
-    def _see(self) -> None:
-        """Evaluate the frames that have arrived since the last call."""
-        while self._unseen:
-            sequence, size, received_ns, latency_ns, sent = self._unseen.popleft()
-            lost = self._gap(sequence)
-            gap_ns = received_ns - self._last_ns if self._sequence is not None else 0
-            self._arrivals.append(_Arrival(received_ns, gap_ns, size, lost, latency_ns))
-            self._lost += lost
-            self._published += sent
-            self._last_ns = received_ns
-            self._sequence = sequence if sequence is not None else -1
-
-    def _gap(self, sequence: int | None) -> int:
-        """Number of frames missing between the previous one and this one."""
-        if not self._stride or sequence is None or self._sequence is None or self._sequence < 0:
-            return 0
-        return max(0, round((sequence - self._sequence) / self._stride) - 1)
-
-    def _forget(self, now_ns: int) -> None:
-        while self._arrivals and self._arrivals[0].received_ns < now_ns - self._window_ns:
-            self._arrivals.popleft()
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
-
-
-def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
-    """Statistics for each configured stream."""
-    stream_stats = {}
-    for stream in stream_list(settings):
-        row = STREAMS[stream]
-        sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
-        camera_fps = settings[f"camera.{sensor}.fps"] if sensor else 0.0
-        limit = settings[f"stream.{stream}.max_fps"] or camera_fps
-        steady = row.camera != "nn"
-        stream_stats[stream] = StreamStats(
-            min(limit, camera_fps), camera_fps, started_ns, steady=steady
-        )
-    return stream_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +93,8 @@ class Health:
     clock: ClockFacts | None = None
     link: LinkFacts | None = None
     stream_stats: dict[str, StreamStats] = field(default_factory=dict)
-    queue_drops: Mapping[str, int] = field(default_factory=dict)  # by wire stream
-    rejected: Mapping[str, int] = field(default_factory=dict)  # by wire stream
+    counts: Mapping[str, StreamCounts] = field(default_factory=dict)  # by stream, of all runs
+    rejected: Mapping[str, int] = field(default_factory=dict)  # by stream
     temperatures: Mapping[str, float] = field(default_factory=dict)
     temperatures_ns: int = 0
     sync: Mapping[str, Tally] | None = None  # by wire stream; None = sync.enable is false
@@ -261,9 +118,10 @@ class Health:
         if self.state != DeviceStatus.STATE_DISCONNECTED:
             message.status.extend(self._camera_diagnostics(now_ns))
         for stream, stats in self.stream_stats.items():
-            figures = stats.figures(now_ns, self.queue_drops.get(stream, 0))
             message.status.append(
-                self._stream_diagnostic(stream, stats, figures, subscribers.get(stream, 0))
+                self._stream_diagnostic(
+                    stream, stats, stats.figures(now_ns), subscribers.get(stream, 0)
+                )
             )
         if self.sync is not None and self.stream_stats:
             message.status.append(self._sync_diagnostic(self.sync))
@@ -273,10 +131,7 @@ class Health:
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
         """The same in short, as a typed message. `now_ns` is the host's monotonic time."""
-        figures = {
-            stream: stats.figures(now_ns, self.queue_drops.get(stream, 0))
-            for stream, stats in self.stream_stats.items()
-        }
+        figures = {stream: stats.figures(now_ns) for stream, stats in self.stream_stats.items()}
         return DeviceStatus(
             header=Header(stamp=stamp),
             mx_id=self.device.mx_id,
@@ -290,7 +145,7 @@ class Health:
             expected_fps=[
                 0.0 if stats.is_held else stats.expected_fps for stats in self.stream_stats.values()
             ],
-            drops=[figure.drops_total for figure in figures.values()],
+            drops=[self.counts.get(stream, _NO_COUNTS).lost_total for stream in figures],
             latency_ms=[figure.latency_ms_mean for figure in figures.values()],
         )
 
@@ -387,19 +242,20 @@ class Health:
     def _stream_diagnostic(
         self, stream: str, stats: StreamStats, figures: StreamFigures, subscribers: int
     ) -> DiagnosticStatus:
+        counts = self.counts.get(stream, _NO_COUNTS)
         values = {
             "fps": figures.fps,
             "fps_expected": stats.expected_fps,
             "fps_min": figures.fps_min,
-            "drops_total": figures.drops_total,
+            "drops_total": counts.lost_total,
             "drops_percent": figures.drops_percent,
             "gap_max_ms": figures.gap_max_ms,
             "latency_ms_mean": figures.latency_ms_mean,
             "latency_ms_max": figures.latency_ms_max,
             "subscribers": subscribers,
-            "published": figures.published,
             "bytes_per_s": figures.bytes_per_s,
             "rejected": self.rejected.get(stream, 0),
+            **counts.values(),
         }
         level, text = self._judged(stats, figures)
         if not self.settings[f"stream.{stream}.publish"]:

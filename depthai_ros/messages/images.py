@@ -95,6 +95,7 @@ class StampedPacket:
     stamp_ns: int
     received_ns: int  # host's monotonic clock
     settings: ImageSettings
+    serial: int = 0  # number of the packet in its stream on the link
 
     @property
     def is_mirrored(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from rclpy.node import Node
 
@@ -12,7 +13,9 @@ from ..device.device import OpenDevice
 from ..messages.diagnostics import ClockFacts, Health, LinkFacts
 from .packet_loop import PacketLoop
 
-_REJECTED_WARN_S = 10.0
+_FAILED_WARN_S = 10.0
+_REJECTED = "rejected {} malformed packets"
+_REFUSED = "the middleware refused messages of {} packets"
 _NS_PER_S = 1_000_000_000
 
 
@@ -23,15 +26,17 @@ class Counters:
         self._node = node
         self._health = health
         self._plan = plan
-        self._rejected: dict[str, int] = {}
+        self._failed: dict[str, Mapping[str, tuple[int, str]]] = {}
         self._bytes = 0
         self._read_ns = 0
 
     def read(self, loop: PacketLoop, stamps: StampSource, device: OpenDevice) -> None:
         """Report the changes since the last call. Sends nothing to the device."""
-        self._read_rejected(loop)
+        loop.report_counts()
+        rejected = loop.rejected()
+        self._health.rejected = {stream: count for stream, (count, _) in rejected.items()}
+        self._warn({_REJECTED: rejected, _REFUSED: loop.refused()})
         self._read_link(device)
-        self._health.queue_drops = loop.dropped()
         self._health.clock = ClockFacts(
             offset_s=stamps.offset_s,
             drift_ppm=stamps.drift_ppm,
@@ -39,17 +44,17 @@ class Counters:
             jitter_ms=stamps.jitter_ms,
         )
 
-    def _read_rejected(self, loop: PacketLoop) -> None:
-        rejected = loop.rejected()
+    def _warn(self, failed: dict[str, Mapping[str, tuple[int, str]]]) -> None:
+        """Log the failures since the last call: by sentence and stream, count and last error."""
         news = [
-            f"{stream}: rejected {count} malformed packets; last error: {reason}"
-            for stream, (count, reason) in rejected.items()
-            if count > self._rejected.get(stream, 0)
+            f"{stream}: {sentence.format(count)}; last error: {reason}"
+            for sentence, by_stream in failed.items()
+            for stream, (count, reason) in by_stream.items()
+            if count > self._failed.get(sentence, {}).get(stream, (0, ""))[0]
         ]
         if news:
-            self._node.get_logger().warning("; ".join(news), throttle_duration_sec=_REJECTED_WARN_S)
-        self._rejected = {stream: count for stream, (count, _) in rejected.items()}
-        self._health.rejected = self._rejected
+            self._node.get_logger().warning("; ".join(news), throttle_duration_sec=_FAILED_WARN_S)
+        self._failed = failed
 
     def _read_link(self, device: OpenDevice) -> None:
         now_ns, count = time.monotonic_ns(), device.link_counters()["bytes_in"]

@@ -18,14 +18,17 @@ from ..messages.builders import PACKET_HOOKS
 from ..messages.context import MessageContext
 from ..messages.exposure_sync import ExposureSet, Sync
 from ..messages.images import StampedPacket
+from ..messages.stream_stats import PUBLISHED, UNSUBSCRIBED, Passage, StreamCounts
 from ..streams import STREAMS
 from .idle_streams import IdleStreamPolicy
-from .publishers import StreamPublishers
+from .publishers import Sent, StreamPublishers
 
 _WAIT_S = 0.5
 _JOIN_S = 10.0
 #: How often the subscribers are checked, if `sync.enable` or `publish.idle_hold_s` needs it.
 _LOOK_S = 0.1
+_NEVER_NS = 1 << 62
+_NO_COUNTS = StreamCounts()
 #: Cameras that expose at the same moment.
 _PAIR = ("left", "right")
 
@@ -51,7 +54,9 @@ class PacketLoop:
         self._on_lost = on_lost
         self.first_frame = threading.Event()  # set when it has arrived
         self._stopping = threading.Event()
-        self._unreadable: dict[str, tuple[int, str]] = {}
+        self._failed: dict[str, dict[str, tuple[int, str]]] = {"loop": {}, "dds": {}}
+        self._reporting = threading.Lock()
+        self._earlier = dict(context.health.counts)  # of the runs before this one
         settings = pipeline.settings
         self._sync = _make_sync(pipeline) if settings["sync.enable"] else None
         self._publishes_incomplete = settings["sync.incomplete"] == "publish"
@@ -68,18 +73,42 @@ class PacketLoop:
         self._pipeline.stop()
         if self._thread is not threading.current_thread():
             self._thread.join(_JOIN_S)
+        if self._sync is not None:
+            self._publish_sets(self._sync.expire(_NEVER_NS), send=False)
+        self.report_counts()
         self._pipeline.close()
 
-    def dropped(self) -> Mapping[str, int]:
-        """By wire stream: packets that the full queue dropped before this thread took them."""
-        return self._pipeline.dropped()
+    def report_counts(self) -> None:
+        """Copy the counts into the health report; any thread may do so, also after the end."""
+        with self._reporting:
+            self._context.health.counts = self.counts()
+
+    def counts(self) -> dict[str, StreamCounts]:
+        """What became of every packet, by stream; earlier runs of the streams included."""
+        rejected, dropped = self.rejected(), self._pipeline.dropped()
+        counts = dict(self._earlier)
+        for wire_stream in self._pipeline.streams:
+            for stream in self._publishers.made_from(wire_stream):
+                lost = {
+                    "link": dropped.get(wire_stream, 0),
+                    "loop": rejected.get(stream, (0, ""))[0],
+                }
+                run = self._context.health.stream_stats[stream].counts()
+                counts[stream] = counts.get(stream, _NO_COUNTS) + run + StreamCounts(lost)
+        return counts
 
     def rejected(self) -> Mapping[str, tuple[int, str]]:
-        """By wire stream: number of malformed packets, and the last error."""
-        counts = self._pipeline.rejected()
-        for stream, (count, reason) in list(self._unreadable.items()):
-            counts[stream] = (counts.get(stream, (0, ""))[0] + count, reason)
-        return counts
+        """By stream: number of malformed packets, and the last error."""
+        malformed, rejected = self._pipeline.rejected(), dict(self._failed["loop"])
+        for wire_stream, (count, reason) in malformed.items():
+            for stream in self._publishers.made_from(wire_stream):
+                others, last = rejected.get(stream, (0, ""))
+                rejected[stream] = (others + count, last or reason)
+        return rejected
+
+    def refused(self) -> Mapping[str, tuple[int, str]]:
+        """By stream: number of packets that the middleware refused, and the last error."""
+        return dict(self._failed["dds"])
 
     def _run(self) -> None:
         try:
@@ -130,12 +159,14 @@ class PacketLoop:
             stamp_ns=self._stamps.stamp_ns(frame.metadata, frame.received_ns, frame.stream),
             received_ns=frame.received_ns,
             settings=self._context.images,
+            serial=frame.packet.serial,
         )
         if row.layout in PACKET_HOOKS:
             try:
                 PACKET_HOOKS[row.layout](self._context, packet)
             except DecodeError as cause:
-                self._reject(frame.stream, cause)
+                for stream in self._publishers.made_from(frame.stream):
+                    self._fail("loop", stream, str(cause))
                 return
         sync = self._sync
         if sync is None or frame.stream not in sync.expected:
@@ -144,34 +175,51 @@ class PacketLoop:
             now_ns = time.monotonic_ns()
             self._publish_sets(sync.add(frame.stream, packet.stamp_ns, now_ns, packet))
 
-    def _publish_sets(self, sets: Iterable[ExposureSet[StampedPacket]]) -> None:
+    def _publish_sets(
+        self, sets: Iterable[ExposureSet[StampedPacket]], *, send: bool = True
+    ) -> None:
         for exposure in sets:
-            send = self._publishes_incomplete or not exposure.missing
+            complete = self._publishes_incomplete or not exposure.missing
             for packet in exposure.members.values():
-                self._publish(packet, send=send)
+                self._publish(packet, send=send and complete)
 
     def _publish(self, packet: StampedPacket, *, send: bool = True) -> None:
         """Publish every topic of every stream that is made from this packet."""
-        try:
-            for stream in self._publishers.made_from(packet.stream.name):
-                sent = self._publishers.send(stream, self._context, packet) if send else 0
-                self._count(stream, packet, sent)
-        except DecodeError as cause:
-            self._reject(packet.stream.name, cause)
+        for stream in self._publishers.made_from(packet.stream.name):
+            fate = "loop"
+            if send:
+                try:
+                    sent = self._publishers.send(stream, self._context, packet)
+                except DecodeError as cause:
+                    self._fail("loop", stream, str(cause))
+                    continue
+                if sent.refused:
+                    self._fail("dds", stream, sent.refusal)
+                fate = _fate(sent)
+            self._count(stream, packet, fate)
 
-    def _count(self, stream: str, packet: StampedPacket, sent: int) -> None:
+    def _count(self, stream: str, packet: StampedPacket, fate: str) -> None:
         metadata = packet.metadata
-        self._context.health.stream_stats[stream].arrived(
+        passage = Passage(
             metadata.sequence if metadata is not None else None,
+            packet.serial,
             len(packet.data),
             packet.received_ns,
             time.time_ns() - packet.stamp_ns,
-            sent,
+            fate,
         )
+        self._context.health.stream_stats[stream].add(passage)
 
-    def _reject(self, stream: str, cause: DecodeError) -> None:
-        count, _ = self._unreadable.get(stream, (0, ""))
-        self._unreadable[stream] = (count + 1, str(cause))
+    def _fail(self, stage: str, stream: str, reason: str) -> None:
+        failed = self._failed[stage]
+        failed[stream] = (failed.get(stream, (0, ""))[0] + 1, reason)
+
+
+def _fate(sent: Sent) -> str:
+    """What became of a packet, for its counters."""
+    if sent.refused:
+        return "dds"
+    return PUBLISHED if sent.published else UNSUBSCRIBED
 
 
 def _make_sync(pipeline: RunningPipeline) -> Sync[StampedPacket]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.exceptions import ParameterException
@@ -41,6 +41,25 @@ _BAD_OVERRIDE = (RuntimeError, ValueError, TypeError, ParameterException)
 _HAS_RCL = _core.has_rcl()
 
 
+class Sent(NamedTuple):
+    """What became of the messages of one packet; `refusal` is the last error of the middleware."""
+
+    published: int = 0
+    refused: int = 0
+    refusal: str = ""
+
+    def plus(self, other: Sent) -> Sent:
+        """Both added up."""
+        return Sent(
+            self.published + other.published,
+            self.refused + other.refused,
+            other.refusal or self.refusal,
+        )
+
+
+_NOTHING = Sent()
+
+
 @dataclass(slots=True)
 class CameraInfoPublisher:
     """The CameraInfo topic of one or more image topics; publishes each stamp once."""
@@ -54,10 +73,10 @@ class CameraInfoPublisher:
         """Drop the cached messages; the next device may have another calibration."""
         self._templates.clear()
 
-    def send(self, context: MessageContext, stream: Stream, packet: StampedPacket) -> None:
+    def send(self, context: MessageContext, stream: Stream, packet: StampedPacket) -> Sent:
         """Publish the model of the camera that took this frame."""
         if packet.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
-            return
+            return _NOTHING
         self._sent_ns = packet.stamp_ns
         model = context.cameras[self.name, context.camera(stream, packet.metadata)]
         frame_id = context.frame_id(stream, packet.metadata)
@@ -65,7 +84,7 @@ class CameraInfoPublisher:
         if template is None:
             template = serialize_message(camera_info(model, frame_id, 0))
             self._templates[model, frame_id] = template
-        self.publisher.publish(cdr.restamped(template, packet.stamp_ns))
+        return attempt(self.publisher, cdr.restamped(template, packet.stamp_ns))
 
 
 @dataclass(slots=True)
@@ -85,20 +104,32 @@ class TopicPublisher:
         publishers = [self.publisher, *([self.info.publisher] if self.info else [])]
         return self.topic.latched or any(row.get_subscription_count() for row in publishers)
 
-    def send(self, context: MessageContext, packet: StampedPacket) -> int:
-        """Publish a packet if the topic has a subscriber; returns the number of messages, 0 or 1.
+    def send(self, context: MessageContext, packet: StampedPacket) -> Sent:
+        """Publish a packet on the topic and its camera_info, as far as they have subscribers.
 
         Raises  DecodeError if the packet is malformed
         """
         builder = BUILDERS[self.topic.message]
         if isinstance(builder, StaticMessageBuilder):
-            return 0
+            return _NOTHING
+        sent = _NOTHING
         if self.info is not None:
-            self.info.send(context, self.stream, packet)
+            sent = self.info.send(context, self.stream, packet)
         if not self.topic.latched and not self.publisher.get_subscription_count():
-            return 0
-        send(self.publisher, builder.build(context, self.topic, packet))
-        return 1
+            return sent
+        return sent.plus(attempt(self.publisher, builder.build(context, self.topic, packet)))
+
+
+def attempt(publisher: Publisher[Any], message: Any) -> Sent:
+    """Publish, and report whether the middleware took the message.
+
+    It refuses one when the limits of its history are reached, and after the context was shut down.
+    """
+    try:
+        send(publisher, message)
+    except RuntimeError as cause:  # RCLError is one
+        return Sent(refused=1, refusal=str(cause))
+    return Sent(published=1)
 
 
 def send(publisher: Publisher[Any], message: Any) -> None:
@@ -234,14 +265,17 @@ class StreamPublishers:
         """Streams made from packets of a wire stream, in the order in which to publish them."""
         return self._fed.get(wire_stream, [])
 
-    def send(self, stream: str, context: MessageContext, packet: StampedPacket) -> int:
-        """Publish a packet on the topics of one stream; returns the number of messages.
+    def send(self, stream: str, context: MessageContext, packet: StampedPacket) -> Sent:
+        """Publish a packet on the topics of one stream.
 
         Raises  DecodeError if the packet is malformed
         """
         if stream in self._muted:
-            return 0
-        return sum(entry.send(context, packet) for entry in self._entries[stream])
+            return _NOTHING
+        sent = _NOTHING
+        for entry in self._entries[stream]:
+            sent = sent.plus(entry.send(context, packet))
+        return sent
 
     def subscribers(self) -> dict[str, int]:
         """Number of subscribers to the topics of each stream, added up."""

@@ -24,7 +24,8 @@ from ..device.pipeline import WATCHDOG_S, RunningPipeline
 from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
 from ..errors import BootError, DepthaiError, DeviceNotFoundError, LinkError, ProtocolError
 from ..messages.context import MessageContext, camera_models, make_context
-from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health, make_stream_stats
+from ..messages.diagnostics import CalibrationFacts, DeviceFacts, Health
+from ..messages.stream_stats import make_stream_stats
 from ..msg import DeviceStatus
 from .counters import Counters
 from .packet_loop import PacketLoop

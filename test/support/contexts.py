@@ -15,8 +15,9 @@ from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, val
 from depthai_ros.messages.builders import BUILDERS, PACKET_HOOKS, Builder
 from depthai_ros.messages.cdr import Serialized
 from depthai_ros.messages.context import MessageContext, frame_ids, make_context
-from depthai_ros.messages.diagnostics import Health, make_stream_stats
+from depthai_ros.messages.diagnostics import Health
 from depthai_ros.messages.images import StampedPacket
+from depthai_ros.messages.stream_stats import make_stream_stats
 from depthai_ros.streams import STREAMS, Topic
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.wire_formats import (

@@ -14,9 +14,10 @@ from depthai_ros.config import Settings
 from depthai_ros.device.clock import StampSource
 from depthai_ros.device.device import OpenDevice
 from depthai_ros.messages.context import frame_ids, make_context
-from depthai_ros.messages.diagnostics import Health, make_stream_stats
+from depthai_ros.messages.diagnostics import Health
+from depthai_ros.messages.stream_stats import make_stream_stats
 from depthai_ros.node.packet_loop import PacketLoop
-from depthai_ros.node.publishers import StreamPublishers
+from depthai_ros.node.publishers import Sent, StreamPublishers
 
 
 class CountingPublishers(StreamPublishers):
@@ -26,7 +27,7 @@ class CountingPublishers(StreamPublishers):
         super().__init__(*arguments, **options)
         self.passed: Counter[str] = Counter()
 
-    def send(self, stream: str, *arguments: Any) -> int:
+    def send(self, stream: str, *arguments: Any) -> Sent:
         self.passed[stream] += 1
         return super().send(stream, *arguments)
 

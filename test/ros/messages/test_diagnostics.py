@@ -18,10 +18,15 @@ from depthai_ros.messages.diagnostics import (
     DeviceFacts,
     Health,
     LinkFacts,
+)
+from depthai_ros.messages.exposure_sync import Tally
+from depthai_ros.messages.stream_stats import (
+    PUBLISHED,
+    Passage,
+    StreamCounts,
     StreamStats,
     make_stream_stats,
 )
-from depthai_ros.messages.exposure_sync import Tally
 from depthai_ros.msg import DeviceStatus
 
 MS = 1_000_000
@@ -33,7 +38,8 @@ ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 def feed(stats: StreamStats, sequences: list[int], *, period_ms: float = 100 / 3) -> int:
     """One frame of 1000 bytes per period, 20 ms after its exposure; returns the time after it."""
     for number, sequence in enumerate(sequences):
-        stats.arrived(sequence, 1000, round(number * period_ms * MS), 20 * MS)
+        received_ns = round(number * period_ms * MS)
+        stats.add(Passage(sequence, number, 1000, received_ns, 20 * MS, PUBLISHED))
     return round(len(sequences) * period_ms * MS)
 
 
@@ -41,35 +47,64 @@ def test_even_stream_shows_its_rate_and_no_loss() -> None:
     stats = StreamStats(30.0, 30.0, started_ns=0)
     figures = stats.figures(feed(stats, list(range(60))))
     assert figures.fps == pytest.approx(30, abs=1)
-    assert figures.drops_total == 0
+    assert figures.drops_percent == 0.0
+    assert stats.counts() == StreamCounts({PUBLISHED: 60})
     assert figures.gap_max_ms == pytest.approx(33.3, abs=0.1)
     assert figures.latency_ms_mean == figures.latency_ms_max == 20.0
     assert figures.bytes_per_s == pytest.approx(30_000, rel=0.05)
 
 
-#: expected fps, camera fps, steady, sequence numbers, frames lost
+#: expected fps, camera fps, sequence numbers, frames lost
 LOSSES = [
-    (30.0, 30.0, True, [0, 1, 2, 5, 6, 8], 3),
-    (10.0, 30.0, True, [0, 3, 6, 9], 0),
-    (10.0, 30.0, True, [0, 3, 9, 12], 1),
-    (12.5, 30.0, True, [0, 2, 5, 7, 10, 12], 0),
-    (30.0, 30.0, False, [0, 4, 8], 0),  # a slow network skips frames
-    (30.0, 30.0, True, [50, 51, 0, 1], 0),  # the device restarted
-    (0.0, 0.0, True, [0, 9, 99], 0),
+    (30.0, 30.0, [0, 1, 2, 5, 6, 8], 3),
+    (10.0, 30.0, [0, 3, 6, 9], 0),
+    (10.0, 30.0, [0, 3, 9, 12], 1),
+    (12.5, 30.0, [0, 2, 5, 7, 10, 12], 0),
+    (30.0, 30.0, [50, 51, 0, 1], 0),  # the device restarted
+    (0.0, 0.0, [0, 9, 99], 0),
 ]
 
 
 @pytest.mark.parametrize("case", LOSSES)
 def test_lost_frames_are_gaps_in_the_frame_counter(case: Any) -> None:
-    expected_fps, camera_fps, steady, sequences, lost = case
-    stats = StreamStats(expected_fps, camera_fps, started_ns=0, steady=steady)
-    assert stats.figures(feed(stats, sequences)).drops_total == lost
+    expected_fps, camera_fps, sequences, lost = case
+    stats = StreamStats(expected_fps, camera_fps, started_ns=0)
+    feed(stats, sequences)
+    assert stats.counts().of("device") == lost
+    assert stats.counts().produced == len(sequences) + lost
 
 
-def test_packets_without_a_counter_are_counted_where_the_queue_drops_them() -> None:
-    stats = StreamStats(0.0, 0.0, started_ns=0)
-    stats.arrived(None, 10, 0, 0)
-    assert stats.figures(S, queue_drops=4).drops_total == 4
+#: numbers on the link, frame numbers, frames lost at the device
+GAPS = [
+    ([0, 1, 2, 3], [0, 1, 4, 5], 2),
+    ([0, 3, 4, 5], [0, 3, 4, 7], 2),  # two more were lost between the link and this packet
+    ([5, 6, 9], [7, 8, 12], 1),
+    ([5, 6, 9], [None, None, None], 0),
+]
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_what_came_on_the_link_was_not_lost_by_the_device(case: Any) -> None:
+    serials, sequences, lost = case
+    stats = StreamStats(30.0, 30.0, started_ns=0)
+    for serial, sequence in zip(serials, sequences, strict=True):
+        stats.add(Passage(sequence, serial, 1, 0, 0, PUBLISHED))
+    assert stats.counts().of("device") == lost
+    percent = 100 * (1 - len(serials) / (lost + serials[-1] - serials[0] + 1))
+    assert stats.figures(S).drops_percent == pytest.approx(percent)
+
+
+def test_frames_that_a_slow_network_left_out_are_no_losses() -> None:
+    stats = StreamStats(30.0, 30.0, started_ns=0, steady=False)
+    feed(stats, [0, 4, 8])
+    assert stats.counts() == StreamCounts({PUBLISHED: 3, "skipped": 6})
+
+
+def test_each_lost_packet_counts_in_the_share_of_losses() -> None:
+    stats = StreamStats(30.0, 30.0, started_ns=0)
+    for serial, fate in enumerate((PUBLISHED, "loop", "dds", PUBLISHED)):
+        stats.add(Passage(serial, serial, 1, 0, 0, fate))
+    assert stats.figures(S).drops_percent == pytest.approx(50.0)
 
 
 def test_rate_ignores_frames_outside_the_window() -> None:
@@ -209,6 +244,14 @@ def test_values_are_plain_numbers_as_text() -> None:
     assert values == {"offset_s": "1.25", "drift_ppm": "20.5", "jumps": "0", "jitter_ms": "0.5"}
     left = {pair.key: pair.value for pair in status(health, "stream left").values}
     assert left["rejected"] == "3"
+    counts = StreamCounts({"device": 1, "link": 2, "loop": 3, "dds": 4, PUBLISHED: 10**9})
+    health.counts = {"left": counts + counts}
+    left = {pair.key: pair.value for pair in status(health, "stream left").values}
+    lost = {key: value for key, value in left.items() if key.startswith("lost_")}
+    assert lost == {"lost_device": "2", "lost_link": "4", "lost_loop": "6", "lost_dds": "8"}
+    assert (left["produced"], left["published"]) == ("2000000020", "2000000000")
+    assert (left["drops_total"], left["unsubscribed"]) == ("20", "0")
+    assert health.device_status(Time(), S).drops[list(health.stream_stats).index("left")] == 20
 
 
 def test_every_status_and_value_is_documented() -> None:

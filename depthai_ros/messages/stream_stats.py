@@ -1,0 +1,235 @@
+"""Counts every packet of a stream once: published, without subscriber, or lost at a stage.
+
+The packet loop adds packets; the diagnostics timer reads rates, delays and counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..cameras import frame_step
+from ..config.settings import Settings, stream_list
+from ..streams import STREAMS
+
+#: Where a packet can be lost, in the order of its way. Source: docs/diagnostics.md#losses
+STAGES = ("device", "link", "loop", "dds")
+#: What else becomes of a packet.
+PUBLISHED, UNSUBSCRIBED = "published", "unsubscribed"
+#: Frames that a slow network left out: not lost, but missing for a subscriber.
+SKIPPED = "skipped"
+#: Prefix of a stage in the keys of /diagnostics.
+LOST_PREFIX = "lost_"
+
+_NS_PER_S = 1_000_000_000
+_WINDOW_S = 1.0
+#: The window of a slow stream is longer, and holds this many frames.
+_WINDOW_FRAMES = 5
+#: Frames between two reports at 240 Hz, with the longest diagnostics.period_s.
+_MOST_UNSEEN = 60 * 240
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """What became of the packets of one stream.
+
+    `by_fate` has a row for each of STAGES, PUBLISHED, UNSUBSCRIBED and SKIPPED that occurred.
+    """
+
+    by_fate: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: StreamCounts) -> StreamCounts:
+        return StreamCounts(Counter(self.by_fate) + Counter(other.by_fate))
+
+    def of(self, fate: str) -> int:
+        """Number of packets with this fate."""
+        return self.by_fate.get(fate, 0)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Number of lost packets by stage; each of STAGES has a row."""
+        return {stage: self.of(stage) for stage in STAGES}
+
+    @property
+    def lost_total(self) -> int:
+        """Number of packets lost at any stage."""
+        return sum(self.lost.values())
+
+    @property
+    def produced(self) -> int:
+        """Number of packets that the device made: published, without subscriber, or lost."""
+        return self.lost_total + self.of(PUBLISHED) + self.of(UNSUBSCRIBED)
+
+    def values(self) -> dict[str, int]:
+        """The keys and values in /diagnostics."""
+        return {
+            "produced": self.produced,
+            **{f"{LOST_PREFIX}{stage}": count for stage, count in self.lost.items()},
+            **{fate: self.of(fate) for fate in (PUBLISHED, UNSUBSCRIBED, SKIPPED)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """Rates and delays of one stream, of the last window; `fps_min` is since its start."""
+
+    fps: float = 0.0
+    gap_max_ms: float = 0.0
+    latency_ms_mean: float = float("nan")
+    latency_ms_max: float = float("nan")
+    drops_percent: float = 0.0
+    bytes_per_s: float = 0.0
+    fps_min: float = 0.0
+    silent_s: float = 0.0
+
+
+class Passage(NamedTuple):
+    """One packet that the packet loop has finished.
+
+    `sequence` is the camera's frame number (None: unknown), `serial` the number of the packet on
+    its link. `fate` is PUBLISHED, UNSUBSCRIBED or one of STAGES.
+    """
+
+    sequence: int | None
+    serial: int
+    size: int
+    received_ns: int
+    latency_ns: int
+    fate: str
+
+
+class _Arrival(NamedTuple):
+    received_ns: int
+    gap_ns: int
+    size: int
+    missing: int  # frames and packets between the previous packet and this one
+    is_lost: bool
+    latency_ns: int
+
+
+class StreamStats:
+    """Collects the statistics of one stream. `expected_fps` 0 = no fixed rate.
+
+    The camera's frame number advances with `camera_fps` even if the device sends only every N-th
+    frame. Frames lost before the link are gaps in it that are larger than the gap in the numbers
+    of the packets on the link. Results of a network are not `steady`: a slow network skips frames,
+    which are not lost.
+    """
+
+    def __init__(
+        self, expected_fps: float, camera_fps: float, started_ns: int, *, steady: bool = True
+    ) -> None:
+        self.expected_fps = expected_fps
+        self.is_held = False
+        #: True if a missing frame number means a lost frame.
+        self.is_steady = steady and expected_fps > 0.0
+        self._step = frame_step(camera_fps, expected_fps) if expected_fps else 0
+        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
+        self._lock = threading.Lock()
+        self._unseen: deque[Passage] = deque(maxlen=_MOST_UNSEEN)
+        self._arrivals: deque[_Arrival] = deque()
+        self._started_ns = self._last_ns = started_ns
+        self._last: Passage | None = None  # since the stream was started or resumed
+        self._fates: Counter[str] = Counter()
+        self._missing: Counter[str] = Counter()  # frames that never came on the link
+        self._fps_min = float("inf")
+
+    def add(self, passage: Passage) -> None:
+        """Add one packet. It is only counted and stored, to keep the packet loop fast."""
+        self._fates[passage.fate] += 1
+        self._unseen.append(passage)
+
+    def hold(self, held: bool, now_ns: int) -> None:
+        """Mark the stream as stopped on purpose, or as resumed; frames in between are not lost."""
+        with self._lock:
+            self._see()
+            self.is_held = held
+            self._last = None
+            self._started_ns = self._last_ns = now_ns
+
+    def counts(self) -> StreamCounts:
+        """What became of the packets that were added, and what was lost before the link."""
+        with self._lock:
+            self._see()
+            return StreamCounts(self._missing + self._fates)
+
+    def figures(self, now_ns: int) -> StreamFigures:
+        """Rates and delays until now."""
+        with self._lock:
+            self._see()
+            self._forget(now_ns)
+            recent = tuple(self._arrivals)
+            elapsed_s = min(now_ns - self._started_ns, self._window_ns) / _NS_PER_S
+            fps = len(recent) / elapsed_s if elapsed_s > 0 else 0.0
+            if not self.is_held and now_ns - self._started_ns > 2 * self._window_ns:
+                self._fps_min = min(self._fps_min, fps)
+            missing = sum(arrival.missing for arrival in recent)
+            lost = missing + sum(arrival.is_lost for arrival in recent)
+            return StreamFigures(
+                fps=fps,
+                gap_max_ms=max((arrival.gap_ns for arrival in recent), default=0) / 1e6,
+                latency_ms_mean=_mean([arrival.latency_ns / 1e6 for arrival in recent]),
+                latency_ms_max=max(
+                    (arrival.latency_ns / 1e6 for arrival in recent), default=float("nan")
+                ),
+                drops_percent=100.0 * lost / max(1, missing + len(recent)),
+                bytes_per_s=sum(arrival.size for arrival in recent) / max(elapsed_s, 1e-3),
+                fps_min=min(self._fps_min, fps),
+                silent_s=(now_ns - self._last_ns) / _NS_PER_S,
+            )
+
+    def _see(self) -> None:
+        """Evaluate the packets that were added since the last call."""
+        while self._unseen:
+            passage = self._unseen.popleft()
+            missing, gap_ns = 0, 0
+            if self._last is not None:
+                frames = self._missing_frames(self._last, passage)
+                self._missing["device" if self.is_steady else SKIPPED] += frames
+                missing = passage.serial - self._last.serial - 1
+                missing += frames if self.is_steady else 0
+                gap_ns = passage.received_ns - self._last_ns
+            self._arrivals.append(
+                _Arrival(
+                    passage.received_ns,
+                    gap_ns,
+                    passage.size,
+                    missing,
+                    passage.fate in STAGES,
+                    passage.latency_ns,
+                )
+            )
+            self._last_ns, self._last = passage.received_ns, passage
+
+    def _missing_frames(self, last: Passage, passage: Passage) -> int:
+        """Frames between two packets for which no packet came on the link."""
+        if not self._step or passage.sequence is None or last.sequence is None:
+            return 0
+        frames = (passage.sequence - last.sequence) // self._step
+        return max(0, frames - (passage.serial - last.serial))
+
+    def _forget(self, now_ns: int) -> None:
+        while self._arrivals and self._arrivals[0].received_ns < now_ns - self._window_ns:
+            self._arrivals.popleft()
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
+    """Statistics for each configured stream."""
+    stream_stats = {}
+    for stream in stream_list(settings):
+        row = STREAMS[stream]
+        sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
+        camera_fps = settings[f"camera.{sensor}.fps"] if sensor else 0.0
+        limit = settings[f"stream.{stream}.max_fps"] or camera_fps
+        steady = row.camera != "nn"
+        stream_stats[stream] = StreamStats(
+            min(limit, camera_fps), camera_fps, started_ns, steady=steady
+        )
+    return stream_stats
