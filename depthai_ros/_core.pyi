@@ -183,8 +183,8 @@ class Link:
     them, unless `auto_release` is False: then `release()` must be called for each. The link goes
     down if the other end takes no byte of a half-sent message for 10 s. Packets that wait in its
     queues occupy at most `max_queued_bytes`; of streams that a host has not opened they occupy at
-    most 32 MiB, and are released when it opens the stream. In the main thread Ctrl-C interrupts `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and
-    `Listener.accept`.
+    most 32 MiB, and are released when it opens the stream. In the main thread Ctrl-C interrupts
+    `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and `Listener.accept`.
     """
 
     def __init__(

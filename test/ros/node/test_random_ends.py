@@ -106,6 +106,7 @@ def camera(start_node: StartNode, listener: Listener) -> Iterator[Camera]:
     assert camera.node.stop() == 0, camera.node.output
 
 
+@pytest.mark.timeout(10 * ROUNDS)
 @pytest.mark.complaint(1)
 def test_reset_and_an_end_shortly_after_it_never_hang(camera: Camera) -> None:
     actions: list[int] = []
