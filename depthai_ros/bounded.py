@@ -103,14 +103,14 @@ def read_json(data: bytes | str, *, what: str, max_bytes: int, max_depth: int = 
         document = json.loads(
             text, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
         )
+        return clean_document(document)
     except UnicodeDecodeError as cause:
         raise DecodeError(f"{what}: byte {cause.start}: not UTF-8 text") from cause
     except json.JSONDecodeError as cause:
         where = f"line {cause.lineno} column {cause.colno}"
         raise DecodeError(f"{what}: {where}: {cause.msg}") from cause
-    except _NumberError as cause:
+    except NumberError as cause:
         raise DecodeError(f"{what}: {cause}") from cause
-    return _clean(document)
 
 
 def device_json(packet: Any, *, what: str, max_bytes: int) -> dict[str, Any]:
@@ -126,26 +126,24 @@ def device_json(packet: Any, *, what: str, max_bytes: int) -> dict[str, Any]:
     return document
 
 
-class _NumberError(ValueError):
+class NumberError(ValueError):
     """A number that no document may hold."""
 
 
 def _no_constant(text: str) -> float:
-    raise _NumberError(f"{text}, must be a finite number")
+    raise NumberError(f"{text}, must be a finite number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise _NumberError(f"{clean_text(text, _SHOWN)}, must be a finite number")
+        raise NumberError(f"{clean_text(text, _SHOWN)}, must be a finite number")
     return value
 
 
 def _integer(text: str) -> int:
-    value = int(text) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER
-    if not -_MAX_INTEGER <= value < _MAX_INTEGER:
-        raise _NumberError(f"{clean_text(text, _SHOWN)}, must be an integer of at most 64 bits")
-    return value
+    """The integer; a longer text gives one that is too large."""
+    return int(text) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER
 
 
 def _is_deeper(text: str, max_depth: int) -> bool:
@@ -159,12 +157,17 @@ def _is_deeper(text: str, max_depth: int) -> bool:
     return False
 
 
-def _clean(value: Any) -> Any:
-    """The document without lone surrogates."""
+def clean_document(value: Any) -> Any:
+    """A document without lone surrogates; its depth has to be bounded.
+
+    Raises  NumberError for an integer of more than 64 bits
+    """
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [clean_document(item) for item in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {clean_document(key): clean_document(item) for key, item in value.items()}
+    if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
+        raise NumberError("an integer has more than 64 bits")
     return value

@@ -236,9 +236,11 @@ def encode_tracklets(tracklets: NDArray[Any]) -> bytes:
 
 def _depth_scale(width: int, fov_deg: float, baseline_m: float) -> np.float32:
     """Depth times disparity, mm px; single precision, as the device calculates."""
-    half_angle = np.float32(fov_deg) / np.float32(2) * np.float32(np.pi / 180)
-    focal_px = np.float32(width) / (np.float32(2) * np.tan(half_angle))
-    return np.float32(focal_px * np.float32(baseline_m))
+    with np.errstate(all="ignore"):  # Gen1 programs may choose any field of view, also 0
+        half_angle = np.float32(fov_deg) / np.float32(2) * np.float32(np.pi / 180)
+        focal_px = np.float32(width) / (np.float32(2) * np.tan(half_angle))
+        scale = np.nan_to_num(focal_px * np.float32(baseline_m))
+    return np.float32(np.clip(scale, -_LARGEST_SCALE, _LARGEST_SCALE))
 
 
 def disparity_to_depth_table(width: int, fov_deg: float, baseline_m: float) -> NDArray[np.uint16]:
@@ -251,7 +253,7 @@ def disparity_to_depth_table(width: int, fov_deg: float, baseline_m: float) -> N
     table[0] = DEPTH_UNKNOWN
     disparity = np.arange(1, MAX_DISPARITY + 1, dtype=np.float32)
     depth_mm = _depth_scale(width, fov_deg, baseline_m) / disparity * np.float32(1000)
-    table[1 : MAX_DISPARITY + 1] = np.minimum(depth_mm, DEPTH_UNKNOWN).astype(np.uint16)
+    table[1 : MAX_DISPARITY + 1] = np.clip(depth_mm, 0, DEPTH_UNKNOWN).astype(np.uint16)
     return table
 
 
@@ -265,7 +267,7 @@ def depth_to_disparity_table(width: int, fov_deg: float, baseline_m: float) -> N
     depth_mm = np.arange(1, DEPTH_UNKNOWN, dtype=np.float64)
     nearest = np.rint(_depth_scale(width, fov_deg, baseline_m) * 1000.0 / depth_mm)
     table = np.zeros(DEPTH_UNKNOWN + 1, np.uint8)
-    table[1:DEPTH_UNKNOWN] = np.where(nearest <= MAX_DISPARITY, nearest, 0)
+    table[1:DEPTH_UNKNOWN] = np.where((nearest >= 0) & (nearest <= MAX_DISPARITY), nearest, 0)
     # The device truncates to whole millimetres; its values must convert back exactly.
     levels = np.arange(1, MAX_DISPARITY + 1)
     table[disparity_to_depth_table(width, fov_deg, baseline_m)[levels]] = levels
@@ -293,6 +295,8 @@ def disparity_color_table() -> NDArray[np.uint8]:
 DEPTH_UNKNOWN = 65535
 #: Largest disparity of the 96-level search, px.
 MAX_DISPARITY = 95
+#: Bound of depth times disparity, with which single precision calculates further.
+_LARGEST_SCALE = 1e30
 
 
 def tensor_view(data: NDArray[np.uint8], tensor: Mapping[str, Any]) -> NDArray[Any]:

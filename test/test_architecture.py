@@ -35,8 +35,8 @@ def table(text: str) -> dict[str, set[str]]:
 #: allowed, except for the modules in NAMED_PLACES.
 MAY_IMPORT = table("""
     top:            numpy
-    config:         top
-    calibration:    top config numpy yaml
+    config:         top yaml
+    calibration:    top config numpy
     virtual:        top virtual.scenes _core numpy cv2 av
     virtual.scenes: top numpy cv2
     device:         top config calibration virtual _core numpy

@@ -44,7 +44,8 @@ _RGB_SIZE = (RGB_WIDTHS[1080], 1080)
 _RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Largest relative difference of the baselines from T and from the board entry.
 _BASELINE_TOLERANCE = 0.1
-_HALF_TURN_DEG = 180
+#: Plausible entries of a board.
+_FIELDS_OF_VIEW_DEG, _DISTANCES_M = (1.0, 179.0), (-100.0, 100.0)
 _NO_RGB = "the rgb camera is not calibrated"
 #: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
@@ -282,14 +283,13 @@ def _array(document: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Mat
         raise UnusableError(f"{key} is missing")
     try:
         values = np.asarray(document[key], np.float64).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
     if not isinstance(document[key], list) or values.size == 0:
         raise UnusableError(f"{key} is not a list of numbers")
     if values.size != expected:
         raise UnusableError(f"{key} has {values.size} numbers, must have {expected}")
-    if not np.isfinite(values).all():
-        raise UnusableError(f"{key} holds a number that is not finite")
+    stereo_model.check_numbers(key, values)
     return values.reshape(shape)
 
 
@@ -307,8 +307,8 @@ def from_file(
         return _finish("none", 3, board, {"H2": content.fields()["H"]}, None, settings, [problem])
     fields = content.fields()
     try:
-        if not all(np.isfinite(field).all() for field in fields.values()):
-            raise UnusableError("it holds numbers that are not finite")
+        for name, numbers in fields.items():
+            stereo_model.check_numbers(name, numbers)
         stereo = stereo_model.from_rotations(fields)
     except UnusableError as cause:
         raise ConfigError(f"{path}: not a calibration: {cause}") from None
@@ -354,7 +354,8 @@ def _is_usable(key: str, value: Any, example: Any) -> bool:
         return isinstance(value, type(example))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return 0 < value < _HALF_TURN_DEG if key.endswith("_deg") else math.isfinite(value)
+    low, high = _FIELDS_OF_VIEW_DEG if key.endswith("_deg") else _DISTANCES_M
+    return low <= value <= high
 
 
 def _finish(

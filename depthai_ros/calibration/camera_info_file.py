@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from ..config.paths import replace_file
+from ..bounded import whole
+from ..config.paths import replace_file, resolve_path
 from ..config.settings import Settings
+from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from .camera_model import CameraModel, Matrix
 
@@ -26,14 +27,15 @@ DISTORTION_MODELS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
 _BASELINE_TOLERANCE = 0.1
 _ROTATION_TOLERANCE = 1e-3
 _LARGEST_FILE_BYTES = 100_000
+_LARGEST_SIDE = 1 << 16
 
 
 def folder(settings: Settings) -> Path:
-    """The folder of the files."""
+    """The folder of the files. Raises ConfigError."""
     given = settings["calibration.camera_info_folder"]
     if given:
-        return Path(given).expanduser()
-    return Path(os.environ.get("ROS_HOME") or "~/.ros").expanduser() / "camera_info"
+        return resolve_path(given)
+    return resolve_path(os.environ.get("ROS_HOME") or "~/.ros") / "camera_info"
 
 
 # -- checks
@@ -169,15 +171,7 @@ def read(path: Path) -> tuple[CameraModel, str]:
 
     Raises  ConfigError
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE_BYTES + 1)
-        document = yaml.safe_load(content) if len(content) <= _LARGEST_FILE_BYTES else None
-    except OSError as cause:
-        raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
-    except (yaml.YAMLError, ValueError, RecursionError) as cause:
-        words = " ".join(str(cause).split())
-        raise ConfigError(f"{path}: not YAML: {words}") from cause
+    document = read_yaml(path, max_bytes=_LARGEST_FILE_BYTES)
     try:
         if not isinstance(document, dict):
             raise TypeError(f"{type(document).__name__}, expected a mapping")
@@ -188,8 +182,8 @@ def read(path: Path) -> tuple[CameraModel, str]:
 
 def _model(document: Mapping[str, Any]) -> CameraModel:
     return CameraModel(
-        width=_whole(document["image_width"]),
-        height=_whole(document["image_height"]),
+        width=whole(document["image_width"], "image_width", 1, _LARGEST_SIDE),
+        height=whole(document["image_height"], "image_height", 1, _LARGEST_SIDE),
         k=_matrix(document, "camera_matrix", (3, 3)),
         d=_matrix(document, "distortion_coefficients", None),
         distortion_model=_word(document["distortion_model"]),
@@ -201,12 +195,6 @@ def _model(document: Mapping[str, Any]) -> CameraModel:
 def _word(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__}, expected text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{type(value).__name__}, expected an integer")
     return value
 
 

@@ -14,11 +14,13 @@ from ..cameras import (
     CALIBRATION_FLOATS,
     calibration_fields,
 )
-from ..config.paths import replace_file, resolve_path
+from ..config.paths import read_file, replace_file, resolve_path
 from ..errors import ConfigError
 
 #: Before layout 4: one homography, right -> left.
 _OLD_FLOATS = 9
+#: Gen1 accepts files that are longer than a calibration.
+_LARGEST_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,7 @@ def read(path: str) -> CalibrationFile:
     Raises  ConfigError if the file cannot be read or has another size
     Source  docs/wire_format.md#calibration
     """
-    try:
-        content = resolve_path(path).read_bytes()
-    except OSError as cause:
-        raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
+    content = read_file(path, _LARGEST_FILE_BYTES)
     for count, may_be_longer in ((CALIBRATION_FLOATS, True), (_OLD_FLOATS, False)):
         size = 4 * count
         if len(content) in (size, size + 1) or (may_be_longer and len(content) > size):

@@ -18,6 +18,8 @@ from .camera_model import Matrix, pinhole
 _CM_PER_M = 100.0
 #: Largest deviation of a stored rotation from an orthogonal matrix.
 _ROTATION_TOLERANCE = 0.01
+#: Largest number in a calibration; products of three of them stay finite.
+_LARGEST_NUMBER = 1e9
 
 
 class UnusableError(Exception):
@@ -137,6 +139,14 @@ def inverse(name: str, matrix: Matrix) -> Matrix:
     return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
+def check_numbers(name: str, numbers: Matrix) -> None:
+    """Raises UnusableError if stored numbers are not finite, or implausibly large."""
+    if not np.isfinite(numbers).all():
+        raise UnusableError(f"{name} holds a number that is not finite")
+    if np.abs(numbers).max(initial=0.0) > _LARGEST_NUMBER:
+        raise UnusableError(f"{name} holds a number above {_LARGEST_NUMBER:g}")
+
+
 def angle_deg(rotation: Matrix) -> float:
     """The angle of a rotation matrix."""
     return math.degrees(math.acos(float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
@@ -155,6 +165,7 @@ def _checked(model: StereoModel) -> StereoModel:
     for name, k in (("M1", model.m1), ("M2", model.m2)):
         if not (k[0, 0] > 0 and k[1, 1] > 0 and np.array_equal(k[2], [0, 0, 1])):
             raise UnusableError(f"{name} is not a camera matrix")
+        inverse(name, k)
     for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
         deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         if deviation > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import depthai
-from ..config.paths import resolve_path
+from ..bounded import clean_text
+from ..config import read_json_file
 
 _MODELS = "package://depthai_ros/config/models/"
 _WINDOW = "depthai-test"
@@ -120,9 +120,9 @@ def _write(image: Any, text: str, corner: tuple[int, int], color: tuple[int, ...
 
 def _labels(path: str) -> list[str]:
     try:
-        document = json.loads(resolve_path(path).read_text(encoding="utf-8"))
-        return [str(label) for label in document["mappings"]["labels"]]
-    except (OSError, ValueError, LookupError, TypeError):
+        document = read_json_file(path)
+        return [clean_text(str(label)) for label in document["mappings"]["labels"]]
+    except (ValueError, LookupError, TypeError):
         return []
 
 

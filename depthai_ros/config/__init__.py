@@ -5,7 +5,7 @@ from __future__ import annotations
 from .device_document import device_config
 from .network import NetworkConfig, check_network, read_blob, read_network_config
 from .options import BY_KEY, OPTIONS, Option
-from .paths import resolve_path
+from .paths import read_file, read_json_file, resolve_path
 from .settings import (
     Settings,
     defaults,
@@ -29,6 +29,8 @@ __all__ = [
     "device_config",
     "mono_size",
     "read_blob",
+    "read_file",
+    "read_json_file",
     "read_network_config",
     "resolve_path",
     "rgb_size",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..bounded import clean_text, shown
 from ..errors import ConfigError
-from .paths import resolve_path
+from .paths import read_file, read_json_file
 from .settings import Settings, stream_list
+
+#: Largest compiled network; a device has 512 MB of memory in all.
+_BLOB_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,10 @@ def read_blob(path: str) -> bytes:
 
     Raises  ConfigError if the file is missing, unreadable or empty
     """
-    blob = _read(path)
+    blob = read_file(path, _BLOB_BYTES)
     if not blob:
         raise ConfigError(f"{path}: the network blob is empty")
     return blob
-
-
-def _read(path: str) -> bytes:
-    try:
-        return resolve_path(path).read_bytes()
-    except OSError as cause:
-        raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
 
 
 def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> NetworkConfig:
@@ -68,13 +64,7 @@ def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> Netw
 
 
 def _parse(path: str) -> dict[str, Any]:
-    try:
-        document = json.loads(_read(path).decode("utf-8"))
-    except json.JSONDecodeError as cause:
-        where = f"line {cause.lineno} column {cause.colno}"
-        raise ConfigError(f"{path}: {where}: {cause.msg}") from cause
-    except UnicodeDecodeError as cause:
-        raise ConfigError(f"{path}: byte {cause.start}: not UTF-8 text") from cause
+    document = read_json_file(path)
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: {_kind(document)}, must be an object")
     return document
@@ -96,7 +86,7 @@ def _choice(
 ) -> Any:
     value = document.get(key, default)
     if value not in allowed:
-        found = "missing" if value is None else repr(value)
+        found = "missing" if value is None else shown(value)
         raise ConfigError(
             f"{path}: NN_config.{key} is {found}, must be one of {', '.join(allowed)}"
         )
@@ -118,7 +108,7 @@ def _with_threshold(
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if not number or not 0 <= threshold <= 1:
         key = ".".join(filter(None, ("NN_config", section, "confidence_threshold")))
-        raise ConfigError(f"{path}: {key} is {threshold!r}, must be between 0 and 1")
+        raise ConfigError(f"{path}: {key} is {shown(threshold)}, must be between 0 and 1")
     holder = {**holder, "confidence_threshold": threshold}
     return ({**nn_config, section: holder} if section else holder), float(threshold)
 
@@ -128,7 +118,7 @@ def _labels(path: str, document: dict[str, Any]) -> tuple[str, ...]:
     labels = mappings.get("labels", []) if isinstance(mappings, dict) else None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ConfigError(f"{path}: mappings.labels must be an array of strings")
-    return tuple(labels)
+    return tuple(map(clean_text, labels))
 
 
 def _tensors(path: str, document: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:

@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from ..bounded import shown
 from ..cameras import MONO_WIDTHS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
 from .limits import Value, plain
+from .numbers import read_integer, read_real
 from .options import BY_KEY, OPTIONS, Option
 
 Dialect = Literal["ros", "gen1"]
@@ -113,26 +115,17 @@ def _checked(option: Option, value: Any, dialect: Dialect) -> Value:
     expected, read = _READERS[type(option.default)]
     checked = read(value)
     if checked is None:
-        found = f"{value!r} ({type(value).__name__})"
+        found = f"{shown(value)} ({type(value).__name__})"
         raise ConfigTypeError(f"{option.key} is {found}, must be {expected}")
     limited = dialect == "ros" or option.key in GEN1_LIMITED
     if limited and option.limits is not None and not option.limits.allows(checked):
-        found = repr(checked) if isinstance(checked, str) else plain(checked)
+        found = shown(checked) if isinstance(checked, str) else plain(checked)
         raise ConfigError(f"{option.key} is {found}, must be {option.limits}")
     return checked
 
 
 def _read_bool(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _read_int(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _read_float(value: Any) -> float | None:
-    """Integers are accepted, truth values are not."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _read_str(value: Any) -> str | None:
@@ -149,8 +142,8 @@ def _read_texts(value: Any) -> tuple[str, ...] | None:
 #: Type of an option's default -> (its name in errors, function that reads a value or returns None).
 _READERS: dict[type, tuple[str, Callable[[Any], Value | None]]] = {
     bool: ("true or false", _read_bool),
-    int: ("an integer", _read_int),
-    float: ("a number", _read_float),
+    int: ("an integer", read_integer),
+    float: ("a number", read_real),
     str: ("text", _read_str),
     tuple: ("a list of texts", _read_texts),
 }
@@ -174,7 +167,7 @@ def _known_streams(values: _Values) -> str:
     ]
     if not unknown:
         return ""
-    return f"stream_list has {unknown[0]!r}, known streams are {', '.join(STREAMS)}"
+    return f"stream_list has {shown(unknown[0])}, known streams are {', '.join(STREAMS)}"
 
 
 def _some_stream(values: _Values) -> str:

@@ -335,8 +335,14 @@ class OpenDevice:
 
 
 def _as_text(name: str, document: Mapping[str, Any]) -> bytes:
-    """A document for `config_h2d` as JSON. Raises ConfigError if it is too large."""
-    text = json.dumps(document).encode()
+    """A document for `config_h2d` as JSON.
+
+    Raises  ConfigError if it is too large, or holds a number that is not finite
+    """
+    try:
+        text = json.dumps(document, allow_nan=False).encode()
+    except ValueError as cause:
+        raise ConfigError(f"{name} holds a number that is not finite") from cause
     if len(text) >= CONFIG_H2D_BYTES:
         raise ConfigError(f"{name} has {len(text)} bytes, must have less than {CONFIG_H2D_BYTES}")
     return text

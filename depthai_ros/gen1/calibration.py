@@ -67,8 +67,12 @@ class Gen1Calibration:
         return self
 
     def _stored(self, key: str, shape: tuple[int, ...] = (3, 3)) -> Matrix:
-        values = np.asarray(self._eeprom.get(key, []), np.float32)
-        return values.reshape(shape) if values.size == np.prod(shape) else values[:0].reshape(0)
+        try:
+            values = np.asarray(self._eeprom.get(key, []), np.float64)
+        except (TypeError, ValueError, OverflowError):
+            return _NOTHING
+        is_whole = values.size == np.prod(shape)
+        return _finite(values.reshape(shape)) if is_whole else _NOTHING
 
     def _intrinsic(self, key: str) -> Matrix:
         matrix = self._stored(key).copy()
@@ -83,8 +87,20 @@ class Gen1Calibration:
         rotation, inverse = self._stored(rotation_key), _inverse(self._intrinsic(intrinsic_key))
         rectified = self._intrinsic("calib_M2_R")
         if not (rotation.size and inverse.size and rectified.size):
-            return rotation[:0]
-        return np.asarray(rectified @ rotation @ inverse, np.float32)
+            return _NOTHING
+        with np.errstate(all="ignore"):
+            return _finite(rectified @ rotation @ inverse)
+
+
+#: A matrix that is missing.
+_NOTHING = np.empty(0, np.float32)
+
+
+def _finite(matrix: NDArray[Any]) -> Matrix:
+    """The matrix in single precision; empty if a number of it is not finite."""
+    with np.errstate(all="ignore"):
+        single: Matrix = np.asarray(matrix, np.float32)
+    return single if np.isfinite(single).all() else _NOTHING
 
 
 def _inverse(matrix: Matrix) -> Matrix:
@@ -92,9 +108,10 @@ def _inverse(matrix: Matrix) -> Matrix:
     if not matrix.size:
         return matrix
     try:
-        return np.asarray(np.linalg.inv(matrix), np.float32)
+        with np.errstate(all="ignore"):
+            return _finite(np.linalg.inv(matrix))
     except np.linalg.LinAlgError:
-        return matrix[:0].reshape(0)
+        return _NOTHING
 
 
 def _rows(matrix: Matrix) -> list[list[float]]:

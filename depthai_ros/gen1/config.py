@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..bounded import clean_text, shown
 from ..cameras import MONO_WIDTHS, RATE_CONTROL_MODES, VIDEO_PROFILES
 from ..config.limits import Value
+from ..config.numbers import read_integer, read_real
 from ..config.options import BY_KEY, OPTIONS
 from ..config.settings import Settings, validate
 from ..errors import ConfigTypeError
 from ..streams import ALIASES
+from .types import describe
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ def from_gen1(config: Mapping[str, Any]) -> Settings:
 
 def _section(path: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigTypeError(f"{path} is {value!r} ({type(value).__name__}), must be a dict")
+        raise ConfigTypeError(f"{path} is {describe(value)}, must be a dict")
     return value
 
 
@@ -84,7 +87,7 @@ def _tell_of_unknown(prefix: str, section: Mapping[str, Any], known: Iterable[st
         if key not in known:
             nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
             advice = f", the nearest is {prefix}{nearest[0]}" if nearest else ""
-            _log.warning("%s%s is not known and ignored%s", prefix, key, advice)
+            _log.warning("%s%s is not known and ignored%s", prefix, clean_text(str(key)), advice)
 
 
 def _below(path: str) -> Iterable[Any]:
@@ -112,13 +115,19 @@ def _convert(key: str, default: Value, value: Any) -> Value | None:
 
 
 def _number(key: str, default: Value, value: float) -> int | float:
-    if not math.isfinite(value):
+    real = read_real(+value)  # Gen1 accepts true as 1
+    if real is None or not math.isfinite(real):
         raise _wrong(key, value, "a finite number")
-    return float(value) if isinstance(default, float) else int(value)
+    if isinstance(default, float):
+        return real
+    whole = read_integer(int(value))
+    if whole is None:
+        raise _wrong(key, value, "an integer of at most 64 bits")
+    return whole
 
 
 def _wrong(key: str, value: Any, expected: str) -> ConfigTypeError:
-    return ConfigTypeError(f"{key} is {value!r} ({type(value).__name__}), must be {expected}")
+    return ConfigTypeError(f"{key} is {describe(value)}, must be {expected}")
 
 
 def _encoder_name(names: tuple[str, ...], value: Any) -> str | None:
@@ -140,7 +149,7 @@ def _read_streams(streams: Any, values: dict[str, Any]) -> None:
     for item in items:
         entry = {"name": item} if isinstance(item, str) else _section("an entry of streams", item)
         if not isinstance(entry.get("name"), str):
-            raise ConfigTypeError(f"an entry of streams is {item!r}, it needs a name")
+            raise ConfigTypeError(f"an entry of streams is {shown(item)}, it needs a name")
         names.append(entry["name"])
         key = f"stream.{_present_name(entry['name'])}.max_fps"
         if key in BY_KEY and entry.get("max_fps") is not None:

@@ -120,13 +120,15 @@ def _field(where: str, tensor: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
+#: Sizes and indices in a description.
+_SIZES = range(1 << 31)
 _KINDS = {str: "text", int: "an integer", list: "an array"}
 
 
 def _numbers(where: str, tensor: Mapping[str, Any], key: str) -> list[int]:
     numbers = _field(where, tensor, key, list)
     for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        if not isinstance(number, int) or isinstance(number, bool) or number not in _SIZES:
             raise ConfigTypeError(f"{where}: {key} holds {describe(number)}, must be integers")
     return list(numbers)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config.network import NetworkConfig
-from ..config.paths import resolve_path
+from ..config.paths import read_json_file, resolve_path
 from ..config.settings import Settings
 from ..errors import ConfigError, ConfigTypeError
 from .entries import TensorPlan, bind, read_tensors
@@ -137,12 +136,9 @@ def _read(path: str) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as cause:
-        where = f"line {cause.lineno} column {cause.colno}"
-        raise ConfigTypeError(f"{path}: {where}: {cause.msg}") from cause
-    except (OSError, UnicodeDecodeError) as cause:
-        raise ConfigTypeError(f"{path}: {cause}") from cause
+        document = read_json_file(path)
+    except ConfigError as cause:
+        raise ConfigTypeError(str(cause)) from cause
     if not isinstance(document, dict):
         raise ConfigTypeError(f"{path}: {describe(document)}, must be an object")
     return document

@@ -9,10 +9,12 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from ..bounded import shown
+
 
 def describe(value: object) -> str:
     """A value and its type, for error messages."""
-    return f"{value!r} ({type(value).__name__})"
+    return f"{shown(value)} ({type(value).__name__})"
 
 
 def integer(name: str, value: Any) -> int:

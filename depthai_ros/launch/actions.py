@@ -32,8 +32,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from ..config import resolve_path
+from ..config import read_file, resolve_path
 from ..config.limits import Value
+from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .environment import (
@@ -44,9 +45,11 @@ from .environment import (
     profile_variable,
     segment_bytes,
 )
-from .plan import CameraPlan, full_name, read_yaml, renamed_rviz
+from .plan import CameraPlan, full_name, renamed_rviz
 
 _RESPAWN_DELAY_S = 2.0
+#: Largest Fast DDS profile that is read.
+_PROFILE_BYTES = 1 << 20
 
 Start = Callable[[LaunchContext, Mapping[str, str]], list[Any]]
 
@@ -185,7 +188,7 @@ def picture_environment(large_messages: str) -> dict[str, str]:
         raise ConfigError(
             f"argument large_messages: there is no file {path}; true, false or a path is expected"
         )
-    needed = SEGMENTS * segment_bytes(path.read_text(encoding="utf-8"))
+    needed = SEGMENTS * segment_bytes(read_file(path, _PROFILE_BYTES).decode("utf-8", "replace"))
     if not large_messages and needed > free_bytes():
         return {}
     memory = {name: value for name, value in MEMORY.items() if name not in os.environ}

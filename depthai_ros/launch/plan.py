@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..config import resolve_path
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
+from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unknown
+
+#: Parts of a node name's pattern in a parameter file; a longer one matches nothing.
+_LONGEST_PATTERN = 32
 
 # -- parameter files
 
@@ -32,19 +34,6 @@ def parameters_in(path: Path, node: str) -> dict[str, Any]:
         if _matches(pattern.strip("/").split("/"), node.strip("/").split("/")):
             found.update(_flat(parameters))
     return found
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file.
-
-    Raises  ConfigError
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as cause:
-        raise ConfigError(f"{path}: {cause.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise ConfigError(f"{path}: not YAML: {cause}") from None
 
 
 def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -64,6 +53,8 @@ def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
     """Match wildcards as in ROS: * is one part of a name, ** any number of parts."""
     if not pattern:
         return not name
+    if len(pattern) > _LONGEST_PATTERN:
+        return False
     if pattern[0] == "**":
         return any(_matches(pattern[1:], name[start:]) for start in range(len(name) + 1))
     return bool(name) and pattern[0] in ("*", name[0]) and _matches(pattern[1:], name[1:])

@@ -325,6 +325,16 @@ def test_depth_table_has_the_devices_values(width, fov_deg, baseline_m, disparit
     assert wire_formats.disparity_to_depth_table(width, fov_deg, baseline_m)[disparity] == depth_mm
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("fov_deg", [0.0, 1e-300, 180.0, 300.0, -71.86, 1e300, float("inf")])
+@pytest.mark.parametrize("baseline_m", [0.0, 0.075, -0.075, 1e300])
+def test_no_field_of_view_divides_by_zero(fov_deg, baseline_m):
+    there = wire_formats.disparity_to_depth_table(1280, fov_deg, baseline_m)
+    assert (there[0], there[96]) == (wire_formats.DEPTH_UNKNOWN, 0)
+    back = wire_formats.depth_to_disparity_table(1280, fov_deg, baseline_m)
+    assert back.max() <= wire_formats.MAX_DISPARITY
+
+
 @pytest.mark.parametrize(("width", "baseline_m"), [(1280, 0.075), (640, 0.075), (640, 0.04)])
 def test_every_disparity_comes_back_from_its_depth(width, baseline_m):
     there = wire_formats.disparity_to_depth_table(width, 71.86, baseline_m)

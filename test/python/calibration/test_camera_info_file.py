@@ -37,7 +37,7 @@ def test_file_comes_back_to_the_last_bit(name: str, count: int, tmp_path: Path) 
 
 def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "oak_left.yaml").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ConfigError, match="a directory"):
         camera_info_file.write(tmp_path / "oak_left.yaml", "oak_left", "", model())
     assert [file.name for file in tmp_path.iterdir()] == ["oak_left.yaml"]
 

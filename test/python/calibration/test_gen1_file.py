@@ -111,7 +111,7 @@ def test_file_gives_the_same_cameras_as_the_eeprom(path):
 BAD_CONTENTS = [
     ({"M1": np.zeros((3, 3))}, "not a calibration: M1 is not a camera matrix"),
     ({"R2": np.zeros((3, 3))}, "not a calibration: R2 is not a rotation"),
-    ({"d1": np.full(14, np.nan)}, "not a calibration: it holds numbers that are not finite"),
+    ({"d1": np.full(14, np.nan)}, "not a calibration: d1 holds a number that is not finite"),
 ]
 
 

@@ -37,6 +37,9 @@ BAD_NETWORKS = [
      '"NN_specific_metadata": 7}}'),
      "NN_config.NN_specific_metadata is a number, must be an object"),
     ('{"mappings": {"labels": ["a", 5]}}', "mappings.labels must be an array of strings"),
+    ("[" * 50_000, "nested deeper than 32 levels"),
+    ('{"tensors": 1e999}', "1e999, must be a finite number"),
+    ('{"NN_config": {"output_format": ' + "1" * 400 + "}}", "an integer has more than 64 bits"),
     ('{"mappings": 5}', "mappings.labels must be an array of strings"),
     ('{"tensors": [5]}', "tensors must be an array of objects"),
 ]  # fmt: skip
@@ -87,6 +90,12 @@ def test_older_network_description_keeps_its_tensors_and_labels(tmp_path):
     assert network.tensors == ({"output_tensor_name": "out"},)
 
 
+def test_labels_are_printable(tmp_path):
+    text = r'{"mappings": {"labels": ["\ud800", "\u001b[2J\n", "cat"]}}'
+    network = config.read_network_config(write(tmp_path / "net.json", text))
+    assert network.labels == ("\N{REPLACEMENT CHARACTER}", r"\x1b[2J\n", "cat")
+
+
 def test_network_without_description_is_raw():
     assert config.read_network_config("") == config.NetworkConfig()
 
@@ -96,7 +105,7 @@ def test_blob_that_is_missing_or_empty_is_refused(tmp_path):
         config.read_blob(str(tmp_path / "no.blob"))
     with pytest.raises(ConfigError, match=r"empty\.blob: the network blob is empty"):
         config.read_blob(write(tmp_path / "empty.blob", ""))
-    with pytest.raises(ConfigError, match="Is a directory"):
+    with pytest.raises(ConfigError, match="a directory, must be a regular file"):
         config.read_blob(str(tmp_path))
 
 

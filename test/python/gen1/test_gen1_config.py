@@ -120,6 +120,14 @@ GEN1_REFUSED = [
     ({"ai": {"shaves": "7"}}, ConfigTypeError, "ai.shaves is '7' (str), must be a number"),
     ({"ai": {"shaves": float("nan")}}, ConfigTypeError,
      "ai.shaves is nan (float), must be a finite number"),
+    ({"ai": {"shaves": 10**400}}, ConfigTypeError,
+     "ai.shaves is a number of 1329 bits (int), must be a finite number"),
+    ({"board_config": {"left_fov_deg": 10**5000}}, ConfigTypeError,
+     "board_config.left_fov_deg is a number of 16610 bits (int), must be a finite number"),
+    ({"ai": {"shaves": 1e300}}, ConfigTypeError,
+     "ai.shaves is 1e+300 (float), must be an integer of at most 64 bits"),
+    ({"streams": ["\ud800\x1b"]}, ConfigError,
+     f"stream_list has '\\ud800\\x1b', known streams are {', '.join(STREAMS)}"),
     ([1], ConfigTypeError, "config is [1] (list), must be a dict"),
 ]  # fmt: skip
 

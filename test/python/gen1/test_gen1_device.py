@@ -214,6 +214,8 @@ def test_eeprom_is_written_while_streaming() -> None:
     logs_of(pipeline, "EEPROM cleared")
     with pytest.raises(RuntimeError):
         device.write_eeprom_data({"board": object()})
+    with pytest.raises(RuntimeError, match="not finite"):
+        device.write_eeprom_data({"board": {"left_fov_deg": float("nan")}})
     start(device, streams=["meta_d2h"], app={"enable_reconfig": False})
     with pytest.raises(RuntimeError, match="enable_reconfig"):
         device.write_eeprom_data({"board": BOARD})

@@ -243,6 +243,11 @@ def test_failed_save_of_a_calibration_is_reported(
     listener.wait_until(lambda: listener.state() == "active", "the state active")
     fail(listener, "save_calibration", "exists", path=str(tmp_path / "file" / "x.calib"))
     fail(listener, "save_calibration", "directory", path=str(tmp_path))
+    fail(listener, "save_calibration", "directory", path="/")
+    fail(listener, "save_calibration", "no home folder of ~nosuchuser", path="~nosuchuser/x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    fail(listener, "save_calibration", "must be a regular file", path=str(tmp_path / "link"))
+    (tmp_path / "link").unlink()
     assert node.stop() == 0
     node = start_node({**QUIET, "device.id": "virtual:pattern?eeprom=-1"})
     node.wait_for_output("streaming")
