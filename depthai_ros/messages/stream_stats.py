@@ -147,7 +147,8 @@ class StreamStats:
         with self._lock:
             self._see()
             self.is_held = held
-            self._last = None
+            if not held:  # after a stop, packets may still be on their way
+                self._last = None
             self._started_ns = self._last_ns = now_ns
 
     def counts(self) -> StreamCounts:

@@ -73,6 +73,26 @@ class ExposureGroup:
     late: int = 0  # exposures dropped because rendering fell behind
 
 
+@dataclass(slots=True)
+class SentFrames:
+    """The device's statement about one stream.
+
+    `lost` counts frames between two packets that were sent: for which rendering was too late, the
+    host gave no credit, or a fault applied. A host sees the same as gaps in the frame numbers.
+    """
+
+    sent: int = 0
+    lost: int = 0
+    last: int | None = None  # frame number of the last packet since the host opened the stream
+
+    def add(self, sequence: int, step: int) -> None:
+        """A packet was sent; `step` frame numbers are between two packets without a loss."""
+        if self.last is not None and sequence > self.last:
+            self.lost += (sequence - self.last) // step - 1
+        self.sent += 1
+        self.last = sequence
+
+
 class FrameScheduler:
     """The thread that makes and sends the packets of one pipeline."""
 
@@ -89,12 +109,17 @@ class FrameScheduler:
         self._clock = clock
         self._factory = factory
         self._groups = groups
-        self._max_fps = max_fps
+        self._steps = {
+            stream: frame_step(group.fps, max_fps.get(stream, 0.0))
+            for group in groups
+            for stream in group.streams
+        }
         self._fault = settings.fault
         self._waits = settings.pace == "receiver"
         self._open: frozenset[str] = frozenset()
         self._last_sent_ns: dict[str, int] = {}
-        self._sent: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
+        self.statement = {stream: SentFrames() for stream in WIRE_STREAMS}
         self._start_s = clock.now_s()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
@@ -107,11 +132,15 @@ class FrameScheduler:
     def close(self, stream: str) -> None:
         """Stop sending a stream."""
         self._open -= {stream}
+        self.statement[stream].last = None
 
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping.set()
         self._thread.join()
+        lossy = [f"{name} {row.lost}" for name, row in self.statement.items() if row.lost]
+        if lossy:
+            _log.info("frames that were not sent: %s", ", ".join(lossy))
 
     def flush_last_packets(self) -> None:
         """Send one more packet on each stream that the host has not closed; call after `stop()`.
@@ -171,35 +200,37 @@ class FrameScheduler:
         if stream not in self._last_sent_ns:
             return True
         elapsed_s = (exposure.timestamp_ns - self._last_sent_ns[stream]) / 1e9
-        return round(elapsed_s * fps) >= frame_step(fps, self._max_fps.get(stream, 0.0))
+        return round(elapsed_s * fps) >= self._steps[stream]
 
     def _send(self, stream: str, exposure: Exposure) -> None:
         parts = self._factory.packet(stream, exposure)
         if parts is None:
             return
         self._last_sent_ns[stream] = exposure.timestamp_ns
-        self._sent[stream] += 1
+        self._made[stream] += 1
         fault = self._fault
-        if fault and fault.stream == stream and self._sent[stream] % fault.every == 0:
+        if fault and fault.stream == stream and self._made[stream] % fault.every == 0:
             parts = PACKET_FAULTS[fault.kind](self._link, parts)
             if parts is None:
                 return
         try:
-            self._write(stream, parts)
+            if self._write(stream, parts):
+                self.statement[stream].add(exposure.sequence, self._steps[stream])
         except LinkError:
             is_ours = stream in self._open and self._link.has_stream(name=stream)
             if is_ours or not self._link.is_up:
                 raise
             _log.debug("stream %s was closed while its packet was made", stream)
 
-    def _write(self, stream: str, parts: Parts) -> None:
-        """Without credit (the host is behind) drop the packet; with pace=receiver wait."""
+    def _write(self, stream: str, parts: Parts) -> bool:
+        """Without credit (the host is behind) drop the packet: False; with pace=receiver wait."""
         limit_s = _CREDIT_POLL_S if self._waits else 0.0
         while not self._link.write(
             name=stream, parts=parts, timeout_s=limit_s, wait_response=False
         ):
             if not self._waits or self._stopping.is_set() or stream not in self._open:
-                return
+                return False
+        return True
 
 
 def _lie_about_size(_link: _core.Link, parts: Parts) -> Parts:

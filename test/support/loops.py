@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import Any
 
 from contexts import make_calibration
-from nodes import wait_until
+from nodes import DEADLINE_S, wait_until
 from rclpy.node import Node
 
 from depthai_ros import config
@@ -26,9 +27,12 @@ class CountingPublishers(StreamPublishers):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.passed: Counter[str] = Counter()
+        self.gate = threading.Event()  # while it is not set, the packet loop stands still
+        self.gate.set()
 
     def send(self, stream: str, *arguments: Any) -> Sent:
         self.passed[stream] += 1
+        assert self.gate.wait(DEADLINE_S)
         return super().send(stream, *arguments)
 
 
@@ -36,8 +40,14 @@ class Running:
     """A pipeline of the virtual device, published by a node in this process."""
 
     def __init__(
-        self, node: Node, values: dict[str, Any], selector: str = "virtual:pattern"
+        self,
+        node: Node,
+        values: dict[str, Any],
+        selector: str = "virtual:pattern",
+        health: Health | None = None,
+        **queue: int,
     ) -> None:
+        """`health` is that of an earlier run; `queue` are the capacities of the packet queue."""
         settings: Settings = config.validate(values)
         path = settings["ai.blob_file_config"]
         network = config.read_network_config(path) if path else None
@@ -45,8 +55,8 @@ class Running:
         self.publishers = CountingPublishers(node, settings, decoded=True)
         self.device = OpenDevice.open(selector)
         self._packets_before = self.device.link_counters()["packets_in"]
-        pipeline = self.device.start_pipeline(settings, network)
-        self.health = Health("oak", settings)
+        self.pipeline = pipeline = self.device.start_pipeline(settings, network, **queue)
+        self.health = health or Health("oak", settings)
         self.health.stream_stats = make_stream_stats(settings, 0)
         calibration = make_calibration(settings)
         context = make_context(
@@ -59,10 +69,10 @@ class Running:
         """Number of packets received from the device in this pipeline."""
         return self.device.link_counters()["packets_in"] - self._packets_before
 
-    def wait_for_packets(self, count: int) -> None:
-        """Wait for `count` more packets of each stream."""
+    def wait_for_packets(self, count: int, *streams: str) -> None:
+        """Wait for `count` more packets of these streams, or of all."""
         passed = self.publishers.passed
-        goal = {stream: passed[stream] + count for stream in self.streams}
+        goal = {stream: passed[stream] + count for stream in streams or self.streams}
         wait_until(
             lambda: all(passed[stream] >= number for stream, number in goal.items()),
             lambda: f"{goal}, there are {passed}",
