@@ -326,4 +326,8 @@ def serialized(*, buffer: Buffer, size: int, prefix: bytes, suffix: bytes = b"")
 def keep_large_buffers() -> None:
     """Make malloc keep large blocks (mallopt), so that frames cause no new page faults."""
 
+def buffer_counters() -> dict[str, int]:
+    """Of all `Buffer`s of this process: in_use, in_use_bytes (both now), and allocated, the
+    number of times that the pool had no free memory of that size (since the start)."""
+
 __version__: str

@@ -14,6 +14,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from .. import _core
 from ..config.settings import Settings
 from ..msg import DeviceStatus
 from .exposure_sync import Tally
@@ -115,6 +116,7 @@ class Health:
         """All statuses. `now_ns` is the host's monotonic time; `subscribers` are by stream."""
         message = DiagnosticArray(header=Header(stamp=stamp))
         message.status.append(self._device_diagnostic(now_ns))
+        message.status.append(self._memory_diagnostic())
         if self.state != DeviceStatus.STATE_DISCONNECTED:
             message.status.extend(self._camera_diagnostics(now_ns))
         for stream, stats in self.stream_stats.items():
@@ -178,6 +180,12 @@ class Health:
             "last_error": self.last_error,
         }
         return self._status("device", level, self.last_error or sentence, values)
+
+    def _memory_diagnostic(self) -> DiagnosticStatus:
+        buffers = _core.buffer_counters()
+        text = f"{buffers['in_use']} packet buffers in use"
+        values = {f"buffers_{name}": count for name, count in buffers.items()}
+        return self._status("memory", _OK, text, values)
 
     def _camera_diagnostics(self, now_ns: int) -> Iterator[DiagnosticStatus]:
         if "meta_d2h" in self.stream_stats:

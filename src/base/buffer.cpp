@@ -80,6 +80,7 @@ BufferPool::Block BufferPool::take(std::size_t size) {
       const Block block = found->block;
       free_.erase(std::next(found).base());
       statistics_.free_bytes -= block.size;
+      ++statistics_.used_blocks;
       statistics_.used_bytes += block.size;
       ++statistics_.reused;
       return block;
@@ -87,6 +88,7 @@ BufferPool::Block BufferPool::take(std::size_t size) {
   }
   const Block block = allocate(wanted);
   const std::lock_guard<std::mutex> lock(mutex_);
+  ++statistics_.used_blocks;
   statistics_.used_bytes += block.size;
   return block;
 }
@@ -97,6 +99,7 @@ void BufferPool::give_back(Block block) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     const Clock::time_point now = Clock::now();
     free_.push_back({block, now});
+    --statistics_.used_blocks;
     statistics_.used_bytes -= block.size;
     statistics_.free_bytes += block.size;
     while (!free_.empty() &&

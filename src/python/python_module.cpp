@@ -8,6 +8,7 @@
 
 #include <array>
 #include <climits>
+#include <map>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -439,6 +440,12 @@ PYBIND11_MODULE(_core, m) {
       },
       py::kw_only(), "buffer"_a, "size"_a, "prefix"_a, "suffix"_a = py::bytes());
   m.def("keep_large_buffers", &keep_large_buffers);
+  m.def("buffer_counters", [] {
+    const BufferPool::Statistics pool = BufferPool::shared().statistics();
+    return std::map<std::string, std::size_t>{{"in_use", pool.used_blocks},
+                                              {"in_use_bytes", pool.used_bytes},
+                                              {"allocated", pool.taken - pool.reused}};
+  });
 }
 
 }  // namespace depthai

@@ -180,7 +180,9 @@ TEST(BufferPool, gives_the_same_memory_again) {
     Buffer buffer(1'000'000, pool);
     if (first == nullptr) first = buffer.data();
     EXPECT_EQ(buffer.data(), first);
+    EXPECT_EQ(pool.statistics().used_blocks, 1U);
   }
+  EXPECT_EQ(pool.statistics().used_blocks, 0U);
   EXPECT_EQ(pool.statistics().taken, 10U);
   EXPECT_EQ(pool.statistics().reused, 9U);
 }

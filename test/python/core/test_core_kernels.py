@@ -306,6 +306,19 @@ def test_ends_that_do_not_fit_are_refused(size: int, prefix: int, suffix: int) -
         _core.publish_serialized(publisher=0, buffer=buffer, size=size, **ends)
 
 
+def test_buffers_are_counted_while_they_exist() -> None:
+    before = _core.buffer_counters()
+    kept = [_core.Buffer(size=70_001 + 10_000 * number) for number in range(3)]
+    during = _core.buffer_counters()
+    assert during["in_use"] == before["in_use"] + 3
+    assert during["in_use_bytes"] >= before["in_use_bytes"] + sum(map(len, kept))
+    assert during["allocated"] <= before["allocated"] + 3
+    del kept
+    after = _core.buffer_counters()
+    del before["allocated"]
+    assert before.items() <= after.items()
+
+
 def test_large_buffers_can_be_kept() -> None:
     _core.keep_large_buffers()
 

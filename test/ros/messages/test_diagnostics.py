@@ -273,5 +273,5 @@ def test_every_status_and_value_is_documented() -> None:
 def test_unknown_device_has_only_its_own_status() -> None:
     health = Health("oak", validate({}))
     message = health.diagnostics(Time(), 0, {})
-    assert [row.name for row in message.status] == ["oak: device"]
+    assert [row.name for row in message.status] == ["oak: device", "oak: memory"]
     assert math.isnan(health.device_status(Time(), 0).css_c)

@@ -165,6 +165,7 @@ STREAM_KEYS = (
 )
 DIAGNOSTICS = {
     "device": "state mx_id product firmware usb_path usb_speed restarts uptime_s last_error",
+    "memory": "buffers_allocated buffers_in_use buffers_in_use_bytes",
     "temperature": "css_c mss_c upa0_c upa1_c max_c age_s",
     "clock": "offset_s drift_ppm jumps jitter_ms",
     "calibration": "source baseline_m fx_px eeprom_loaded",
