@@ -162,7 +162,7 @@ MAY_INCLUDE = table("""
 
 #: Headers outside the standard library -> the only files that may include them.
 OUTSIDE_HEADERS = {
-    r"pybind11/.*|Python\.h": {"python_module.cpp", "python_usb.cpp", "python_usb.hpp"},
+    r"pybind11/.*|Python\.h": {path.name for path in (ROOT / "src/python").glob("python_*")},
     r"rcl/.*|rcutils/.*|rmw/.*|rosidl.*": {"rcl_publisher.cpp"},
     r"libusb.*": {"usb_transport.cpp"},
     r"sys/socket\.h|sys/un\.h|netinet/.*|netdb\.h": {"socket_transport.cpp"},

@@ -21,8 +21,8 @@ class BufferPool {
     std::size_t size = 0;
   };
   struct Statistics {
-    std::size_t taken = 0;       // blocks handed out so far
-    std::size_t reused = 0;      // of those: without a new allocation
+    std::size_t taken = 0;        // blocks handed out so far
+    std::size_t reused = 0;       // of those: without a new allocation
     std::size_t used_blocks = 0;  // handed out now
     std::size_t used_bytes = 0;   // of those
     std::size_t free_blocks = 0;

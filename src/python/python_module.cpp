@@ -1,21 +1,19 @@
 // The Python bindings of the core; depthai_ros/_core.pyi documents them.
 
-#include <cxxabi.h>
 #include <malloc.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <unistd.h>
 
-#include <array>
 #include <climits>
 #include <map>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "kernels/kernels.hpp"
 #include "link/link.hpp"
+#include "python/python_kernels.hpp"
 #include "python/python_usb.hpp"
+#include "python/python_views.hpp"
 #include "python/rcl_publisher.hpp"
 #include "transport/socket_transport.hpp"
 
@@ -33,27 +31,6 @@ using Seconds = std::optional<double>;
 
 // ---- the GIL ---------------------------------------------------------------------------------
 
-/// Releases the GIL for its lifetime.
-///
-/// If a daemon thread requests the GIL while the interpreter shuts down, Python ends the thread by
-/// unwinding its stack, and pybind11's own guard turns that into an abort() of the process. Here
-/// such a thread sleeps until the process ends (Python itself does so from 3.14 on).
-class NoGil {
- public:
-  NoGil() : state_(PyEval_SaveThread()) {}
-  NoGil(const NoGil&) = delete;
-  NoGil& operator=(const NoGil&) = delete;
-  ~NoGil() {
-    try {
-      PyEval_RestoreThread(state_);
-    } catch (const abi::__forced_unwind&) {
-      for (;;) ::pause();
-    }
-  }
-
- private:
-  PyThreadState* const state_;
-};
 using WithoutGil = py::call_guard<NoGil>;
 
 // ---- errors ----------------------------------------------------------------------------------
@@ -122,49 +99,6 @@ bool wait_interruptibly(Seconds seconds, Attempt attempt) {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (left) *left -= kSlice;
   }
-}
-
-// ---- bytes -----------------------------------------------------------------------------------
-
-/// A contiguous view of a Python object's bytes. Make and destroy it with the GIL.
-class View {
- public:
-  View(const py::handle& source, int flags) {
-    if (PyObject_GetBuffer(source.ptr(), &view_, flags) != 0) throw py::error_already_set();
-  }
-  View(View&& other) noexcept : view_(std::exchange(other.view_, {})) {}
-  View& operator=(View&&) = delete;
-  ~View() { PyBuffer_Release(&view_); }
-
-  std::uint8_t* data() const { return static_cast<std::uint8_t*>(view_.buf); }
-  std::size_t size() const { return static_cast<std::size_t>(view_.len); }
-  Part part() const { return {data(), size()}; }
-  Array array() const {
-    // Only a single letter in native order can be a known type.
-    const char* format = view_.format ? view_.format : "B";
-    if (*format == '@' || *format == '=' || *format == '<') ++format;
-    const char type = *format != '\0' && format[1] == '\0' ? *format : '?';
-    return {data(),
-            size(),
-            type,
-            static_cast<std::size_t>(view_.itemsize),
-            {view_.shape, view_.shape + view_.ndim}};
-  }
-
- private:
-  Py_buffer view_{};
-};
-
-constexpr int kRead = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
-constexpr int kWrite = kRead | PyBUF_WRITABLE;
-
-/// Run a kernel on Python arrays, without the GIL.
-template <typename Kernel, typename... Sources>
-void run_kernel(Kernel kernel, const py::buffer& destination, const Sources&... sources) {
-  const View to(destination, kWrite);
-  const std::array<View, sizeof...(sources)> from{View(sources, kRead)...};
-  const NoGil no_gil;
-  std::apply([&](const auto&... views) { kernel(views.array()..., to.array()); }, from);
 }
 
 // ---- links -----------------------------------------------------------------------------------
@@ -392,37 +326,7 @@ PYBIND11_MODULE(_core, m) {
       .def("counters", &Link::counters, WithoutGil())
       .def("stream_counters", &Link::stream_counters, WithoutGil());
 
-  using Bytes = const py::buffer&;
-  const auto through_table = [](auto kernel) {
-    return [kernel](Bytes source, Bytes table, Bytes destination, bool mirrored) {
-      run_kernel([=](const auto&... arrays) { kernel(arrays..., mirrored); }, destination, source,
-                 table);
-    };
-  };
-  const auto planes = [](Bytes source, Bytes destination, bool mirrored) {
-    run_kernel([=](const auto&... arrays) { interleave(arrays..., mirrored); }, destination,
-               source);
-  };
-  const auto limited = [](auto kernel) {
-    return [kernel](Bytes source, std::uint16_t limit, Bytes destination, bool mirrored) {
-      run_kernel([=](const auto&... arrays) { kernel(arrays..., limit, mirrored); }, destination,
-                 source);
-    };
-  };
-  const auto whole = [](auto kernel) {
-    return [kernel](Bytes source, Bytes destination) { run_kernel(kernel, destination, source); };
-  };
-  m.def("map_table", through_table(&map_table), py::kw_only(), "source"_a, "table"_a,
-        "destination"_a, "mirrored"_a = false);
-  m.def("interleave", planes, py::kw_only(), "source"_a, "destination"_a, "mirrored"_a = false);
-  m.def("zero_above", limited(&zero_above), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
-        "mirrored"_a = false);
-  m.def("metres", limited(&metres), py::kw_only(), "source"_a, "limit"_a, "destination"_a,
-        "mirrored"_a = false);
-  m.def("bgr_from_i420", whole(&bgr_from_i420), py::kw_only(), "source"_a, "destination"_a);
-  m.def("mirror", whole(&mirror), py::kw_only(), "source"_a, "destination"_a);
-  m.def("colorize", through_table(&colorize), py::kw_only(), "source"_a, "table"_a, "destination"_a,
-        "mirrored"_a = false);
+  bind_kernels(m);
 
   m.def("has_rcl", &has_rcl);
   m.def(

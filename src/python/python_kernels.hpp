@@ -1,0 +1,11 @@
+/// The kernels in the Python bindings.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace depthai {
+
+/// Add the kernels, which work on arrays without the GIL.
+void bind_kernels(pybind11::module_& m);
+
+}  // namespace depthai
