@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..bounded import clean_text
+
 VENDOR, ROM, BOOTED = "03e7", "2485", "f63b"
 #: bmAttributes of a configuration: self-powered. Source: USB 2.0, table 9-10
 _SELF_POWERED = 0x40
@@ -94,7 +96,7 @@ class UsbTree:
             product=product,
             location=f"{bus}:{folder.name.partition('-')[2]}",
             speed_mbit=float(speed) if speed.replace(".", "", 1).isdigit() else 0.0,
-            mx_id=_text(folder / "serial") if product == BOOTED else "",
+            mx_id=clean_text(_text(folder / "serial")) if product == BOOTED else "",
             node=self.root / f"dev/bus/usb/{bus:03}/{number:03}",
         )
 
@@ -138,7 +140,7 @@ class UsbTree:
             return
         for process in (self.root / "proc").glob("[0-9]*"):
             if process.name != str(os.getpid()) and _has_open(process, wanted):
-                yield f"process {process.name} ({_text(process / 'comm') or '?'})"
+                yield f"process {process.name} ({clean_text(_text(process / 'comm')) or '?'})"
 
 
 def _has_open(process: Path, wanted: os.stat_result) -> bool:

@@ -22,7 +22,7 @@ from .. import __version__
 from ..calibration import camera_info_file, gen1_file
 from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel
-from ..config.paths import resolve_path
+from ..config.paths import resolve_path, safe_name
 from ..config.settings import image_size, stream_list
 from ..device.device import OpenDevice
 from ..errors import ConfigError, DepthaiError
@@ -165,7 +165,7 @@ class Services:
                 f"there is no calibration to save, its source is {calibration.source}: neither "
                 "the EEPROM nor depth.calibration_file holds one"
             )
-        name = f"{self._health.device.mx_id or self._camera_name('cameras')}.calib"
+        name = f"{safe_name(self._health.device.mx_id) or self._camera_name('cameras')}.calib"
         path = request.path or str(camera_info_file.folder(self._supervisor.settings) / name)
         floats = calibration.stereo.floats(calibration.rgb)
         gen1_file.write(path, floats, center_crop=calibration.geometry.center_crop)

@@ -7,14 +7,13 @@ is ignored.
 
 from __future__ import annotations
 
-import json
-import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..bounded import read_json, shown
 from ..cameras import (
     CALIBRATION_FLOATS,
     MONO_WIDTHS,
@@ -169,12 +168,7 @@ def read_document(
 
     Raises  DecodeError with the path, the value and what was expected
     """
-    if len(text) > CONFIG_H2D_BYTES:
-        raise DecodeError(f"{title} has {len(text)} bytes, expected at most {CONFIG_H2D_BYTES}")
-    try:
-        document: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError) as cause:
-        raise DecodeError(f"{title} is not JSON: {str(cause)[:100]}") from cause
+    document: dict[str, Any] = read_json(text, what=title, max_bytes=CONFIG_H2D_BYTES)
     for path, rule in rules.items():
         for where, value in _values(title, document, path.split("."), rule, partial):
             _require(where, value, rule)
@@ -183,9 +177,7 @@ def read_document(
 
 def _require(where: str, value: Any, rule: Rule) -> None:
     if not rule.accepts(value):
-        found = reprlib.repr(value)
-        found = found if len(found) <= _TEXT_LIMIT else f"{found[:_TEXT_LIMIT]}..."
-        raise DecodeError(f"{where} is {found}, expected {rule.words}")
+        raise DecodeError(f"{where} is {shown(value)}, expected {rule.words}")
 
 
 def _values(
