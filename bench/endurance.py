@@ -10,19 +10,16 @@ frames nor memory. The busiest thread is the packet loop, which all streams shar
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import rclpy
-from processes import ROOT, busiest_s, cpu_s, end, resident_mb, run, run_device, run_node, until
+from processes import busiest_s, cpu_s, end, resident_mb, run, run_watched
 from results import Comparison, against_limit, arguments, publish_rows
 from sensor_msgs.msg import Image
 
@@ -40,7 +37,6 @@ SAMPLES = 6  # of each half
 MARGIN_S = 1.0  # of each half, for the work between the measurements
 SLOW_TAKE_S = 0.5
 SLOW_DEPTH = 10
-HEADING = "topic  "  # of the monitor's table: the measurement has begun
 SLOW_TOPICS = ("left", "right", "depth", "disparity", "rgb/preview", "rgb")
 
 
@@ -78,28 +74,14 @@ def slow_subscriber() -> None:
 
 def observed(duration_s: float, halves: Sequence[Half]) -> tuple[Mapping[str, Any], str]:
     """Run the node and the monitor: returns the counts of each topic, and the monitor's verdict."""
-    with tempfile.TemporaryDirectory(prefix="depthai_ros-bench-") as name, ExitStack() as stack:
-        address, summary, log = f"unix:{name}/device", Path(name, "summary.json"), Path(name, "log")
-        settings = str(ROOT / "config" / "virtual.yaml")
-        stack.callback(end, run_device(address))
-        node = run_node(
-            {"device.id": address}, "--params-file", settings, stderr=subprocess.DEVNULL
-        )
-        stack.callback(end, node)
-        words = ["--duration", str(duration_s), "--summary", str(summary), "--wait", "60"]
-        with log.open("w") as output:  # a pipe without a reader would block it
-            monitor = run(
-                ["-m", "depthai_ros.monitor", *words], stdout=output, stderr=subprocess.STDOUT
-            )
-        stack.callback(end, monitor)
-        until(lambda: HEADING in log.read_text(), 90.0, "the monitor's first table")
+    with ExitStack() as stack:
+        watched = run_watched(stack, duration_s)
         for half, extra in zip(halves, ([], ["--slow"]), strict=True):
             if extra:
                 stack.callback(end, run([__file__, *extra], stderr=subprocess.DEVNULL))
-            half.watch(node.pid, duration_s / 2 - MARGIN_S)
-        monitor.wait()  # it ends by itself
-        topics: Mapping[str, Any] = json.loads(summary.read_text())["topics"]
-        return topics, log.read_text().splitlines()[-1]
+            half.watch(watched.node.pid, duration_s / 2 - MARGIN_S)
+        document, verdict = watched.results()
+        return document["topics"], verdict
 
 
 def main() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from depthai_ros.launch.environment import MEMORY, PROFILE_VARIABLES
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0
+_HEADING = "topic  "  # of the monitor's table: the measurement has begun
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Environment that `make run` gives its processes, in addition to that of a shell.
@@ -39,6 +44,43 @@ def run_device(address: str, scene: str = "synthetic") -> subprocess.Popen[str]:
     path = Path(address.removeprefix("unix:"))
     until(path.exists, 15.0, f"a virtual device at {address}")
     return device
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A node on a virtual device with all default streams, and the monitor of all its topics."""
+
+    node: subprocess.Popen[str]
+    monitor: subprocess.Popen[str]
+    summary: Path
+    log: Path
+
+    def results(self) -> tuple[dict[str, Any], str]:
+        """The monitor's summary and its last line, when it has ended by itself."""
+        self.monitor.wait()
+        return json.loads(self.summary.read_text()), self.log.read_text().splitlines()[-1]
+
+
+def run_watched(stack: ExitStack, duration_s: float) -> Watched:
+    """Start all, and wait until the monitor measures; it does so for `duration_s`."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="depthai_ros-bench-"))
+    address, summary, log = (
+        f"unix:{folder}/device",
+        Path(folder, "summary.json"),
+        Path(folder, "log"),
+    )
+    settings = str(ROOT / "config" / "virtual.yaml")
+    stack.callback(end, run_device(address))
+    node = run_node({"device.id": address}, "--params-file", settings, stderr=subprocess.DEVNULL)
+    stack.callback(end, node)
+    words = ["--duration", str(duration_s), "--summary", str(summary), "--wait", "60"]
+    with log.open("w") as output:  # a pipe without a reader would block it
+        monitor = run(
+            ["-m", "depthai_ros.monitor", *words], stdout=output, stderr=subprocess.STDOUT
+        )
+    stack.callback(end, monitor)
+    until(lambda: _HEADING in log.read_text(), 90.0, "the monitor's first table")
+    return Watched(node, monitor, summary, log)
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -5,7 +5,7 @@
 The monitor takes messages serialised and reads only their stamps, to keep its CPU load low. The
 measurement starts when every topic has delivered a message. Results are shown live, written to the
 summary file and summarised in one line at the end. Expected rates come from ~/device/status; topics
-that publish once or on request have none.
+that publish once or on request have none. /diagnostics says what the node lost, and where.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import signal
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -30,7 +33,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from .. import _core
 from ..config.options import DEFAULT_NAME
-from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary
+from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary, drops_by_stage
+from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .monitor_report import Screen, TopicRow, table, verdict
@@ -47,6 +51,11 @@ _SETTLE_S = 1.0
 _SLOWEST_HZ = 0.5
 _FIRST_TABLE_S = 1.0
 _STATUS_TOPIC = "device/status"
+_DIAGNOSTICS = "/diagnostics"
+#: The measurement begins and ends with a report of the node's counts; longest wait for it.
+_REPORT_S = 3.0
+#: Most messages between two updates that are read.
+_UNREAD = 100
 #: Topics that every node announces, but need not publish.
 _INFRASTRUCTURE = ("/rosout", "/parameter_events")
 _TRANSITION_TOPIC = "transition_event"
@@ -84,7 +93,7 @@ class Watched:
         self.message_type = message_class(type_name)
         self.retained = retained
         self.required = required
-        self.newest = b""  # last message, if its content is read
+        self.unread: deque[bytes] = deque(maxlen=_UNREAD)  # messages, if their content is read
         self.delivered = False
         self._stamped = begins_with_header(self.message_type) and not retained
         self._arrivals: list[Arrival] = []
@@ -93,14 +102,14 @@ class Watched:
     def callback(self) -> Callable[[bytes], None]:
         """The subscription callback for serialised messages; it keeps three numbers of each."""
         append, unpack, clock = self._arrivals.append, _STAMP.unpack_from, time.time_ns
-        stamped, keeps = self._stamped, self.message_type is DeviceStatus
+        stamped, keeps = self._stamped, self.message_type in (DeviceStatus, DiagnosticArray)
 
         def arrived(message: bytes) -> None:
             now_ns = clock()
             seconds, nanoseconds = unpack(message) if stamped else (0, 0)
             append(Arrival(seconds * _NS_PER_S + nanoseconds, now_ns, len(message)))
             if keeps:
-                self.newest = message
+                self.unread.append(message)
 
         return arrived
 
@@ -148,7 +157,9 @@ class Watch:
         self.target = target
         self.topics: dict[str, Watched] = {}
         self.streaming = False
-        self._lost = self._lost_before = 0
+        self.reports = 0  # of the counts of the streams
+        self._counts: dict[str, StreamCounts] = {}  # by stream
+        self._counts_before: dict[str, StreamCounts] = {}
 
     def discover(self) -> None:
         """Subscribe to the topics that the node has announced since the last call."""
@@ -185,14 +196,26 @@ class Watch:
         """Update the statistics and read the node's last status."""
         for topic in self.topics.values():
             topic.collect()
-        status = self.topics.get(f"{self.target}/{_STATUS_TOPIC}")
-        if status is not None and status.newest:
-            self._apply(deserialize_message(status.newest, DeviceStatus))
-            status.newest = b""
+        status = f"{self.target}/{_STATUS_TOPIC}"
+        for name, read in ((status, self._apply), (_DIAGNOSTICS, self._read_counts)):
+            known = self.topics.get(name)
+            while known is not None and known.unread:
+                read(deserialize_message(known.unread.popleft(), known.message_type))
+
+    def _read_counts(self, array: Any) -> None:
+        """What became of the packets of each stream; other nodes publish on this topic, too."""
+        prefix = f"{self._name}: stream "
+        rows = {
+            row.name.removeprefix(prefix): {pair.key: pair.value for pair in row.values}
+            for row in array.status
+            if row.name.startswith(prefix)
+        }
+        if rows:
+            self._counts = {stream: StreamCounts.read(values) for stream, values in rows.items()}
+            self.reports += 1
 
     def _apply(self, status: Any) -> None:
         self.streaming = status.state == DeviceStatus.STATE_STREAMING
-        self._lost = sum(status.drops)
         rates = dict(zip(status.stream_names, status.expected_fps, strict=True))
         for name, topic in self.topics.items():
             streams = RATED_TOPICS.get(self._below(name), ())
@@ -202,13 +225,26 @@ class Watch:
     def restart(self) -> None:
         """Start the measurement: reset all statistics."""
         self.update()
-        self._lost_before = self._lost
+        self._counts_before = self._counts
         for topic in self.topics.values():
             topic.restart()
 
-    def lost(self) -> int:
-        """Frames since the restart that the node reports as not received."""
-        return max(0, self._lost - self._lost_before)
+    def counts(self) -> dict[str, StreamCounts]:
+        """What became of the packets of each stream since the restart, as the node reports."""
+        before = self._counts_before
+        return {
+            stream: row.since(before.get(stream, StreamCounts()))
+            for stream, row in self._counts.items()
+        }
+
+    def figures(self, topic: Watched, duration_s: float) -> ArrivalSummary:
+        """The results of a topic, with the stages at which its messages were lost."""
+        figures, counts = topic.figures(duration_s), self.counts()
+        if figures.drops is None or not counts:
+            return figures
+        streams = RATED_TOPICS.get(self._below(topic.name), ())
+        feeding = [counts[stream] for stream in streams if stream in counts]
+        return replace(figures, lost=drops_by_stage(figures.drops, feeding))
 
     def silent(self) -> list[Watched]:
         """Required topics that have not delivered a message yet."""
@@ -290,6 +326,7 @@ class Measurement:
 
     def measure(self, duration_s: float | None) -> float:
         """Measure and draw for this time or until `end`; returns the duration in seconds."""
+        self._await_report()
         self._watch.restart()
         start = time.monotonic()
         draw = start + _FIRST_TABLE_S
@@ -302,15 +339,25 @@ class Measurement:
                 self._watch.update()
                 self._screen.draw(table(self.rows(now - start)))
             self._spin(0.05)
+        self._await_report()
         self._watch.update()
         self._screen.release()
         return time.monotonic() - start
+
+    def _await_report(self) -> None:
+        """Wait for the node's next report of its counts, if it sends any."""
+        seen, end_s = self._watch.reports, time.monotonic() + _REPORT_S
+        while seen == self._watch.reports > 0 and not self._ending and time.monotonic() < end_s:
+            self._spin(0.05)
+            self._watch.update()
 
     def rows(self, duration_s: float) -> list[TopicRow]:
         """The results of all topics, sorted by name."""
         topics = sorted(self._watch.topics.values(), key=lambda topic: topic.name)
         return [
-            TopicRow(topic.name, topic.type_name, topic.required, topic.figures(duration_s))
+            TopicRow(
+                topic.name, topic.type_name, topic.required, self._watch.figures(topic, duration_s)
+            )
             for topic in topics
         ]
 
@@ -319,10 +366,12 @@ class Measurement:
         rows = self.rows(duration_s)
         if summary is not None:
             topics = {row.name: row.figures.summary(row.type_name) for row in rows}
-            document = {"duration_s": round(duration_s, 3), "topics": topics}
+            streams = {name: row.values() for name, row in self._watch.counts().items()}
+            document = {"duration_s": round(duration_s, 3), "topics": topics, "streams": streams}
             summary.write_text(json.dumps(document, indent=2) + "\n")
         print("\n".join(table(rows)), flush=True)
-        print(verdict(rows, duration_s, self._watch.lost()), flush=True)
+        lost = added_up(self._watch.counts().values()).lost
+        print(verdict(rows, duration_s, lost), flush=True)
         gone = [row.name for row in rows if went_silent(row, duration_s)]
         if gone:
             print(f"error: no messages during the measurement: {', '.join(gone)}", file=sys.stderr)

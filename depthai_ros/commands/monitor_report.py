@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..messages.arrival_stats import ArrivalSummary
@@ -38,8 +38,14 @@ def table(rows: Sequence[TopicRow]) -> list[str]:
             f"{_cell(figures.drops, 6, 0)} {_cell(figures.latency_mean_ms, 11, 1)} "
             f"{_cell(figures.latency_p99_ms, 7, 1)}"
         )
-        lines.append(f"{row.name:{names}}  {_short(row.type_name):{types}} {cells}")
+        where = f"  {_stages(figures.lost)}" if figures.drops else ""
+        lines.append(f"{row.name:{names}}  {_short(row.type_name):{types}} {cells}{where}")
     return lines
+
+
+def _stages(lost: Mapping[str, int]) -> str:
+    """The stages that lost something."""
+    return ", ".join(f"{stage} {count}" for stage, count in lost.items() if count)
 
 
 def _short(type_name: str) -> str:
@@ -50,10 +56,10 @@ def _cell(value: float | None, width: int, digits: int) -> str:
     return f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
 
 
-def verdict(rows: Sequence[TopicRow], duration_s: float, lost: int) -> str:
+def verdict(rows: Sequence[TopicRow], duration_s: float, lost: Mapping[str, int]) -> str:
     """One line: whether every topic kept its rate, and what was lost.
 
-    `lost` is the number of frames that the node did not receive.
+    `lost` is the number of frames, of all streams, that the node reports as lost, by stage.
     """
     rated = [row for row in rows if row.figures.expected_fps]
     slow = sorted((row for row in rated if _share(row) < ENOUGH), key=_share)
@@ -64,11 +70,18 @@ def verdict(rows: Sequence[TopicRow], duration_s: float, lost: int) -> str:
         parts.append(f"below {ENOUGH:.0%} of the expected rate: {_listed(named)}")
     else:
         parts.append(f"all {len(rated)} with a rate at {ENOUGH:.0%} of it or more")
-    named = [f"{row.name} ({row.figures.drops})" for row in lossy]
+    named = [f"{row.name} ({_where(row.figures)})" for row in lossy]
     parts.append(f"drops: {_listed(named)}" if named else "no drops")
-    if lost:
-        parts.append(f"{lost} frames were lost before the node could publish them")
+    if words := _stages(lost):
+        parts.append(f"frames that the node reports as lost: {words}")
+    if unseen := sum(row.figures.lost.get("dds", 0) for row in lossy):
+        parts.append(f"{unseen} messages were lost between the node and this monitor")
     return "; ".join(parts)
+
+
+def _where(figures: ArrivalSummary) -> str:
+    words = _stages(figures.lost)
+    return f"{figures.drops}: {words}" if words else str(figures.drops)
 
 
 def _share(row: TopicRow) -> float:

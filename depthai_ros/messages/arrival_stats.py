@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from .stream_stats import SKIPPED, StreamCounts
 
 _NS_PER_S = 1_000_000_000
 #: Number of newest latencies that are kept: 20 minutes at 30 Hz.
@@ -37,6 +39,7 @@ class ArrivalSummary:
     latency_mean_ms: float | None
     latency_p99_ms: float | None
     mb_s: float
+    lost: Mapping[str, int] = field(default_factory=dict)  # `drops` by stage, if that is known
 
     def summary(self, message_type: str) -> dict[str, Any]:
         """The topic's entry of a summary file."""
@@ -46,6 +49,7 @@ class ArrivalSummary:
             "fps": _rounded(self.fps),
             "expected_fps": _rounded(self.expected_fps),
             "drops": self.drops,
+            "lost": dict(self.lost),
             "latency_ms": {
                 "mean": _rounded(self.latency_mean_ms),
                 "p99": _rounded(self.latency_p99_ms),
@@ -94,6 +98,27 @@ class ArrivalStats:
             latency_p99_ms=percentile(latencies, 0.99),
             mb_s=self._bytes / 1e6 / duration_s if duration_s > 0 else 0.0,
         )
+
+
+def drops_by_stage(drops: int, feeding: Iterable[StreamCounts]) -> dict[str, int]:
+    """Where the missing messages of a topic were lost: stage -> number; the sum is `drops`.
+
+    `feeding` counts the packets of the streams that feed the topic. What the node did not lose was
+    lost between node and subscriber. One of several streams is enough for a message, so the stream
+    with the fewest losses counts.
+    """
+    counts = min(feeding, key=_absent, default=StreamCounts())
+    result, left = {}, drops
+    for stage, lost in counts.lost.items():
+        lost += counts.of(SKIPPED) if stage == "device" else 0
+        result[stage] = min(left, lost)
+        left -= result[stage]
+    result["dds"] += left
+    return result
+
+
+def _absent(counts: StreamCounts) -> int:
+    return counts.lost_total + counts.of(SKIPPED)
 
 
 def percentile(ordered: list[float], share: float) -> float | None:

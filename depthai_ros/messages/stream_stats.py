@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,12 +15,15 @@ from ..cameras import frame_step
 from ..config.settings import Settings, stream_list
 from ..streams import STREAMS
 
-#: Where a packet can be lost, in the order of its way. Source: docs/diagnostics.md#losses
+#: Where a packet can be lost, in the order of its way. Work beside the packet loop has stages of
+#: its own, which begin with WORKER and come before "dds". Source: docs/diagnostics.md#losses
 STAGES = ("device", "link", "loop", "dds")
+WORKER = "worker."
 #: What else becomes of a packet.
 PUBLISHED, UNSUBSCRIBED = "published", "unsubscribed"
 #: Frames that a slow network left out: not lost, but missing for a subscriber.
 SKIPPED = "skipped"
+_ARRIVED = (PUBLISHED, UNSUBSCRIBED)
 #: Prefix of a stage in the keys of /diagnostics.
 LOST_PREFIX = "lost_"
 
@@ -36,10 +39,28 @@ _MOST_UNSEEN = 60 * 240
 class StreamCounts:
     """What became of the packets of one stream.
 
-    `by_fate` has a row for each of STAGES, PUBLISHED, UNSUBSCRIBED and SKIPPED that occurred.
+    `by_fate` has a row for each stage, PUBLISHED, UNSUBSCRIBED and SKIPPED that occurred.
     """
 
     by_fate: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> StreamCounts:
+        """From the keys and values in /diagnostics; what is no count of ours is left out."""
+        rows = {key.removeprefix(LOST_PREFIX): value for key, value in values.items()}
+        return cls(
+            {
+                fate: int(value)
+                for fate, value in rows.items()
+                if _is_fate(fate) and value.isascii() and value.isdecimal() and len(value) < 20
+            }
+        )
+
+    def since(self, before: StreamCounts) -> StreamCounts:
+        """The difference to earlier counts; all of these where the counts began anew."""
+        if any(self.of(fate) < count for fate, count in before.by_fate.items()):
+            return self
+        return StreamCounts(Counter(self.by_fate) - Counter(before.by_fate))
 
     def __add__(self, other: StreamCounts) -> StreamCounts:
         return StreamCounts(Counter(self.by_fate) + Counter(other.by_fate))
@@ -50,8 +71,9 @@ class StreamCounts:
 
     @property
     def lost(self) -> dict[str, int]:
-        """Number of lost packets by stage; each of STAGES has a row."""
-        return {stage: self.of(stage) for stage in STAGES}
+        """Number of lost packets by stage, in the order of their way; each of STAGES has a row."""
+        workers = sorted(fate for fate in self.by_fate if fate.startswith(WORKER))
+        return {stage: self.of(stage) for stage in (*STAGES[:-1], *workers, STAGES[-1])}
 
     @property
     def lost_total(self) -> int:
@@ -72,6 +94,11 @@ class StreamCounts:
         }
 
 
+def added_up(counts: Iterable[StreamCounts]) -> StreamCounts:
+    """The counts of all streams together."""
+    return sum(counts, StreamCounts())
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
     """Rates and delays of one stream, of the last window; `fps_min` is since its start."""
@@ -90,7 +117,7 @@ class Passage(NamedTuple):
     """One packet that the packet loop has finished.
 
     `sequence` is the camera's frame number (None: unknown), `serial` the number of the packet on
-    its link. `fate` is PUBLISHED, UNSUBSCRIBED or one of STAGES.
+    its link. `fate` is PUBLISHED, UNSUBSCRIBED or a stage.
     """
 
     sequence: int | None
@@ -199,7 +226,7 @@ class StreamStats:
                     gap_ns,
                     passage.size,
                     missing,
-                    passage.fate in STAGES,
+                    passage.fate not in _ARRIVED,
                     passage.latency_ns,
                 )
             )
@@ -215,6 +242,10 @@ class StreamStats:
     def _forget(self, now_ns: int) -> None:
         while self._arrivals and self._arrivals[0].received_ns < now_ns - self._window_ns:
             self._arrivals.popleft()
+
+
+def _is_fate(name: str) -> bool:
+    return name in {*STAGES, *_ARRIVED, SKIPPED} or name.startswith(WORKER)
 
 
 def _mean(values: list[float]) -> float:

@@ -10,6 +10,8 @@ from depthai_ros.messages.arrival_stats import ArrivalSummary
 GOOD = ArrivalSummary(300, 30.0, 30.0, 0, 3.21, 9.87, 27.6)
 SLOW = ArrivalSummary(250, 25.0, 30.0, 0, 3.0, 9.0, 20.0)
 LOSSY = ArrivalSummary(298, 29.8, 30.0, 2, 3.0, 9.0, 27.0)
+LOST = {"device": 1, "link": 0, "loop": 0, "dds": 1}
+LOCATED = ArrivalSummary(298, 29.8, 30.0, 2, 3.0, 9.0, 27.0, LOST)
 LOSSIER = ArrivalSummary(291, 29.1, 30.0, 9, 3.0, 9.0, 27.0)
 ONCE = ArrivalSummary(1, 0.1, None, None, None, None, 0.0)
 
@@ -24,10 +26,10 @@ ALL_WELL = "all 1 with a rate at 95% of it or more"
 @pytest.mark.parametrize(
     ("rows", "lost", "expected"),
     [
-        ([("/a", GOOD), ("/b", ONCE)], 0, ["2 topics in 10.0 s", ALL_WELL, "no drops"]),
+        ([("/a", GOOD), ("/b", ONCE)], {}, ["2 topics in 10.0 s", ALL_WELL, "no drops"]),
         (
             [("/a", GOOD), ("/b", SLOW)],
-            0,
+            {},
             [
                 "2 topics in 10.0 s",
                 "below 95% of the expected rate: /b (25.0/30)",
@@ -36,28 +38,29 @@ ALL_WELL = "all 1 with a rate at 95% of it or more"
         ),
         (
             [("/a", LOSSY), ("/b", GOOD), ("/c", LOSSIER), ("/d", LOSSY), ("/e", LOSSY)],
-            0,
+            {},
             [
                 "5 topics in 10.0 s",
                 "all 5 with a rate at 95% of it or more",
                 "drops: /c (9), /a (2), /d (2) and 1 more",
             ],
         ),
-        ([("/a", LOSSY)], 0, ["1 topics in 10.0 s", ALL_WELL, "drops: /a (2)"]),
+        ([("/a", LOSSY)], {}, ["1 topics in 10.0 s", ALL_WELL, "drops: /a (2)"]),
         (
-            [("/a", GOOD)],
-            4,
+            [("/a", LOCATED), ("/b", GOOD)],
+            {"device": 2, "link": 0, "loop": 1, "dds": 0},
             [
-                "1 topics in 10.0 s",
-                ALL_WELL,
-                "no drops",
-                "4 frames were lost before the node could publish them",
+                "2 topics in 10.0 s",
+                "all 2 with a rate at 95% of it or more",
+                "drops: /a (2: device 1, dds 1)",
+                "frames that the node reports as lost: device 2, loop 1",
+                "1 messages were lost between the node and this monitor",
             ],
         ),
     ],
 )
 def test_verdict_names_slow_topics_and_drops(
-    rows: list[tuple[str, ArrivalSummary]], lost: int, expected: list[str]
+    rows: list[tuple[str, ArrivalSummary]], lost: dict[str, int], expected: list[str]
 ) -> None:
     assert verdict([_row(*row) for row in rows], 10.0, lost).split("; ") == expected
 
@@ -66,6 +69,7 @@ def test_table_is_aligned_and_shows_unknown_values_as_dashes() -> None:
     title, good, once = table([_row("/oak/left/image_raw", GOOD), _row("/oak/info", ONCE)])
     assert len(title) == len(good) == len(once)
     assert good.split()[1:] == ["sensor_msgs/Image", "30.00", "30.00", "27.60", "0", "3.2", "9.9"]
+    assert table([_row("/a", LOCATED)])[1].endswith("9.0  device 1, dds 1")
     assert once.split()[1:] == ["sensor_msgs/Image", "0.10", "-", "0.00", "-", "-", "-"]
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from depthai_ros.messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary, percentile
+from depthai_ros.messages.arrival_stats import (
+    Arrival,
+    ArrivalStats,
+    ArrivalSummary,
+    drops_by_stage,
+    percentile,
+)
+from depthai_ros.messages.stream_stats import StreamCounts
 
 MS = 1_000_000
 
@@ -75,9 +84,48 @@ def test_summary_has_exactly_the_documented_keys() -> None:
         "fps": 2.0,
         "expected_fps": 10.0,
         "drops": 0,
+        "lost": {},
         "latency_ms": {"mean": 5.0, "p99": 5.0},
         "mb_s": 0.002,
     }
+
+
+#: messages missing at the subscriber; losses of the streams that feed the topic; drops by stage
+MISSING: list[tuple[int, list[dict[str, int]], list[int]]] = [
+    (0, [{"device": 3}], [0, 0, 0, 0]),  # published before the subscriber came
+    (9, [{"device": 3, "link": 2, "loop": 1, "published": 100}], [3, 2, 1, 3]),
+    (4, [{"device": 3, "link": 2}], [3, 1, 0, 0]),
+    (9, [{"dds": 2, "unsubscribed": 7}], [0, 0, 0, 9]),
+    (9, [{"skipped": 7}], [7, 0, 0, 2]),  # a slow network
+    (3, [{"link": 5}, {"device": 1}], [1, 0, 0, 2]),  # one of two streams is enough
+    (3, [], [0, 0, 0, 3]),
+]
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_drops_are_the_nodes_losses_and_the_subscribers(case: Any) -> None:
+    drops, feeding, expected = case
+    lost = drops_by_stage(drops, [StreamCounts(row) for row in feeding])
+    assert list(lost) == ["device", "link", "loop", "dds"]
+    assert list(lost.values()) == expected
+
+
+def test_drops_may_have_further_stages() -> None:
+    lost = drops_by_stage(9, [StreamCounts({"worker.points": 4, "loop": 1})])
+    assert lost == {"device": 0, "link": 0, "loop": 1, "worker.points": 4, "dds": 4}
+
+
+def test_counts_are_read_as_they_are_reported() -> None:
+    counts = StreamCounts(
+        {"device": 1, "worker.points": 2, "dds": 3, "published": 40, "skipped": 5}
+    )
+    values = {key: str(value) for key, value in counts.values().items()}
+    again = StreamCounts.read({**values, "fps": "30.0", "lost_loop": "nan", "lost_x": "9"})
+    assert again.values() == counts.values()
+    assert (again.produced, again.lost_total) == (46, 6)
+    later = again + StreamCounts({"published": 2, "link": 1})
+    assert later.since(again).values() == StreamCounts({"published": 2, "link": 1}).values()
+    assert again.since(later) == again, "the node began anew"
 
 
 @pytest.mark.parametrize(

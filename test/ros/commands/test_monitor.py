@@ -33,7 +33,7 @@ def test_summary_says_what_was_published_and_what_was_lost(start: Start, tmp_pat
     output, errors = monitor.communicate(timeout=60)
     assert monitor.returncode == 0, errors
     document = json.loads(summary.read_text())
-    assert set(document) == {"duration_s", "topics"}
+    assert set(document) == {"duration_s", "topics", "streams"}
     topics = document["topics"]
     assert set(topics) == {"/oak/left/image_raw", "/oak/left/camera_info", "/oak/device/status"}
     image = topics["/oak/left/image_raw"]
