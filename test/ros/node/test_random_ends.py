@@ -44,7 +44,9 @@ class Camera:
 
     def reset(self) -> None:
         """Begin a reset, and let a random part of it pass."""
-        assert self._listener.call(Trigger, "reset_device", Trigger.Request()).success
+        listener = self._listener  # images may arrive while the node is still activating
+        listener.wait_until(lambda: listener.state() == "active", "the state active")
+        assert listener.call(Trigger, "reset_device", Trigger.Request()).success
         threading.Event().wait(self.chance.uniform(0.0, LATEST_S))
 
     def wait_for_images(self) -> None:
