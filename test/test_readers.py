@@ -21,7 +21,6 @@ READERS: dict[str, dict[str, str]] = {
     r"yaml\.\w*(load|parse|compose|scan)\w*": {"config.yaml_files": "bounds size and depth"},
     r"(ast|marshal|pickle|shelve|plistlib|tomllib|configparser)\.\w+|eval|exec": {},
     r".*\.read_(bytes|text)": {
-        "device.device_lock": "a file of the kernel",
         "device.usb_sysfs": "a file of the kernel",
         "virtual.scenes.replay": "an image that the user chose for the virtual device",
     },
@@ -40,8 +39,7 @@ JOINED_PATHS: dict[str, str] = {
     "config.paths: Path(prefix, 'share', package)": "from the environment",
     "config.paths: root / rest": "the rest of package://PACKAGE/REST, written by the user",
     "config.paths: path.parent / f'.{secrets.token_hex(8)}.new'": "random",
-    "device.device_lock: Path(folder, _NAME)": "a constant",
-    "device.device_lock: Path(f'/proc/{process}/cmdline')": "a number of the kernel",
+    "device.device_lock: _folder() / f'depthai_ros.{digest}.{user}'": "a hash and a number",
     "device.usb_sysfs: self.root / f'dev/bus/usb/{bus:03}/{number:03}'": "numbers of the kernel",
     "device.usb_sysfs: self.root / name": "constants",
     "launch.actions: resolve_path(f'{SHARE}/config/rviz') / f'{text}.rviz'": "written by the user",

@@ -1,7 +1,26 @@
 """Locks devices, so that two programs cannot use the same one.
 
-A lock is one byte of a file that all programs and users share; a hash of the device's place selects
-the byte. The kernel knows the owner, and frees the lock however that program ends.
+Each user has a file of his own for each device, in a folder that all users share, such as
+/run/lock. A program locks its user's file, and then looks whether another user has locked his file
+of the same device. The kernel knows which process holds a lock, and frees it however that ends.
+
+What another user of the machine can do, and what he cannot:
+
+- He can claim a device in his own name, one file for each device; all others then learn his process
+  and his user. A lock between users means just that, and opening the device has the same effect.
+- He can lock the file of somebody else for reading, because he may read it: its owner then gets no
+  lock, and learns that process and user. For all others it is no claim.
+- He cannot write, remove or replace the file of somebody else: it is 0644, and the folder is
+  sticky. A file whose owner is not the one in its name, a link, a pipe and a file with a second
+  name are not used.
+- He can create a file with another user's name before that user does. That user then has no lock,
+  is warned with the name of the file's owner, and goes on: as on a machine without locks, only the
+  bus separates programs.
+- He can choose the words of his command line, so these are shortened and cleaned of control
+  characters. Process number and user come from the kernel.
+
+If programs of two users try to lock a free device in the same moment, both may be refused.
+Containers see each other's locks only if they share the folder and number their users alike.
 """
 
 from __future__ import annotations
@@ -10,104 +29,213 @@ import fcntl
 import hashlib
 import logging
 import os
+import pwd
 import re
 import socket
 import stat
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from ..bounded import clean_text
 
 _log = logging.getLogger(__name__)
 
-#: World-writable folders, the first that exists is used; and the environment variable that names
-#: another one, for an emulated USB bus.
+#: Folders for the files: the first is used in which every user can create a file and remove only
+#: his own; and the environment variable that names another one, for an emulated USB bus.
 _FOLDERS = ("/run/lock", "/tmp")
 _FOLDER_VARIABLE = "DEPTHAI_ROS_CLAIMS"
-_NAME = "depthai_ros.claims"
+_SHARED = stat.S_ISVTX | 0o777
+#: Attempts to lock, if the file is removed or the lock is freed meanwhile.
+_ATTEMPTS = 5
 #: struct flock of 64-bit Linux: type, whence, start, length, process.
 _FLOCK = struct.Struct("@hhqqi")
-#: Offsets must fit a signed 64-bit file offset.
-_OFFSET_BITS = 62
-_REMAP = re.compile(r"__(?:node|name):=(\S+)")
+_COMMAND_BYTES = 4096
+_PROGRAM_CHARACTERS = 64
+_REMAP = re.compile(r"__(?:node|name):=(\w{1,64})", re.ASCII)
 
 
-class _LockFile:
-    """The lock file. It stays open: closing any descriptor of it would free every lock."""
+class _InUseError(Exception):
+    """Another program has the device; the text describes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LockedFile:
+    """An open file with our lock: closing any descriptor of the file would free it."""
+
+    path: Path
+    descriptor: int
+
+    def release(self) -> None:
+        with suppress(OSError):  # somebody has emptied the folder
+            self.path.unlink()
+        os.close(self.descriptor)
+
+
+class _HeldLocks:
+    """The locks of this process, by place."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._descriptor = -1
         self._process = 0
-        self._taken: set[int] = set()  # by this process, which the kernel would grant again
+        self._held: dict[str, _LockedFile | None] = {}  # None: in use, but cannot be locked
 
-    def take(self, offset: int) -> str:
-        """Lock one byte. Returns "", or a description of its owner."""
+    def take(self, place: str) -> str:
+        """Lock a place. Returns "", or a description of its owner."""
         with self._mutex:
             if self._process != os.getpid():  # first call, or after a fork, which inherits no lock
-                self._descriptor, self._process, self._taken = -1, os.getpid(), set()
-            if self._descriptor < 0:
-                self._descriptor = _open()
-            if offset in self._taken:
+                self._process, self._held = os.getpid(), {}
+            if place in self._held:  # the kernel would grant it again
                 return "this very program"
-            if self._descriptor >= 0:
-                try:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-                except (BlockingIOError, PermissionError):
-                    return self._holder(offset)
-                except OSError as cause:  # a file system without locks
-                    _log.warning("devices cannot be locked: %s", cause.strerror)
-            self._taken.add(offset)
+            try:
+                self._held[place] = _lock(place)
+            except _InUseError as cause:
+                return str(cause)
+            except OSError as cause:
+                what = f"{cause.filename or _folder()}: {cause.strerror or cause}"
+                _log.warning("this device cannot be locked, %s", what)
+                self._held[place] = None
             return ""
 
-    def release(self, offset: int) -> None:
-        """Free one byte."""
+    def release(self, place: str) -> None:
+        """Free a place."""
         with self._mutex:
-            if self._process == os.getpid() and offset in self._taken:
-                self._taken.remove(offset)
-                if self._descriptor >= 0:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, offset)
-
-    def _holder(self, offset: int) -> str:
-        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
-        answer = fcntl.fcntl(self._descriptor, fcntl.F_GETLK, question)
-        kind, _, _, _, process = _FLOCK.unpack(answer)
-        return _description(process) if kind != fcntl.F_UNLCK else "a program that just ended"
+            if self._process == os.getpid() and (locked := self._held.pop(place, None)):
+                locked.release()
 
 
-def _open() -> int:
-    """The file's descriptor, -1 if it cannot be opened: then only the bus separates programs."""
-    folder = os.environ.get(_FOLDER_VARIABLE) or next(filter(os.path.isdir, _FOLDERS))
-    path = Path(folder, _NAME)
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+def _folder() -> Path:
+    named = os.environ.get(_FOLDER_VARIABLE)
+    if named:
+        return Path(named)
+    return next((Path(folder) for folder in _FOLDERS if _is_shared(folder)), Path(_FOLDERS[-1]))
+
+
+def _is_shared(folder: str) -> bool:
     try:
+        return Path(folder).stat().st_mode & _SHARED == _SHARED
+    except OSError:
+        return False
+
+
+def _path(place: str, user: int) -> Path:
+    """A user's lock file of a place: a hash, because a place may be no file name."""
+    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return _folder() / f"depthai_ros.{digest}.{user}"
+
+
+def _lock(place: str) -> _LockedFile:
+    """Lock a place. Raises _InUseError, OSError."""
+    own = _path(place, os.geteuid())
+    for _ in range(_ATTEMPTS):
+        descriptor = _open(own, os.O_RDWR | os.O_CREAT, os.geteuid())
         try:
-            descriptor = os.open(path, flags)
-        except FileNotFoundError:
-            # In a sticky folder O_CREAT fails on a file of another user: use it only for a new one.
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-            os.fchmod(descriptor, 0o666)  # whatever the umask
-    except FileExistsError:  # another program has just created it
-        return _open()
-    except OSError as cause:
-        _log.warning("devices cannot be locked, %s: %s", path, cause.strerror)
-        return -1
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            holder = _lock_file(descriptor) or next(_other_holders(own), "")
+            if not holder and _is_at(own, descriptor):
+                os.fchmod(descriptor, 0o644)  # whatever the umask: others look who holds it
+                return _LockedFile(own, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-        _log.warning("devices cannot be locked, %s is not a file", path)
-        return -1
-    return descriptor
+        if holder:
+            raise _InUseError(holder)
+    raise _InUseError("programs that start and end all the time")
+
+
+def _open(path: Path, flags: int, owner: int) -> int:
+    """A regular file of this owner that has no other name. Raises OSError."""
+    safe = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags | safe, 0o644)
+    except OSError as cause:
+        cause.strerror = f"{cause.strerror}{_owned_by_another(path)}"
+        raise
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == owner and found.st_nlink <= 1:
+        return descriptor
+    os.close(descriptor)
+    raise OSError(0, f"not a lock file of {_user(owner)}{_owned_by_another(path)}", str(path))
+
+
+def _owned_by_another(path: Path) -> str:
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return ""
+    return f", it belongs to {_user(owner)}" if owner != os.geteuid() else ""
+
+
+def _lock_file(descriptor: int) -> str:
+    """Lock an open file. Returns "", or a description of the process that prevents it."""
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            if holder := _holder(descriptor, fcntl.F_WRLCK):
+                return holder
+        else:
+            return ""
+    return "a program that has just ended"
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """False if the program that held the lock before has removed the file."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _other_holders(own: Path) -> Iterator[str]:
+    """Descriptions of the processes of other users that have locked the same place."""
+    for path in own.parent.iterdir():
+        user = path.suffix[1:]
+        if path.stem != own.stem or path == own or not user.isdecimal():
+            continue
+        try:
+            descriptor = _open(path, os.O_RDONLY, int(user))
+        except OSError:  # not a lock file, or just removed
+            continue
+        # Only its owner can write it, so only he can hold what excludes reading.
+        holder = _holder(descriptor, fcntl.F_RDLCK)
+        os.close(descriptor)
+        if holder:
+            yield holder
+
+
+def _holder(descriptor: int, kind: int) -> str:
+    """A description of the process that prevents a lock of this kind, "" if none does."""
+    question = _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
+    found, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    return "" if found == fcntl.F_UNLCK else _description(process)
 
 
 def _description(process: int) -> str:
-    """Process id, program and node of a process, as far as /proc shows them."""
+    """Process id, user, program and node of a process, as far as the kernel shows them."""
     if process <= 0:
-        return "a program in another container"
+        return "a program in another container, which cannot be seen from here"
     try:
-        words = Path(f"/proc/{process}/cmdline").read_text("utf-8", "replace").split("\0")
-    except OSError:
-        return f"process {process}"
+        with open(f"/proc/{process}/status", errors="replace") as file:
+            user = next(int(line.split()[2]) for line in file if line.startswith("Uid:"))
+        with open(f"/proc/{process}/cmdline", encoding="utf-8", errors="replace") as file:
+            words = file.read(_COMMAND_BYTES).split("\0")
+    except (OSError, StopIteration):
+        return f"process {process}, whose user and name are hidden"
+    whose = "" if user == os.geteuid() else f" of {_user(user)}"
     node = next((found[1] for found in map(_REMAP.fullmatch, words) if found), "")
-    return f"process {process} ({_program(words)}{', node ' + node if node else ''})"
+    program = clean_text(_program(words), _PROGRAM_CHARACTERS)
+    return f"process {process}{whose} ({program}{', node ' + node if node else ''})"
+
+
+def _user(number: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
 
 
 def _program(words: list[str]) -> str:
@@ -122,13 +250,7 @@ def _program(words: list[str]) -> str:
     return Path(next((word for word in words[1:] if word[:1] not in ("", "-")), program)).name
 
 
-_FILE = _LockFile()
-
-
-def _offset(place: str) -> int:
-    """The byte that is locked for a place: a hash of its name."""
-    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - _OFFSET_BITS)
+_HELD = _HeldLocks()
 
 
 def usb_place(location: str) -> str:
@@ -159,7 +281,7 @@ class DeviceLocks:
         """Lock a place. Returns "", or a description of its owner."""
         if place in self._places:
             return ""
-        owner = _FILE.take(_offset(place))
+        owner = _HELD.take(place)
         if not owner:
             self._places.append(place)
         return owner
@@ -172,11 +294,11 @@ class DeviceLocks:
     def keep_last(self) -> None:
         """Release everything but the newest lock."""
         for place in self._places[:-1]:
-            _FILE.release(_offset(place))
+            _HELD.release(place)
         del self._places[:-1]
 
     def release(self) -> None:
         """Release everything. May be called twice."""
         for place in self._places:
-            _FILE.release(_offset(place))
+            _HELD.release(place)
         self._places.clear()
