@@ -28,7 +28,6 @@ READERS: dict[str, dict[str, str]] = {
         "commands.doctor": "opens a USB device without reading",
         "config.paths": "bounds size and kind, and replaces files",
         "device.device_lock": "the locks of devices",
-        "device.firmware": "bounds size and kind",
         "launch.actions": "writes files of its own",
     },
     r"np\.(fromfile|load|loadtxt|genfromtxt|memmap)": {},

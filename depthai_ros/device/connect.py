@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import _core
+from ..config.paths import read_file
 from ..errors import ConfigError, DeviceNotFoundError
 from ..virtual.settings import parse_settings
 from . import firmware
@@ -149,12 +150,12 @@ def read_firmware(path: str, *, usb2: bool = False) -> bytes:
             "`depthai-firmware extract`"
         )
     try:
-        data = firmware.read_file(Path(path).expanduser())
+        data = read_file(path, firmware.MAX_FILE_BYTES)
         is_wheel = firmware.is_wheel(data)
         image = firmware.image_in(data, usb2=usb2) if is_wheel else data
-    except OSError as cause:
-        raise ConfigError(f"device.firmware: cannot read {path}: {cause.strerror}") from cause
-    except (firmware.FirmwareError, RuntimeError, ValueError) as cause:  # ~nobody/x, a NUL
+    except ConfigError as cause:
+        raise ConfigError(f"device.firmware: {cause}") from cause
+    except firmware.FirmwareError as cause:
         raise ConfigError(f"device.firmware: {path}: {cause}") from cause
     if usb2 and not is_wheel:
         raise ConfigError(

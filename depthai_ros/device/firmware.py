@@ -14,8 +14,6 @@ import argparse
 import bz2
 import hashlib
 import io
-import os
-import stat
 import struct
 import sys
 import zipfile
@@ -26,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config.paths import read_file
 from ..errors import DepthaiError
 
 #: Endings of the symbol names, before "Data" and "End".
@@ -37,7 +36,7 @@ PATCH_MAGIC = b"BSDIFF40"
 #: Limits, several times the figures of the official wheel: bytes of a file and of an extension;
 #: entries of a wheel; program headers, sections, symbols and relocations of an extension;
 #: characters of a symbol's name; steps of a patch.
-_FILE_BYTES = 128 << 20
+MAX_FILE_BYTES = 128 << 20
 _MAX_ENTRIES = 10_000
 _MAX_HEADERS = 1000
 _MAX_SYMBOLS = 1 << 17
@@ -55,19 +54,6 @@ _RELATIVE, _ABSOLUTE = frozenset({8, 1027}), frozenset({1, 257})
 
 class FirmwareError(DepthaiError):
     """The file contains no firmware, or a damaged one."""
-
-
-def read_file(path: Path) -> bytes:
-    """A whole file of at most 128 MB. Never waits: a pipe or a device is refused.
-
-    Raises  FirmwareError, OSError
-    """
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise FirmwareError("not a regular file")
-        _limit("bytes of the file", found.st_size, _FILE_BYTES)
-        return file.read(found.st_size) or b""
 
 
 def _limit(what: str, found: int, allowed: int) -> None:
@@ -256,7 +242,7 @@ def _extension_of(data: bytes) -> bytes:
 
 def _member(wheel: zipfile.ZipFile, row: zipfile.ZipInfo) -> bytes:
     """One file of a wheel. The size that its entry claims may be wrong, so the read is limited."""
-    _limit("bytes of the extension", row.file_size, _FILE_BYTES)
+    _limit("bytes of the extension", row.file_size, MAX_FILE_BYTES)
     if row.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise FirmwareError(f"the wheel is packed by method {row.compress_type}, expected deflate")
     with wheel.open(row) as file:
@@ -280,9 +266,10 @@ def image_in(data: bytes, *, usb2: bool = False) -> bytes:
 def extract(path: Path, *, usb2: bool = False) -> bytes:
     """The firmware image in a wheel or extension.
 
-    Raises  FirmwareError if there is none of a plausible size; OSError
+    Raises  FirmwareError if there is none of a plausible size; ConfigError if the file is not
+            readable, not regular or too large
     """
-    return image_in(read_file(path), usb2=usb2)
+    return image_in(read_file(path, MAX_FILE_BYTES), usb2=usb2)
 
 
 _WORDS = """
@@ -311,8 +298,9 @@ def main(words: list[str] | None = None) -> int:
     try:
         image = extract(arguments.source, usb2=arguments.usb2)
         arguments.output.write_bytes(image)
-    except (FirmwareError, OSError) as cause:
-        print(f"depthai-firmware: {arguments.source}: {cause}", file=sys.stderr)
+    except (DepthaiError, OSError) as cause:
+        where = f"{arguments.source}: " if isinstance(cause, FirmwareError) else ""
+        print(f"depthai-firmware: {where}{cause}", file=sys.stderr)
         return 1
     digest = hashlib.sha256(image).hexdigest()
     print(f"{arguments.output}: {len(image)} bytes, SHA-256 {digest}")

@@ -273,7 +273,7 @@ def test_firmware_that_a_killed_driver_left_running_is_reset(bench: Bench) -> No
     ("selector", "firmware", "words"),
     [
         ("usb", "", "depthai-firmware extract"),
-        ("usb", "/nowhere/depthai.cmd", "cannot read /nowhere/depthai.cmd"),
+        ("usb", "/nowhere/depthai.cmd", "/nowhere/depthai.cmd: No such file"),
         ("usb:a?", None, "must be usb, usb:PORT"),
     ],
 )

@@ -166,7 +166,7 @@ def test_finding_has_observation_expectation_and_remedy(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "cannot read"),
+        (None, "No such file"),
         (b"", "is empty"),
         (b"short", "5 bytes"),
         (b"\x7fELF" + bytes(IMAGE_BYTES), "a library or program"),

@@ -33,7 +33,7 @@ ROUNDS = int(os.environ.get("DEPTHAI_ROS_MUTATIONS", "1500"))
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firmware, "PLAUSIBLE_BYTES", range(1, 8 * MIB))
-    monkeypatch.setattr(firmware, "_FILE_BYTES", 16 * MIB)
+    monkeypatch.setattr(firmware, "MAX_FILE_BYTES", 16 * MIB)
 
 
 def symbol(name: int, address: int) -> bytes:
@@ -237,16 +237,16 @@ def make_endless(path: Path) -> None:
 
 #: Name -> (function that makes the file, words of the error).
 PLACES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "fifo": (lambda path: os.mkfifo(path), "not a regular file"),
-    "folder": (lambda path: path.mkdir(), "cannot read|not a regular file"),
-    "socket": (make_socket, "cannot read .*No such device"),
-    "endless": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
-    "terminal": (lambda path: path.symlink_to("/dev/tty"), "not a regular file|cannot read"),
-    "sparse": (make_endless, "bytes of the file: found 1099511627776, expected at most"),
-    "loop": (lambda path: path.symlink_to(path), "cannot read"),
-    "nothing": (lambda path: None, "cannot read"),
+    "fifo": (lambda path: os.mkfifo(path), "must be a regular file"),
+    "folder": (lambda path: path.mkdir(), "must be a regular file"),
+    "socket": (make_socket, "must be a regular file"),
+    "endless": (lambda path: path.symlink_to("/dev/zero"), "must be a regular file"),
+    "terminal": (lambda path: path.symlink_to("/dev/tty"), "must be a regular file"),
+    "sparse": (make_endless, "more than 16777216 bytes"),
+    "loop": (lambda path: path.symlink_to(path), "Too many levels"),
+    "nothing": (lambda path: None, "No such file"),
     "empty": (lambda path: path.write_bytes(b"") and None, "is empty"),
-    "memory of a process": (lambda path: path.symlink_to("/proc/self/mem"), "is empty|cannot read"),
+    "memory of a process": (lambda path: path.symlink_to("/proc/self/mem"), "is empty|/file: "),
     "wheel": (lambda path: path.write_bytes(inflating(MIB)) and None, "the wheel is damaged"),
 }
 
