@@ -212,6 +212,7 @@ class Recovery:
             except Exception as cause:  # raised by a report: the thread must not end
                 self._owner.on_failure(cause, 0)
             self._is_busy = False
+            loss = ""  # its traceback holds the lost pipeline: its socket, its packets
 
     def _next_loss(self) -> Exception | str:
         """The reason of the next recovery; "" after `check_s` without one, and after `end()`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -81,6 +82,22 @@ def test_attempts_are_repeated_until_one_succeeds(begin: Begin) -> None:
     owner.wait_for("return")
     expected = "loss,end,start,failure 1,end,start,failure 2,end,start,return"
     assert owner.calls == expected.split(",")
+
+
+def test_lost_pipeline_is_not_kept_until_the_next_loss(begin: Begin) -> None:
+    class Pipeline:
+        def run(self) -> None:
+            raise LinkError("gone")
+
+    owner, pipeline = Owner(), Pipeline()
+    recovery, kept = begin(owner), weakref.ref(pipeline)
+    try:
+        pipeline.run()
+    except LinkError as cause:
+        recovery.lost(recovery.run, cause)
+    del pipeline
+    owner.wait_for("return")
+    wait_until(lambda: kept() is None, lambda: "the end of the lost pipeline")
 
 
 def test_loss_is_found_by_looking(begin: Begin) -> None:
