@@ -90,10 +90,11 @@ def read_file(path: str | Path, max_bytes: int) -> bytes:
     """
     place = resolve_path(str(path))
     try:
-        status = place.stat()
-        _check_regular(path, status)
-        room = min(max_bytes, max(status.st_size, _LEAST_READ_BYTES))
-        with place.open("rb") as file:
+        # O_NONBLOCK: a pipe would wait for its writer. It has no effect on a regular file.
+        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            _check_regular(path, status)
+            room = min(max_bytes, max(status.st_size, _LEAST_READ_BYTES))
             content = b"" if status.st_size > max_bytes else file.read(room + 1)
     except OSError as cause:
         raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
