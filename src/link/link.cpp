@@ -81,8 +81,9 @@ void Link::ping(Timeout timeout) {
 
 std::uint32_t Link::open_stream(const std::string& name, std::uint32_t window,
                                 std::shared_ptr<PacketQueue> queue, Timeout timeout) {
-  if (name.empty() || name.size() > xlink::kMaxNameLength || name.find('\0') != std::string::npos) {
-    throw std::invalid_argument("a stream name must have 1 to 63 characters: '" + name + "'");
+  if (name.empty() || name.size() > xlink::kMaxNameLength || !xlink::is_printable(name)) {
+    throw std::invalid_argument("a stream name must have 1 to 63 printable ASCII characters: '" +
+                                name + "'");
   }
   if (window == 0 || window > kLargestPacket) {
     throw std::invalid_argument("the window of " + quoted(name) + " must have 1 to " +

@@ -1,5 +1,6 @@
 #include "xlink/xlink.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -29,6 +30,10 @@ Header make_response(const Header& request, std::uint32_t flags) {
   header.type = request.type + kResponseOffset;
   header.flags = flags;
   return header;
+}
+
+bool is_printable(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 std::string_view name_of(const Header& header) {
@@ -79,6 +84,10 @@ void Decoder::check_header() const {
   if (header_.type == kWriteRequest && header_.size > max_payload_) {
     refuse("a packet of " + std::to_string(header_.size) + " bytes, allowed are at most " +
            std::to_string(max_payload_));
+  }
+  const bool has_name = header_.type == kCreateRequest || header_.type == kCreateResponse;
+  if (has_name && !is_printable(name_of(header_))) {
+    refuse("a stream name that is not printable ASCII");  // it is part of error texts
   }
   if (header_.type == kCreateRequest) {
     const auto length = name_of(header_).size();

@@ -95,6 +95,9 @@ Header make_request(Type type, std::int32_t id, std::uint32_t stream_id = 0, std
 /// The response to `request`: the same id, type + 8.
 Header make_response(const Header& request, std::uint32_t flags = kAck);
 
+/// True if a stream name is printable ASCII.
+bool is_printable(std::string_view name);
+
 /// The stream name in a creation. Never reads beyond the field.
 std::string_view name_of(const Header& header);
 
