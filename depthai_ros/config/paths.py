@@ -90,12 +90,17 @@ def read_file(path: str | Path, max_bytes: int) -> bytes:
     """
     place = resolve_path(str(path))
     try:
-        # O_NONBLOCK: a pipe would wait for its writer. It has no effect on a regular file.
-        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
+        _check_regular(path, place.stat())
+        # O_NONBLOCK: what has become a pipe since then would wait for its writer.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
             _check_regular(path, status)
             room = min(max_bytes, max(status.st_size, _LEAST_READ_BYTES))
-            content = b"" if status.st_size > max_bytes else file.read(room + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = b"" if status.st_size > max_bytes else file.read(room + 1)
+        finally:
+            os.close(descriptor)
     except OSError as cause:
         raise ConfigError(f"{path}: {cause.strerror or cause}") from cause
     if status.st_size > max_bytes or len(content) > room:

@@ -212,7 +212,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         health = self._health
         self.supervisor.read_counters()
         health.name_conflict = self._name_conflicts.check()
-        while health.logs:
+        for _ in range(len(health.logs)):  # a device may send lines as fast as they are logged
             self.get_logger().info(f"device: {health.logs.popleft()}")
         with self._outlets_lock:
             publishers = self._stream_publishers
