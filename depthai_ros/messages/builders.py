@@ -31,10 +31,14 @@ from . import cdr, detections
 from .context import DEPTH_CAMERA, MessageContext, optical_pose
 from .diagnostics import TEMPERATURES
 from .images import StampedPacket, check_jpeg
+from .value_limits import (
+    DETECTION_LIMITS,
+    TEMPERATURE_LIMITS_C,
+    TRACKLET_LIMITS,
+    check_records,
+)
 
 _NS_PER_S = 1_000_000_000
-#: Temperatures that a sensor can report.
-_TEMPERATURES_C = (-273.15, 1000.0)
 #: Log lines of one report that are shown, and their characters.
 _LOG_LINES, _LONGEST_LINE = 50, 250
 
@@ -108,7 +112,7 @@ def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
 
 def _boxes(context: MessageContext, packet: StampedPacket) -> NDArray[Any]:
     """(count,) DETECTION in the upright preview image."""
-    boxes = decode_detections(packet.data)
+    boxes = check_records("detection", decode_detections(packet.data), DETECTION_LIMITS)
     return detections.unmirrored(boxes) if context.network.mirrored else boxes
 
 
@@ -190,7 +194,8 @@ def _remember_detections(context: MessageContext, packet: StampedPacket) -> None
 
 
 def _remember_tracklets(context: MessageContext, packet: StampedPacket) -> None:
-    rows, size = decode_tracklets(packet.data), context.images.sizes.preview
+    rows = check_records("tracklet", decode_tracklets(packet.data), TRACKLET_LIMITS)
+    size = context.images.sizes.preview
     if context.network.mirrored:
         rows = detections.unmirrored_tracklets(rows, size[0])
     context.results.tracked(rows, size)
@@ -204,7 +209,7 @@ def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
     if not isinstance(found, dict) or not isinstance(lines, list):
         raise DecodeError(f"{what}: sensors.temperature must be an object, and logs an array")
     temperatures = {
-        name: number(found[name], f"{what}: temperature {name}", *_TEMPERATURES_C)
+        name: number(found[name], f"{what}: temperature {name}", *TEMPERATURE_LIMITS_C)
         for name in TEMPERATURES
         if name in found
     }

@@ -30,6 +30,7 @@ from vision_msgs.msg import (
 from ..boxes import Box, overlap
 from ..msg import Tracklet, TrackletArray
 from .cdr import DisparityEnds
+from .value_limits import FARTHEST_M
 
 #: Standard deviation of a disparity, px; the variance of a measured distance follows from it.
 DISPARITY_SIGMA_PX = 0.5
@@ -146,17 +147,14 @@ def device_xyz_to_optical(row: Any) -> NDArray[np.float64]:
 
 
 def is_measured(position: NDArray[np.float64]) -> bool:
-    """False if the device had no depth in the box."""
-    return bool(np.isfinite(position).all() and position[2] > 0.0)
+    """False if the device had no depth in the box, or reports an impossible position."""
+    return bool((np.abs(position) <= FARTHEST_M).all() and position[2] > 0.0)  # False for NaN
 
 
 def pixel_box(row: Any, size: tuple[int, int]) -> Box:
     """Box of one detection in px, clipped to the image, not rounded."""
     width, height = size
-    # NaN becomes 0, so that a broken box has no area.
-    edges = [
-        min(max(float(row[edge]), 0.0), 1.0) if row[edge] == row[edge] else 0.0 for edge in _EDGES
-    ]
+    edges = [min(max(float(row[edge]), 0.0), 1.0) for edge in _EDGES]
     return edges[0] * width, edges[1] * height, edges[2] * width, edges[3] * height
 
 

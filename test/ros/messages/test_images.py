@@ -17,7 +17,14 @@ from depthai_ros.errors import DecodeError
 from depthai_ros.messages.builders import BUILDERS, Builder
 from depthai_ros.messages.images import CONVERSIONS
 from depthai_ros.streams import STREAMS
-from depthai_ros.wire_formats import disparity_color_table, disparity_to_depth_table
+from depthai_ros.wire_formats import (
+    DETECTION,
+    TRACKLET,
+    disparity_color_table,
+    disparity_to_depth_table,
+    encode_detections,
+    encode_tracklets,
+)
 
 #: Device's own table for 640 px, 71.86 degrees, 0.075 m.
 DEPTH_MM = disparity_to_depth_table(640, 71.86, 0.075)
@@ -283,8 +290,24 @@ def test_preview_has_the_frame_of_the_camera_that_fed_the_network(camera: str) -
     assert message.header.frame_id == f"oak_{camera}_camera_optical_frame"
 
 
-#: stream, topic, content, part of the error
+def detection(**changes: float) -> bytes:
+    """A payload with one detection in which some fields are changed."""
+    row = np.array([(1, 0.5, 0.2, 0.2, 0.4, 0.4, 0.1, 0.1, 2.0)], DETECTION)
+    for name, value in changes.items():
+        row[name] = value
+    return encode_detections(row)
+
+
+def tracklet(**changes: int) -> bytes:
+    """The same with a tracklet."""
+    row = np.array([(30, 20, 90, 100, 5, 1, 1)], TRACKLET)
+    for name, value in changes.items():
+        row[name] = value
+    return encode_tracklets(row)
+
+
 REPORT = b'{"sensors": {"temperature": {"css": 40.5}}'
+#: stream, topic, content, part of the error
 LIES = [
     ("left", "left/image_raw", GREY[:-1], "expected 256000"),
     ("depth", "depth/image_raw", GREY, "expected 512000"),
@@ -296,9 +319,16 @@ LIES = [
     ("object_tracker", "tracklets", np.full(648, 0x77, np.uint8), "must be 0..20"),
     ("jpegout", "rgb/still/image_raw/compressed", JPEG[1:], "begins with ff d8"),
     ("jpegout", "rgb/still/image_raw/compressed", JPEG[: len(JPEG) // 2], "ends with ff d9"),
+    ("metaout", "nn/detections", detection(confidence=np.nan), "0: confidence is nan, must be a"),
+    ("metaout", "nn/detections", detection(confidence=1.5), "confidence is 1.5, must be a number"),
+    ("metaout", "nn/detections", detection(x_max=np.inf), "x_max is inf, must be a number"),
+    ("metaout", "nn/spatial_detections", detection(y_min=0.9), "y_min is 0.9, must not exceed"),
+    ("object_tracker", "tracklets", tracklet(right=20), "0: left is 30, must not exceed right"),
+    ("object_tracker", "tracklets", tracklet(bottom=1 << 30), "bottom is 1073741824, must be"),
     ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"css": "hot"}}}\0', "hot"),
     ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"mss": 1e9}}}\0', "1000000000.0"),
     ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"mss": 1e999}}}\0', "finite"),
+    ("meta_d2h", "device/status", b'{"sensors": {"temperature": {"mss": -101}}}\0', "from -100 to"),
     ("meta_d2h", "device/status", b'{"sensors": 1}\0', "temperature must be an object"),
     ("meta_d2h", "device/status", REPORT + b', "logs": "text"}\0', "logs an array"),
     ("meta_d2h", "device/status", b"\xff\xfe\0", "meta_d2h: line 1"),

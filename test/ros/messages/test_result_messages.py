@@ -43,9 +43,7 @@ BOXES = [
     ((0.001, 0.001, 0.002, 0.002), (0.45, 0.3, 0.3, 0.2)),  # not rounded to whole pixels
     ((-0.5, -0.5, 1.5, 0.5), (150.0, 50.0, 300.0, 100.0)),  # clipped to the image
     ((0.5, 0.5, 0.5, 0.9), None),
-    ((0.6, 0.5, 0.5, 0.9), None),
     ((1.1, 0.5, 1.5, 0.9), None),
-    ((float("nan"), 0.5, 0.7, float("nan")), None),
 ]
 
 
@@ -132,7 +130,7 @@ def test_position_is_metric_in_the_right_cameras_optical_axes(
     assert sum(covariance != 0) == 1
 
 
-@pytest.mark.parametrize("z", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("z", [0.0, -1.0, float("nan"), float("inf"), 1001.0])
 def test_detection_without_distance_is_in_the_2d_array_only(z: float) -> None:
     context, packet = detected(detection((0, 0, 1, 1), position=(0.1, 0.1, z)))
     assert len(build_message(context, "nn/detections", packet).detections) == 1
