@@ -17,7 +17,7 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -49,6 +49,8 @@ _QUEUE_DEPTH = 10
 _SETTLE_S = 1.0
 #: Lowest expected rate of topics without a known rate, such as /diagnostics.
 _SLOWEST_HZ = 0.5
+#: No topic is faster.
+_FASTEST_HZ = 10_000.0
 _FIRST_TABLE_S = 1.0
 _STATUS_TOPIC = "device/status"
 _DIAGNOSTICS = "/diagnostics"
@@ -94,6 +96,7 @@ class Watched:
         self.retained = retained
         self.required = required
         self.unread: deque[bytes] = deque(maxlen=_UNREAD)  # messages, if their content is read
+        self.is_foreign = False  # a message could not be read
         self.delivered = False
         self._stamped = begins_with_header(self.message_type) and not retained
         self._arrivals: list[Arrival] = []
@@ -106,12 +109,28 @@ class Watched:
 
         def arrived(message: bytes) -> None:
             now_ns = clock()
-            seconds, nanoseconds = unpack(message) if stamped else (0, 0)
+            # Too short for its own type: whoever sends it does not use ROS's serialiser.
+            has_stamp = stamped and len(message) >= _STAMP.size
+            seconds, nanoseconds = unpack(message) if has_stamp else (0, 0)
             append(Arrival(seconds * _NS_PER_S + nanoseconds, now_ns, len(message)))
             if keeps:
                 self.unread.append(message)
 
         return arrived
+
+    def messages(self) -> Iterator[Any]:
+        """The messages since the last call; any that cannot be read are reported once."""
+        while self.unread:
+            message = read_message(self.unread.popleft(), self.message_type)
+            if message is not None:
+                yield message
+            elif not self.is_foreign:
+                self.is_foreign = True
+                print(
+                    f"warning: {self.name}: messages that are no {self.type_name} of this version "
+                    "are ignored",
+                    file=sys.stderr,
+                )
 
     def collect(self) -> None:
         """Add the messages that arrived to the statistics."""
@@ -135,7 +154,7 @@ class Watched:
 
 def message_class(type_name: str) -> Any:
     """The class of `package/msg/Name`. Raises WatchError if it is not installed."""
-    package, _, name = type_name.split("/")
+    package, _, name = type_name.partition("/msg/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError) as cause:
@@ -146,6 +165,18 @@ def begins_with_header(message_type: Any) -> bool:
     """True if a serialised message starts with its stamp."""
     fields = list(message_type.get_fields_and_field_types().values())
     return bool(fields) and fields[0] == "std_msgs/Header"
+
+
+def read_message(message: bytes, message_type: Any) -> Any:
+    """The message in these bytes, None if they are none of this version's type."""
+    try:
+        found = deserialize_message(message, message_type)
+    except (RuntimeError, ValueError, MemoryError):  # rmw's error is a RuntimeError
+        return None
+    if isinstance(found, DeviceStatus):
+        lists = (found.stream_names, found.fps, found.expected_fps, found.drops, found.latency_ms)
+        return found if len({len(values) for values in lists}) == 1 else None
+    return found
 
 
 class Watch:
@@ -196,11 +227,20 @@ class Watch:
         """Update the statistics and read the node's last status."""
         for topic in self.topics.values():
             topic.collect()
-        status = f"{self.target}/{_STATUS_TOPIC}"
-        for name, read in ((status, self._apply), (_DIAGNOSTICS, self._read_counts)):
-            known = self.topics.get(name)
-            while known is not None and known.unread:
-                read(deserialize_message(known.unread.popleft(), known.message_type))
+        for known, read in (
+            (self._status(), self._apply),
+            (self._of_type(_DIAGNOSTICS, DiagnosticArray), self._read_counts),
+        ):
+            for message in known.messages() if known is not None else ():
+                read(message)
+
+    def _status(self) -> Watched | None:
+        """The status topic, if the node has one of our type."""
+        return self._of_type(f"{self.target}/{_STATUS_TOPIC}", DeviceStatus)
+
+    def _of_type(self, name: str, message_type: Any) -> Watched | None:
+        topic = self.topics.get(name)
+        return topic if topic is not None and topic.message_type is message_type else None
 
     def _read_counts(self, array: Any) -> None:
         """What became of the packets of each stream; other nodes publish on this topic, too."""
@@ -216,7 +256,8 @@ class Watch:
 
     def _apply(self, status: Any) -> None:
         self.streaming = status.state == DeviceStatus.STATE_STREAMING
-        rates = dict(zip(status.stream_names, status.expected_fps, strict=True))
+        pairs = zip(status.stream_names, status.expected_fps, strict=True)
+        rates = {stream: fps for stream, fps in pairs if 0.0 < fps < _FASTEST_HZ}
         for name, topic in self.topics.items():
             streams = RATED_TOPICS.get(self._below(name), ())
             fastest = max((rates.get(stream, 0.0) for stream in streams), default=0.0)
@@ -252,7 +293,8 @@ class Watch:
 
     def ready(self) -> bool:
         """Every required topic has delivered, and the node reports the state streaming."""
-        streams = f"{self.target}/{_STATUS_TOPIC}" not in self.topics or self.streaming
+        status = self._status()
+        streams = status is None or status.is_foreign or self.streaming
         return bool(self.topics) and streams and not self.silent()
 
     def progress(self) -> tuple[int, int]:

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nodes import ROOT
+import rclpy
+from geometry_msgs.msg import PointStamped
+from nodes import ROOT, wait_until
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.serialization import serialize_message
+from std_msgs.msg import String
+
+from depthai_ros.commands.monitor import Watch
+from depthai_ros.msg import DeviceStatus
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -97,3 +105,70 @@ def test_signal_before_anything_arrived_ends_without_an_error(start: Start) -> N
     assert monitor.returncode == 0, errors
     assert "error" not in errors
     assert "nothing was measured" in output
+
+
+GOOD = serialize_message(
+    DeviceStatus(
+        state=DeviceStatus.STATE_STREAMING,
+        stream_names=["left"],
+        fps=[30.0],
+        expected_fps=[30.0],
+        drops=[0],
+        latency_ms=[1.0],
+    )
+)
+#: type of the messages on ~/device/status, serialised message
+FOREIGN_STATUSES = {
+    "another type": (String, serialize_message(String(data="state: streaming"))),
+    "another type with a header": (PointStamped, serialize_message(PointStamped())),
+    "nothing": (DeviceStatus, GOOD[:4]),
+    "half": (DeviceStatus, GOOD[: len(GOOD) // 2]),
+    "noise": (DeviceStatus, GOOD[:4] + bytes(range(256)) * 4),
+    "endless lists": (DeviceStatus, GOOD[:4] + b"\xff" * 400),
+    "lists of different lengths": (
+        DeviceStatus,
+        serialize_message(DeviceStatus(stream_names=["left", "right"], expected_fps=[30.0])),
+    ),
+    "impossible rates": (
+        DeviceStatus,
+        serialize_message(
+            DeviceStatus(
+                state=DeviceStatus.STATE_STREAMING,
+                stream_names=["left", "right", "depth"],
+                fps=[0.0] * 3,
+                expected_fps=[float("nan"), float("inf"), -5.0],
+                drops=[0] * 3,
+                latency_ms=[0.0] * 3,
+            )
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN_STATUSES)
+def test_status_that_is_not_of_this_driver_is_ignored(case: str) -> None:
+    message_type, message = FOREIGN_STATUSES[case]
+    driver, ros = rclpy.create_node("foreign"), rclpy.create_node("watching")
+    executor = SingleThreadedExecutor()
+    executor.add_node(ros)
+    statuses = driver.create_publisher(message_type, "~/device/status", 1)
+    points = driver.create_publisher(PointStamped, "~/left/image_raw", 1)
+    watch = Watch(ros, "/foreign")
+
+    def is_ready() -> bool:
+        watch.discover()
+        statuses.publish(message)
+        points.publish(message[:6])  # shorter than the stamp that its type begins with
+        executor.spin_once(timeout_sec=0.05)
+        watch.update()
+        return len(watch.topics) == 2 and watch.ready()
+
+    try:
+        wait_until(is_ready, watch.missing)
+        for topic in watch.topics.values():
+            assert topic.stats.expected_fps is None
+            assert topic.figures(1.0).count
+    finally:
+        executor.shutdown()
+        ros.destroy_node()
+        driver.destroy_node()
