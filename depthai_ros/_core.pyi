@@ -182,8 +182,8 @@ class Link:
     requests of the other end. It releases received packets (returns their credit) when it queues
     them, unless `auto_release` is False: then `release()` must be called for each. The link goes
     down if the other end takes no byte of a half-sent message for 10 s. Packets that wait in its
-    queues occupy at most `max_queued_bytes`; of streams that a host has not opened they occupy at
-    most 32 MiB, and are released when it opens the stream. In the main thread Ctrl-C interrupts
+    queues occupy at most `max_queued_bytes`; those of streams that a host has not opened occupy at
+    most 32 MiB and are released when it opens the stream. In the main thread Ctrl-C interrupts
     `read`, `write` (the wait for credit), `next_event`, `PacketQueue.wait` and `Listener.accept`.
     """
 

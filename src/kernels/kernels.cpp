@@ -9,9 +9,9 @@
 
 // Compiles the marked function twice, once for processors with AVX2; the dynamic loader chooses.
 // Elsewhere the baseline instructions of the target are used (SSE2 alone cannot shuffle bytes; NEON
-// can). Not with sanitizers: the loader's choice runs before their initialisation.
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+// can). Not with sanitizers, for which CMakeLists.txt chooses: the loader's choice runs before
+// their initialisation.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(DEPTHAI_SANITIZED)
 #define DEPTHAI_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
 #else
 #define DEPTHAI_FOR_EACH_CPU
@@ -303,6 +303,8 @@ void map_table(const Array& source, const Array& table, const Array& destination
           "destination's type");
   require(source.count() == destination.count(),
           "map_table: source and destination must have the same number of elements");
+  require(source.is_aligned() && table.is_aligned() && destination.is_aligned(),
+          "map_table: the elements of an array are not aligned in memory");
   require(!overlap(source, destination) && !overlap(table, destination),
           "map_table: source, table and destination must not overlap");
   require(!mirrored || source.shape.size() >= 2, "map_table: a mirrored source must be (…, H, W)");
@@ -323,6 +325,8 @@ void interleave(const Array& source, const Array& destination, bool mirrored) {
 void zero_above(const Array& source, const Array& destination, std::uint16_t limit, bool mirrored) {
   require(source.type == 'H' && destination.type == 'H' && source.count() == destination.count(),
           "zero_above: must be uint16, both with the same number of elements");
+  require(source.is_aligned() && destination.is_aligned(),
+          "zero_above: the elements of an array are not aligned in memory");
   const bool in_place = !mirrored && source.data == destination.data;
   require(in_place || !overlap(source, destination),
           "zero_above: source and destination must be the same or not overlap");
@@ -335,6 +339,8 @@ void zero_above(const Array& source, const Array& destination, std::uint16_t lim
 void metres(const Array& source, const Array& destination, std::uint16_t limit, bool mirrored) {
   require(source.type == 'H' && destination.type == 'f' && source.count() == destination.count(),
           "metres: must be uint16 -> float32, both with the same number of elements");
+  require(source.is_aligned() && destination.is_aligned(),
+          "metres: the elements of an array are not aligned in memory");
   require(!overlap(source, destination), "metres: source and destination must not overlap");
   require(!mirrored || source.shape.size() >= 2, "metres: a mirrored source must be (…, H, W)");
   divide_by_thousand(

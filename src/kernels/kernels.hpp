@@ -16,11 +16,12 @@ struct Array {
   std::vector<std::size_t> shape;
 
   std::size_t count() const { return bytes / item_bytes; }
+  bool is_aligned() const { return reinterpret_cast<std::uintptr_t>(data) % item_bytes == 0; }
 };
 
 // All throw std::invalid_argument for other shapes and types than those given here, and for arrays
-// that overlap. `mirrored`: each row of the source is read backwards; the source must have the
-// shape (…, H, W) then, and must not be the destination.
+// that overlap or whose elements are not aligned. `mirrored`: each row of the source is read
+// backwards; the source must have the shape (…, H, W) then, and must not be the destination.
 
 /// destination[i] = table[source[i]]; shapes may differ. uint8 -> uint16 or float32, uint16 ->
 /// uint8 or float32; the table has 256 or 65536 entries of the destination's type.

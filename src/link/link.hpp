@@ -140,6 +140,7 @@ class Link {
   void run_reader();
   std::uint8_t* payload_memory(const xlink::Header& header);
   void on_message(const xlink::Header& header);
+  void on_invalid(const xlink::Header& header);
   void on_write(const xlink::Header& header);
   void on_release(const xlink::Header& header);
   void on_create(const xlink::Header& header);

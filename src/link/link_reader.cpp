@@ -2,6 +2,7 @@
 
 #include <ctime>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <string>
 #include <utility>
@@ -49,35 +50,35 @@ std::uint8_t* Link::payload_memory(const xlink::Header& header) {
 }
 
 void Link::on_message(const xlink::Header& header) {
-  static constexpr Handler kHandlers[xlink::kTypeCount] = {
+  static constexpr Handler kHandlers[] = {
       &Link::on_write,          // WRITE_REQ
-      nullptr,                  // READ_REQ: the decoder refuses it
+      &Link::on_invalid,        // READ_REQ
       &Link::on_release,        // READ_REL_REQ
       &Link::on_create,         // CREATE_STREAM_REQ
       &Link::on_close,          // CLOSE_STREAM_REQ
       &Link::on_ping,           // PING_REQ
       &Link::on_reset,          // RESET_REQ
-      nullptr,                  // refused
+      &Link::on_invalid,        // type 7
       &Link::on_answer,         // WRITE_RESP
-      nullptr,                  // READ_RESP: refused
+      &Link::on_invalid,        // READ_RESP
       &Link::on_answer,         // READ_REL_RESP
       &Link::on_create_answer,  // CREATE_STREAM_RESP
       &Link::on_close_answer,   // CLOSE_STREAM_RESP
       &Link::on_answer,         // PING_RESP
       &Link::on_answer,         // RESET_RESP
   };
-  static_assert(
-      [] {
-        for (std::size_t type = 0; type < xlink::kTypeCount; ++type) {
-          if (xlink::kEventTypes[type].on_wire != (kHandlers[type] != nullptr)) return false;
-        }
-        return true;
-      }(),
-      "each type that may be on the wire has a handler");
+  static_assert(std::size(kHandlers) == xlink::kTypeCount, "each type has a handler");
   const Lock lock(mutex_);
   totals_.bytes_in += xlink::kHeaderBytes;
   ++(xlink::kEventTypes[header.type].request ? totals_.requests_in : totals_.responses_in);
   (this->*kHandlers[header.type])(header);
+}
+
+/// The decoder refuses these types before they come here.
+void Link::on_invalid(const xlink::Header& header) {
+  throw ProtocolError(other_end(role_), std::string("the ") + role_name(other_end(role_)) +
+                                            " sent a message without meaning (" +
+                                            xlink::type_name(header.type) + ")");
 }
 
 void Link::on_write(const xlink::Header& header) {

@@ -27,6 +27,7 @@ constexpr auto kResetLimit = 3s;   // the device's own watchdog acts after 1.5 s
 constexpr auto kDrainLimit = 1s;
 constexpr auto kClaimLimit = 500ms;
 constexpr auto kStep = 20ms;
+constexpr std::size_t kLongestSelector = 64;
 constexpr int kScans = 5;
 constexpr int kMaxResets = 8;  // a board that comes back booted after each reset is unusable
 
@@ -45,6 +46,12 @@ struct Wanted {
 };
 
 Wanted parse(const std::string& text) {
+  // Matching a regular expression takes stack for each character.
+  if (text.size() > kLongestSelector) {
+    throw std::invalid_argument("device selector has " + std::to_string(text.size()) +
+                                " characters, must have at most " +
+                                std::to_string(kLongestSelector));
+  }
   static const std::regex place(R"((?:(\d{1,3}):)?(\d{1,3}(?:\.\d{1,3})*))");
   static const std::regex id("[0-9A-Za-z]{8,}");
   std::smatch parts;

@@ -184,6 +184,19 @@ def test_mirrored_kernel_refuses_to_work_in_place_or_without_rows() -> None:
         _core.zero_above(source=flat, limit=1, destination=depth.ravel(), mirrored=True)
 
 
+def test_elements_that_are_not_aligned_are_refused() -> None:
+    depth = u8(4 * 6 * 2 + 1)[1:].view(np.uint16)
+    metres, mono = np.empty(depth.shape, np.float32), np.empty(depth.shape, np.uint8)
+    for call in (
+        lambda: _core.zero_above(source=depth, limit=1, destination=depth),
+        lambda: _core.metres(source=depth, limit=1, destination=metres),
+        lambda: _core.map_table(source=depth, table=u8(65536), destination=mono),
+        lambda: _core.map_table(source=mono, table=np.zeros(256, np.uint16), destination=depth),
+    ):
+        with pytest.raises(ValueError, match="not aligned"):
+            call()
+
+
 def test_empty_images_are_accepted() -> None:
     empty = np.empty((0, 5), np.uint8)
     _core.mirror(source=empty, destination=np.empty((0, 5), np.uint8))
