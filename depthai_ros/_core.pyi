@@ -4,6 +4,7 @@ The core raises the errors of `depthai_ros.errors`. Every call that may wait rel
 bounded by its `timeout_s` (None = no limit) and ends at once when the link goes down.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -150,8 +151,13 @@ class PacketQueue:
 
         Raises the link's error when the link has failed and the queue is empty.
         """
-    def take(self) -> list[Packet]:
-        """All waiting packets, in order of arrival. Never waits."""
+    def take(self, *, most: int = sys.maxsize) -> list[Packet]:
+        """The waiting packets in order of arrival, at most `most`. Never waits."""
+    def drop_before(self, *, received_ns: int) -> int:
+        """Drop and count the packets that arrived before a time; returns their number.
+
+        Only for links with `auto_release`.
+        """
     def fileno(self) -> int:
         """An eventfd for select: readable while packets wait, and once the queue has ended."""
     def dropped(self) -> dict[str, int]: ...

@@ -19,6 +19,10 @@ from .documents import Layers
 
 #: A running pipeline that sends no packet for this long is considered dead.
 WATCHDOG_S = 5.0
+#: Packets that `recent_frames()` takes at once. The others stay in the queue, which is bounded.
+_BATCH = 16
+#: A consumer is behind if a packet waited for _KEPT_S. It stays behind if that lasts _STANDING_S.
+_KEPT_S, _STANDING_S = 0.25, 10.0
 
 
 class _Device(Protocol):
@@ -78,6 +82,7 @@ class RunningPipeline:
         self._rejected: dict[str, tuple[int, str]] = {}
         self._watched = any(STREAMS[name].pace == "exposure" for name in streams)
         self._last_packet_s = time.monotonic()
+        self._caught_up_ns = time.monotonic_ns()
 
     @property
     def raw_layers(self) -> tuple[dict[str, Any], ...]:
@@ -100,10 +105,27 @@ class RunningPipeline:
             )
         return False
 
+    def recent_frames(self) -> list[Frame]:
+        """The next ready frames in order of arrival, a few at a time: the rest waits in the queue.
+
+        A consumer may be behind for a burst of other work, but not stay behind: after `_STANDING_S`
+        the packets that wait longer than `_KEPT_S` are dropped, so that it gets new ones.
+        """
+        now_ns, packets = time.monotonic_ns(), self._queue.take(most=_BATCH)
+        waited_s = (now_ns - packets[0].received_ns) / 1e9 if packets else 0.0
+        if waited_s < _KEPT_S:
+            self._caught_up_ns = now_ns
+        elif now_ns - self._caught_up_ns > _STANDING_S * 1e9:
+            self._queue.drop_before(received_ns=now_ns - round(_KEPT_S * 1e9))
+        return self._valid(packets)
+
     def frames(self) -> list[Frame]:
         """All ready frames in order of arrival; malformed packets are only counted."""
+        return self._valid(self._queue.take())
+
+    def _valid(self, packets: list[_core.Packet]) -> list[Frame]:
         frames = []
-        for packet in self._queue.take():
+        for packet in packets:
             try:
                 frames.append(self._read(packet))
             except DecodeError as cause:

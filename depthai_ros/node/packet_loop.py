@@ -116,7 +116,7 @@ class PacketLoop:
                 if time.monotonic() >= self._look_s:
                     self._look_who_listens()
                 if self._pipeline.wait(self._patience_s()):
-                    for frame in self._pipeline.frames():
+                    for frame in self._pipeline.recent_frames():
                         self._take(frame)
                         self.first_frame.set()
                 if self._sync is not None:

@@ -67,13 +67,24 @@ bool PacketQueue::wait(Timeout timeout) {
   return false;
 }
 
-std::vector<Packet> PacketQueue::take() {
+std::vector<Packet> PacketQueue::take(std::size_t most) {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Packet> result;
-  result.reserve(packets_.size());
-  while (!packets_.empty()) result.push_back(remove(packets_.begin()));
+  result.reserve(std::min(most, packets_.size()));
+  while (!packets_.empty() && result.size() < most) result.push_back(remove(packets_.begin()));
   update_signal();
   return result;
+}
+
+std::vector<Packet> PacketQueue::drop_before(std::int64_t received_ns) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Packet> drops;
+  while (!packets_.empty() && packets_.front().packet.received_ns < received_ns) {
+    drops.push_back(remove(packets_.begin()));
+    ++counts_[*drops.back().stream].dropped;
+  }
+  update_signal();
+  return drops;
 }
 
 std::optional<Packet> PacketQueue::pop(Timeout timeout) {

@@ -70,8 +70,11 @@ class PacketQueue {
   /// Throws the failure's exception when the link has failed and the queue is empty.
   bool wait(Timeout timeout);
 
-  /// All waiting packets, in order of arrival. Never waits.
-  std::vector<Packet> take();
+  /// The waiting packets in order of arrival, at most `most`. Never waits.
+  std::vector<Packet> take(std::size_t most = SIZE_MAX);
+
+  /// Drop, count and return the packets that arrived before a time. Never waits.
+  std::vector<Packet> drop_before(std::int64_t received_ns);
 
   /// Wait for the oldest packet and take it; nullopt after the timeout or when the queue has ended.
   std::optional<Packet> pop(Timeout timeout);

@@ -276,7 +276,13 @@ PYBIND11_MODULE(_core, m) {
             return ready;
           },
           py::kw_only(), "timeout_s"_a = py::none())
-      .def("take", py::overload_cast<>(&PacketQueue::take))
+      .def("take", &PacketQueue::take, py::kw_only(), "most"_a = SIZE_MAX)
+      .def(
+          "drop_before",
+          [](PacketQueue& self, std::int64_t received_ns) {
+            return self.drop_before(received_ns).size();
+          },
+          py::kw_only(), "received_ns"_a)
       .def("fileno", &PacketQueue::fileno)
       .def("dropped", py::overload_cast<>(&PacketQueue::dropped, py::const_))
       .def("close", &PacketQueue::close);

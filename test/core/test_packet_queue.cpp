@@ -95,6 +95,30 @@ TEST(PacketQueue, take_resets_the_number_of_waiting_packets) {
   EXPECT_EQ(queue.dropped("left"), 0U);
 }
 
+TEST(PacketQueue, takes_no_more_than_asked_for) {
+  PacketQueue queue(8, 8);
+  for (std::uint64_t serial = 0; serial < 5; ++serial) queue.push(packet("left", serial));
+  const int fd = queue.fileno();
+  EXPECT_EQ(queue.take(2).size(), 2U);
+  EXPECT_TRUE(is_readable(fd));
+  EXPECT_EQ(taken(queue), (Expected{{"left", 2}, {"left", 3}, {"left", 4}}));
+  EXPECT_FALSE(is_readable(fd));
+}
+
+TEST(PacketQueue, drops_what_arrived_before_a_time) {
+  PacketQueue queue(8, 8);
+  for (std::uint64_t serial = 0; serial < 4; ++serial) {
+    Packet each = packet(serial % 2 ? "right" : "left", serial);
+    each.received_ns = static_cast<std::int64_t>(10 * serial);
+    queue.push(each);
+  }
+  EXPECT_TRUE(queue.drop_before(0).empty());
+  EXPECT_EQ(queue.drop_before(20).size(), 2U);
+  EXPECT_EQ(queue.dropped("left"), 1U);
+  EXPECT_EQ(taken(queue), (Expected{{"left", 2}, {"right", 3}}));
+  EXPECT_TRUE(queue.drop_before(1000).empty());
+}
+
 TEST(PacketQueue, wait_ends_after_the_timeout) {
   PacketQueue queue(8, 8);
   EXPECT_FALSE(queue.wait(0s));

@@ -29,7 +29,6 @@ VALUES: dict[str, Any] = {
     "publish.idle_hold_s": 0.1,
     "sync.enable": True,
 }
-QUEUE = 4
 
 
 class Device:
@@ -83,9 +82,15 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def run(stack: ExitStack, node: Node, address: str, health: Health | None = None) -> Running:
+def run(
+    stack: ExitStack,
+    node: Node,
+    address: str,
+    health: Health | None = None,
+    capacity_per_stream: int = 4,
+) -> Running:
     """The device's streams, with a short queue."""
-    running = Running(node, VALUES, address, health, capacity_per_stream=QUEUE)
+    running = Running(node, VALUES, address, health, capacity_per_stream=capacity_per_stream)
     stack.callback(running.close)
     stack.callback(running.publishers.gate.set)
     return running
@@ -182,6 +187,28 @@ def test_every_frame_is_published_or_lost_at_a_named_stage(
     assert counts["disparity"].of(PUBLISHED) == 0
     assert counts["disparity_color"].of(PUBLISHED) > 0
     assert {stage for row in lost.values() for stage in row} == set(STAGES)
+
+
+def test_packet_loop_that_stays_behind_gets_new_packets(
+    node: Node, tmp_path: Path, stack: ExitStack
+) -> None:
+    device = Device(tmp_path / "device", ["pattern"])
+    stack.callback(device.close)
+    running = run(stack, node, device.address, capacity_per_stream=1000)
+    gate, pipeline = running.publishers.gate, running.pipeline
+    subscribe(node, "right/image_raw")
+    subscribe(node, "disparity_color/image_raw")
+    running.wait_for_packets(3)
+    gate.clear()
+    sent = device.said("right").sent
+    wait_until(lambda: device.said("right").sent > sent + 30, lambda: "a second of packets")
+    assert pipeline.dropped()["right"] == 0
+    pipeline._caught_up_ns -= 20 * 10**9
+    gate.set()
+    wait_until(lambda: pipeline.dropped()["right"] > 0, lambda: f"{pipeline.dropped()}")
+    counts = finish(running, device).counts["right"]
+    assert counts.produced == device.said("right").sent + device.said("right").lost
+    assert counts.of("link") == pipeline.dropped()["right"]
 
 
 def test_message_that_the_middleware_refuses_is_a_loss_of_dds(stack: ExitStack) -> None:
