@@ -13,13 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import struct
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +25,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from .. import _core
 from ..config.options import DEFAULT_NAME
-from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary, drops_by_stage
+from ..messages.arrival_stats import ArrivalSummary, drops_by_stage
 from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .monitor_report import Screen, TopicRow, table, verdict
+from .watched_topic import Watched, WatchError
 
-#: Stamp of a message that begins with a std_msgs/Header, after the 4-byte encapsulation header.
-#: Source: OMG DDSI-RTPS 2.3, section 10.5
-_STAMP = struct.Struct("<4xiI")
-_NS_PER_S = 1_000_000_000
 #: Enough for a subscriber that is blocked for a third of a second at 30 Hz.
 _QUEUE_DEPTH = 10
 #: The measurement begins when no topic was added or delivered its first message for this long.
@@ -56,8 +49,6 @@ _STATUS_TOPIC = "device/status"
 _DIAGNOSTICS = "/diagnostics"
 #: The measurement begins and ends with a report of the node's counts; longest wait for it.
 _REPORT_S = 3.0
-#: Most messages between two updates that are read.
-_UNREAD = 100
 #: Topics that every node announces, but need not publish.
 _INFRASTRUCTURE = ("/rosout", "/parameter_events")
 _TRANSITION_TOPIC = "transition_event"
@@ -80,103 +71,6 @@ _REQUESTED_TOPICS = {
     for name, streams in streams_of_topics(latched=True).items()
     if all(STREAMS[stream].pace == "request" for stream in streams)
 }
-
-
-class WatchError(Exception):
-    """Topics or messages are missing; the text names them."""
-
-
-class Watched:
-    """One topic: its subscription, and the messages since the last `collect`."""
-
-    def __init__(self, name: str, type_name: str, *, retained: bool, required: bool) -> None:
-        self.name = name
-        self.type_name = type_name
-        self.message_type = message_class(type_name)
-        self.retained = retained
-        self.required = required
-        self.unread: deque[bytes] = deque(maxlen=_UNREAD)  # messages, if their content is read
-        self.is_foreign = False  # a message could not be read
-        self.delivered = False
-        self._stamped = begins_with_header(self.message_type) and not retained
-        self._arrivals: list[Arrival] = []
-        self.stats = ArrivalStats(stamped=self._stamped)
-
-    def callback(self) -> Callable[[bytes], None]:
-        """The subscription callback for serialised messages; it keeps three numbers of each."""
-        append, unpack, clock = self._arrivals.append, _STAMP.unpack_from, time.time_ns
-        stamped, keeps = self._stamped, self.message_type in (DeviceStatus, DiagnosticArray)
-
-        def arrived(message: bytes) -> None:
-            now_ns = clock()
-            # Too short for its own type: whoever sends it does not use ROS's serialiser.
-            has_stamp = stamped and len(message) >= _STAMP.size
-            seconds, nanoseconds = unpack(message) if has_stamp else (0, 0)
-            append(Arrival(seconds * _NS_PER_S + nanoseconds, now_ns, len(message)))
-            if keeps:
-                self.unread.append(message)
-
-        return arrived
-
-    def messages(self) -> Iterator[Any]:
-        """The messages since the last call; any that cannot be read are reported once."""
-        while self.unread:
-            message = read_message(self.unread.popleft(), self.message_type)
-            if message is not None:
-                yield message
-            elif not self.is_foreign:
-                self.is_foreign = True
-                print(
-                    f"warning: {self.name}: messages that are no {self.type_name} of this version "
-                    "are ignored",
-                    file=sys.stderr,
-                )
-
-    def collect(self) -> None:
-        """Add the messages that arrived to the statistics."""
-        self.delivered = self.delivered or bool(self._arrivals)
-        self.stats.add(self._arrivals)
-        self._arrivals.clear()
-
-    def restart(self) -> None:
-        """Reset the statistics."""
-        self.stats = ArrivalStats(expected_fps=self.stats.expected_fps, stamped=self._stamped)
-
-    def figures(self, duration_s: float) -> ArrivalSummary:
-        """The results; a retained message that arrived before the restart is included as one."""
-        figures = self.stats.figures(duration_s)
-        if figures.count or not (self.retained and self.delivered):
-            return figures
-        kept = ArrivalStats(stamped=False)
-        kept.add([Arrival(0, 0, 0)])
-        return kept.figures(duration_s)
-
-
-def message_class(type_name: str) -> Any:
-    """The class of `package/msg/Name`. Raises WatchError if it is not installed."""
-    package, _, name = type_name.partition("/msg/")
-    try:
-        return getattr(import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError) as cause:
-        raise WatchError(f"messages of type {type_name} are not installed here: {cause}") from cause
-
-
-def begins_with_header(message_type: Any) -> bool:
-    """True if a serialised message starts with its stamp."""
-    fields = list(message_type.get_fields_and_field_types().values())
-    return bool(fields) and fields[0] == "std_msgs/Header"
-
-
-def read_message(message: bytes, message_type: Any) -> Any:
-    """The message in these bytes, None if they are none of this version's type."""
-    try:
-        found = deserialize_message(message, message_type)
-    except (RuntimeError, ValueError, MemoryError):  # rmw's error is a RuntimeError
-        return None
-    if isinstance(found, DeviceStatus):
-        lists = (found.stream_names, found.fps, found.expected_fps, found.drops, found.latency_ms)
-        return found if len({len(values) for values in lists}) == 1 else None
-    return found
 
 
 class Watch:

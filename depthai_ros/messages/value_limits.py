@@ -20,7 +20,7 @@ Limits = Mapping[str, tuple[float, float]]
 
 #: Of a detection: edges in widths and heights of the image, later clipped to it.
 DETECTION_LIMITS: Limits = {
-    "confidence": (0.0, 1.0),
+    "confidence": (0.0, 1.01),  # of half precision, rounded up
     **dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), (-100.0, 100.0)),
 }
 #: Of a tracklet: edges in px, later clipped to the image.

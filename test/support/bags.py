@@ -22,7 +22,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
 
-from depthai_ros.commands.monitor import message_class
+from depthai_ros.commands.watched_topic import message_class
 
 _FILE = "recording.mcap"
 #: Type, name and the rest of a field or constant. Source: the interface definition of ROS 2

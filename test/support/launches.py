@@ -261,7 +261,7 @@ class Observer:
 
     def stamps_ns(self, node: str) -> dict[str, list[int]]:
         """Stamps of each topic with headers below the node's name; appended as by `collect`."""
-        from depthai_ros.commands.monitor import begins_with_header, message_class
+        from depthai_ros.commands.watched_topic import begins_with_header, message_class
 
         stamps: dict[str, list[int]] = {}
         for topic, type_name in self._published(node):

@@ -1,6 +1,6 @@
 """The table of lies of a device: sizes, texts, numbers, order, time, streams, floods.
 
-Each row is told to a running node and to a Gen1 program; see liar.Lie for the columns.
+A device tells each of them to a running node and to a Gen1 program; see liar.Lie for the columns.
 """
 
 from __future__ import annotations

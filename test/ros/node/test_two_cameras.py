@@ -16,7 +16,8 @@ from nodes import VIRTUAL_YAML, Listener, NodeProcess
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
-from depthai_ros.commands.monitor import RATED_TOPICS, begins_with_header, message_class
+from depthai_ros.commands.monitor import RATED_TOPICS
+from depthai_ros.commands.watched_topic import begins_with_header, message_class
 from depthai_ros.msg import DeviceStatus
 
 #: Full name of the node: serial of its device.
