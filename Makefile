@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-usb test-long lint bench docs pictures clean
+.PHONY: help run build test test-usb test-long fuzz lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -24,6 +24,9 @@ test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: argumen
 
 test-long: ## run all tests in full: 100 cycles instead of 25, a busy machine, every guest test (ARGS)
 	@tools/test_long $(ARGS)
+
+fuzz: build ## look for inputs that break the core, needs clang (SECONDS=600, ARGS: targets)
+	@. tools/env.sh && exec tools/foreground tools/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 lint: ## run the static checks
 	@tools/lint

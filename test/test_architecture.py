@@ -247,7 +247,8 @@ def cpp_functions(text: str) -> Iterator[tuple[str, int]]:
 CODE = written_files(
     "depthai_ros/**/*.py", "test/**/*.py", "bench/*.py", "examples/*.py", "launch/*.py", "setup.py",
     "tools/*",
-    "src/**/*.[ch]pp", "test/core/*.[ch]pp", "bench/*.[ch]pp", "CMakeLists.txt", "Makefile",
+    "src/**/*.[ch]pp", "test/core/*.[ch]pp", "test/fuzz/*.[ch]pp", "bench/*.[ch]pp",
+    "CMakeLists.txt", "Makefile",
 )  # fmt: skip
 
 

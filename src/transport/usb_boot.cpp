@@ -1,9 +1,10 @@
 #include "transport/usb_boot.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
-#include <regex>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,21 +46,34 @@ struct Wanted {
   }
 };
 
+bool all_of(std::string_view text, int (*is_one)(int)) {
+  return std::all_of(text.begin(), text.end(),
+                     [is_one](unsigned char letter) { return is_one(letter) != 0; });
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.size() <= 3 && all_of(text, &::isdigit);
+}
+
+/// "1", "1.3", "1.3.2"
+bool is_port_path(std::string_view text) {
+  const auto dot = text.find('.');
+  if (dot == text.npos) return is_number(text);
+  return is_number(text.substr(0, dot)) && is_port_path(text.substr(dot + 1));
+}
+
 Wanted parse(const std::string& text) {
-  // Matching a regular expression takes stack for each character.
   if (text.size() > kLongestSelector) {
     throw std::invalid_argument("device selector has " + std::to_string(text.size()) +
                                 " characters, must have at most " +
                                 std::to_string(kLongestSelector));
   }
-  static const std::regex place(R"((?:(\d{1,3}):)?(\d{1,3}(?:\.\d{1,3})*))");
-  static const std::regex id("[0-9A-Za-z]{8,}");
-  std::smatch parts;
   if (text.empty()) return {};
-  if (std::regex_match(text, parts, place)) {
-    return {parts[1].matched ? std::stoi(parts[1]) : 0, parts[2], ""};
-  }
-  if (std::regex_match(text, id)) return {0, "", text};
+  const auto colon = text.find(':');
+  const std::string bus = colon == text.npos ? "0" : text.substr(0, colon);
+  const std::string port = colon == text.npos ? text : text.substr(colon + 1);
+  if (is_number(bus) && is_port_path(port)) return {std::stoi(bus), port, ""};
+  if (text.size() >= 8 && all_of(text, &::isalnum)) return {0, "", text};
   throw std::invalid_argument("device selector is 'usb:" + text +
                               "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3) or usb:MX_ID");
 }

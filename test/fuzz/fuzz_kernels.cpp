@@ -1,0 +1,317 @@
+// The loops over pixels against plain ones: all results alike, no byte read or written outside.
+//
+// Sanitizers keep compilers from making vector code of a loop. So without one, that is, for the
+// code that users run, each array lies beside a page that ends the process when it is touched.
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+#include "input.hpp"
+#include "kernels/kernels.hpp"
+
+namespace depthai::fuzz {
+namespace {
+
+using Shape = std::vector<std::size_t>;
+
+#ifdef DEPTHAI_SANITIZED
+/// The sanitizer sees each byte outside.
+class Fenced {
+ public:
+  Fenced(std::size_t size, bool) : memory_(new std::uint8_t[size]()) {}
+  std::uint8_t* data() { return memory_.get(); }
+
+ private:
+  std::unique_ptr<std::uint8_t[]> memory_;
+};
+#else
+/// Ends, or begins, at a page without access.
+class Fenced {
+ public:
+  Fenced(std::size_t size, bool at_front) {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t inner = (size + page - 1) / page * page;
+    mapped_ = inner + 2 * page;
+    void* const start =
+        ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    expect(start != MAP_FAILED, "no memory for an array");
+    start_ = static_cast<std::uint8_t*>(start);
+    ::mprotect(start_, page, PROT_NONE);
+    ::mprotect(start_ + page + inner, page, PROT_NONE);
+    data_ = start_ + page + (at_front ? 0 : inner - size);
+  }
+  Fenced(Fenced&& other) noexcept
+      : start_(std::exchange(other.start_, nullptr)), data_(other.data_), mapped_(other.mapped_) {}
+  Fenced& operator=(Fenced&&) = delete;
+  ~Fenced() {
+    if (start_ != nullptr) ::munmap(start_, mapped_);
+  }
+  std::uint8_t* data() { return data_; }
+
+ private:
+  std::uint8_t* start_ = nullptr;
+  std::uint8_t* data_ = nullptr;
+  std::size_t mapped_ = 0;
+};
+#endif
+
+/// An array of its exact size, behind `offset` bytes.
+class Memory {
+ public:
+  Memory(char type, Shape shape, std::size_t offset = 0, bool at_front = false)
+      : shape_(std::move(shape)),
+        type_(type),
+        offset_(offset),
+        count_(std::accumulate(shape_.begin(), shape_.end(), std::size_t{1}, std::multiplies<>())),
+        bytes_(count_ * item()),
+        memory_(offset_ + bytes_ + padding(at_front), at_front) {}
+  std::size_t item() const { return type_ == 'B' ? 1 : type_ == 'H' ? 2 : 4; }
+  std::size_t count() const { return count_; }
+  const Shape& shape() const { return shape_; }
+  std::uint8_t* data() { return memory_.data() + offset_; }
+  Array array() { return {data(), bytes_, type_, item(), shape_}; }
+
+  /// The bytes of the input, again and again with other values.
+  void fill(const Bytes& pattern) {
+    std::uint32_t state = 2'463'534'242;
+    for (std::size_t i = 0; i < bytes_; ++i) {
+      state = state * 1'664'525 + 1'013'904'223;
+      const bool is_first = i < pattern.size();
+      data()[i] = static_cast<std::uint8_t>(
+          is_first ? pattern[i]
+                   : (state >> 24) ^ (pattern.empty() ? 0 : pattern[i % pattern.size()]));
+    }
+  }
+  template <typename Value>
+  Value at(std::size_t index) {
+    Value value{};
+    std::memcpy(&value, data() + index * sizeof(Value), sizeof(Value));
+    return value;
+  }
+
+ private:
+  /// Of an array that is not aligned and ends at a page.
+  std::size_t padding(bool at_front) const { return at_front || offset_ == 0 ? 0 : item() - 1; }
+
+  Shape shape_;
+  char type_;
+  std::size_t offset_, count_, bytes_;
+  Fenced memory_;
+};
+
+struct Case {
+  std::size_t height, width, offset;
+  bool mirrored, at_front;
+  std::uint16_t limit;
+  Bytes pattern;
+
+  /// The place in the source of the pixel at `index` of a picture of this width.
+  std::size_t source_of(std::size_t index) const {
+    if (!mirrored) return index;
+    const std::size_t row = index / width, column = index % width;
+    return row * width + (width - 1 - column);
+  }
+};
+
+Memory filled(char type, const Shape& shape, const Case& of) {
+  Memory memory(type, shape, of.offset, of.at_front);
+  memory.fill(of.pattern);
+  return memory;
+}
+
+template <typename Source, typename Destination>
+void check_map(char from, char to, const Case& of) {
+  Memory source = filled(from, {of.height, of.width}, of);
+  static Memory table =
+      filled(to, {sizeof(Source) == 1 ? std::size_t{256} : std::size_t{65536}}, {});
+  Memory destination(to, {of.height, of.width}, 0, of.at_front);
+  map_table(source.array(), table.array(), destination.array(), of.mirrored);
+  for (std::size_t i = 0; i < destination.count(); ++i) {
+    const auto wanted = table.at<Destination>(source.at<Source>(of.source_of(i)));
+    const auto found = destination.at<Destination>(i);
+    expect(std::memcmp(&wanted, &found, sizeof(found)) == 0, "map_table: another value");
+  }
+}
+
+void check_interleave(const Case& of) {
+  Memory source = filled('B', {3, of.height, of.width}, of);
+  Memory destination('B', {of.height, of.width, 3}, 0, of.at_front);
+  interleave(source.array(), destination.array(), of.mirrored);
+  const std::size_t plane = of.height * of.width;
+  for (std::size_t i = 0; i < plane; ++i) {
+    for (std::size_t k = 0; k < 3; ++k) {
+      expect(destination.data()[3 * i + k] == source.data()[k * plane + of.source_of(i)],
+             "interleave: another value");
+    }
+  }
+}
+
+void check_zero_above(const Case& of) {
+  Memory source = filled('H', {of.height, of.width}, of);
+  Memory destination('H', {of.height, of.width}, 0, of.at_front);
+  zero_above(source.array(), destination.array(), of.limit, of.mirrored);
+  for (std::size_t i = 0; i < destination.count(); ++i) {
+    const auto value = source.at<std::uint16_t>(of.source_of(i));
+    expect(destination.at<std::uint16_t>(i) == (value <= of.limit ? value : 0),
+           "zero_above: another value");
+  }
+  zero_above(source.array(), source.array(), of.limit);
+  for (std::size_t i = 0; i < destination.count() && !of.mirrored; ++i) {
+    expect(source.at<std::uint16_t>(i) == destination.at<std::uint16_t>(i),
+           "zero_above: another value in place");
+  }
+}
+
+void check_metres(const Case& of) {
+  Memory source = filled('H', {of.height, of.width}, of);
+  Memory destination('f', {of.height, of.width}, 0, of.at_front);
+  metres(source.array(), destination.array(), of.limit, of.mirrored);
+  for (std::size_t i = 0; i < destination.count(); ++i) {
+    const auto mm = source.at<std::uint16_t>(of.source_of(i));
+    const auto m = destination.at<float>(i);
+    const bool is_measured = mm > 0 && mm <= of.limit;
+    expect(is_measured ? m == static_cast<float>(mm) / 1000.0F : std::isnan(m),
+           "metres: another value");
+  }
+}
+
+/// As the loop for the last pixels of a row, in whole numbers.
+std::uint8_t bgr_value(int y, int u, int v, std::size_t channel) {
+  const auto per_256 = [](double factor) {
+    return static_cast<int>(256 * 32 * factor + (factor < 0 ? -0.5 : 0.5));
+  };
+  const auto times = [](int level, int factor) { return level * 256 * factor >> 16; };
+  const int from_u = u - 128, from_v = v - 128, bright = per_256(1.164);
+  const int chroma[] = {
+      times(from_u, per_256(2.018)),
+      times(from_u, per_256(-0.391)) + times(from_v, per_256(-0.813)),
+      times(from_v, per_256(1.596)),
+  };
+  const int level = y > 16 ? y - 16 : 0;
+  const int luma = level * (bright >> 8) + (level * (bright & 255) >> 8);
+  const int sum = (luma + chroma[channel] + 17) >> 5;
+  return static_cast<std::uint8_t>(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+}
+
+void check_bgr(const Case& of) {
+  const std::size_t height = of.height / 2 * 2, width = of.width / 2 * 2;
+  Memory source = filled('B', {height / 2 * 3, width}, of);
+  Memory destination('B', {height, width, 3}, 0, of.at_front);
+  bgr_from_i420(source.array(), destination.array());
+  const std::uint8_t* const u = source.data() + height * width;
+  const std::uint8_t* const v = u + height * width / 4;
+  for (std::size_t i = 0; i < height * width; ++i) {
+    const std::size_t half = i / width / 2 * (width / 2) + i % width / 2;
+    for (std::size_t k = 0; k < 3; ++k) {
+      expect(destination.data()[3 * i + k] == bgr_value(source.data()[i], u[half], v[half], k),
+             "bgr_from_i420: another value");
+    }
+  }
+}
+
+void check_mirror(const Case& of) {
+  Memory source = filled('B', {of.height, of.width}, of);
+  Memory destination('B', {of.height, of.width}, 0, of.at_front);
+  mirror(source.array(), destination.array());
+  Case turned = of;
+  turned.mirrored = true;
+  for (std::size_t i = 0; i < destination.count(); ++i) {
+    expect(destination.data()[i] == source.data()[turned.source_of(i)], "mirror: another value");
+  }
+}
+
+void check_colorize(const Case& of) {
+  Memory source = filled('B', {of.height, of.width}, of);
+  Memory table = filled('B', {256, 3}, of);
+  Memory destination('B', {of.height, of.width, 3}, 0, of.at_front);
+  colorize(source.array(), table.array(), destination.array(), of.mirrored);
+  for (std::size_t i = 0; i < source.count(); ++i) {
+    for (std::size_t k = 0; k < 3; ++k) {
+      const std::size_t color = source.data()[of.source_of(i)];
+      expect(destination.data()[3 * i + k] == table.data()[3 * color + k],
+             "colorize: another value");
+    }
+  }
+}
+
+/// Arrays that need not fit together: refused, or nothing outside of them is touched.
+void run_mismatch(const Case&, Input& input) {
+  std::vector<Memory> memories;
+  for (int i = 0; i < 3; ++i) {
+    constexpr char kTypes[] = {'B', 'H', 'f'};
+    Shape shape;
+    for (std::size_t left = input.below(5); left > 0; --left) shape.push_back(input.below(20));
+    if (input.flag()) shape = input.flag() ? Shape{256} : Shape{256, 3};
+    memories.emplace_back(input.one_of(kTypes), shape);
+  }
+  const Array a = memories[0].array(), b = memories[1].array(), c = memories[2].array();
+  const bool mirrored = input.flag();
+  const auto limit = static_cast<std::uint16_t>(input.word());
+  switch (input.below(7)) {
+    case 0:
+      return map_table(a, b, c, mirrored);
+    case 1:
+      return interleave(a, c, mirrored);
+    case 2:
+      return zero_above(a, c, limit, mirrored);
+    case 3:
+      return metres(a, c, limit, mirrored);
+    case 4:
+      return bgr_from_i420(a, c);
+    case 5:
+      return mirror(a, c);
+    default:
+      return colorize(a, b, c, mirrored);
+  }
+}
+
+constexpr void (*kChecks[])(const Case&) = {
+    [](const Case& of) { check_map<std::uint8_t, std::uint16_t>('B', 'H', of); },
+    [](const Case& of) { check_map<std::uint8_t, float>('B', 'f', of); },
+    [](const Case& of) { check_map<std::uint16_t, std::uint8_t>('H', 'B', of); },
+    [](const Case& of) { check_map<std::uint16_t, float>('H', 'f', of); },
+    &check_interleave,
+    &check_zero_above,
+    &check_metres,
+    &check_bgr,
+    &check_mirror,
+    &check_colorize,
+};
+constexpr std::size_t kCheckCount = sizeof(kChecks) / sizeof(*kChecks);
+
+}  // namespace
+}  // namespace depthai::fuzz
+
+/// Bytes: kernel, rows, columns (1 or 2), options, limit (4), then pixels.
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace depthai::fuzz;
+  Input input(data, size);
+  const std::size_t which = input.below(kCheckCount + 1);
+  Case of{};
+  of.height = input.below(7);
+  of.width = input.byte();
+  if (of.height < 3 && input.flag()) of.width += 256;
+  const std::size_t options = input.byte();
+  of.mirrored = (options & 1) != 0;
+  of.offset = options >> 1 & 1;  // of the source
+  of.at_front = (options & 4) != 0;
+  of.limit = static_cast<std::uint16_t>(input.word());
+  try {
+    if (which == kCheckCount) {
+      run_mismatch(of, input);
+    } else {
+      of.pattern = input.bytes(size);
+      kChecks[which](of);
+    }
+  } catch (const std::invalid_argument&) {
+    expect(which == kCheckCount || of.offset != 0, "arrays that fit are refused");
+  }
+  return 0;
+}
