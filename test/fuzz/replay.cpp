@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
   }
   std::vector<Bytes> inputs;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) {
-    std::cout << entry.path().filename().string() << std::endl;
+    std::cerr << entry.path().string() << std::endl;
     inputs.push_back(contents(entry.path()));
     LLVMFuzzerTestOneInput(inputs.back().data(), inputs.back().size());
   }
