@@ -20,10 +20,11 @@ from ..cameras import (
     RGB_WIDTHS,
     ROTATIONS_LAYOUT,
 )
+from ..config.limits import between
 from ..config.settings import Settings
 from ..errors import ConfigError
 from . import camera_model, gen1_file, stereo_model
-from .camera_model import CameraModel, Matrix
+from .camera_model import CameraModel, Matrix, is_camera_matrix
 from .stereo_model import StereoModel, UnusableError
 
 Source = Literal["eeprom", "file", "nominal", "none"]
@@ -44,8 +45,13 @@ _RGB_SIZE = (RGB_WIDTHS[1080], 1080)
 _RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Largest relative difference of the baselines from T and from the board entry.
 _BASELINE_TOLERANCE = 0.1
-#: Plausible entries of a board.
-_FIELDS_OF_VIEW_DEG, _DISTANCES_M = (1.0, 179.0), (-100.0, 100.0)
+#: Limits of the numbers that a board stores, those of the options; a distance of 0 is unknown.
+_STORED_LIMITS = {
+    "left_fov_deg": between(1.0, 179.0),
+    "rgb_fov_deg": between(1.0, 179.0),
+    "left_to_right_distance_m": between(0.001, 2.0),
+    "left_to_rgb_distance_m": between(-2.0, 2.0),
+}
 _NO_RGB = "the rgb camera is not calibrated"
 #: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
@@ -354,8 +360,7 @@ def _is_usable(key: str, value: Any, example: Any) -> bool:
         return isinstance(value, type(example))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    low, high = _FIELDS_OF_VIEW_DEG if key.endswith("_deg") else _DISTANCES_M
-    return low <= value <= high
+    return _STORED_LIMITS[key].allows(value) or (value == 0 and key.endswith("_m"))
 
 
 def _finish(
@@ -379,7 +384,7 @@ def _finish(
             f"{board.fov_deg:g} degrees and {board.baseline_m:g} m"
         )
     m3, d3 = fields.get("M3"), fields.get("d3")
-    rgb = (m3, d3) if m3 is not None and d3 is not None and m3[0, 0] > 0 else None
+    rgb = (m3, d3) if m3 is not None and d3 is not None and is_camera_matrix(m3) else None
     if rgb is None:
         problems.append(
             "calibration.nominal: the rgb camera model is not calibrated, but computed from "

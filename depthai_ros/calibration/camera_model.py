@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
+#: Limits of a focal length in px; fields of view of 1 to 179 degrees lie far inside.
+_MIN_FOCAL_PX, _MAX_FOCAL_PX = 1.0, 1e6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraModel:
@@ -48,6 +51,13 @@ class CameraModel:
             r=self.r,
             p=to_new @ self.p,
         )
+
+
+def is_camera_matrix(k: Matrix) -> bool:
+    """True if a 3x3 matrix can be the intrinsics of a camera."""
+    fx, fy = k[0, 0], k[1, 1]
+    plausible = min(fx, fy) >= _MIN_FOCAL_PX and max(fx, fy) <= _MAX_FOCAL_PX
+    return bool(plausible and np.array_equal(k[2], [0, 0, 1]))
 
 
 def uncalibrated(size: tuple[int, int]) -> CameraModel:

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
-from .camera_model import Matrix, pinhole
+from ..config.limits import between
+from .camera_model import Matrix, is_camera_matrix, pinhole
 
 _CM_PER_M = 100.0
 #: Largest deviation of a stored rotation from an orthogonal matrix.
 _ROTATION_TOLERANCE = 0.01
 #: Largest number in a calibration; products of three of them stay finite.
 _LARGEST_NUMBER = 1e9
+#: Distances of the mono cameras: wide, because a wrong unit is found by comparing with the board.
+_BASELINES_M = between(0.0001, 10.0)
 
 
 class UnusableError(Exception):
@@ -155,7 +158,7 @@ def angle_deg(rotation: Matrix) -> float:
 def _nearest_rotation(name: str, matrix: Matrix) -> Matrix:
     """The rotation nearest to a matrix that has an unknown factor and single precision."""
     u, sizes, vt = np.linalg.svd(matrix)
-    if sizes[2] <= 0 or sizes[0] / sizes[2] > 1 + 10 * _ROTATION_TOLERANCE:
+    if sizes[2] <= 0 or sizes[0] > (1 + 10 * _ROTATION_TOLERANCE) * sizes[2]:
         raise UnusableError(f"{name} is not a rectifying rotation")
     rotation = u @ vt
     return np.asarray(rotation if np.linalg.det(rotation) > 0 else -rotation, np.float64)
@@ -163,13 +166,13 @@ def _nearest_rotation(name: str, matrix: Matrix) -> Matrix:
 
 def _checked(model: StereoModel) -> StereoModel:
     for name, k in (("M1", model.m1), ("M2", model.m2)):
-        if not (k[0, 0] > 0 and k[1, 1] > 0 and np.array_equal(k[2], [0, 0, 1])):
+        if not is_camera_matrix(k):
             raise UnusableError(f"{name} is not a camera matrix")
         inverse(name, k)
     for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
         deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         if deviation > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
             raise UnusableError(f"{name} is not a rotation")
-    if model.baseline_m == 0:
-        raise UnusableError("T is zero")
+    if not _BASELINES_M.allows(model.baseline_m):
+        raise UnusableError(f"T is {model.baseline_m:g} m long, must be {_BASELINES_M}")
     return model

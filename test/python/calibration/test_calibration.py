@@ -104,7 +104,7 @@ UNUSABLE = [
     ({"calib_M1_L": ["a"] * 9}, "calib_M1_L is not a list of numbers"),
     ({"calib_M1_L": [0.0] * 9}, "M1 is not a camera matrix"),
     ({"calib_T": [float("nan"), 0, 0]}, "calib_T holds a number that is not finite"),
-    ({"calib_T": [0.0, 0, 0]}, "T is zero"),
+    ({"calib_T": [0.0, 0, 0]}, "T is 0 m long, must be between 0.0001 and 10"),
     ({"calib_R1_L": [0.0] * 9}, "R1 is not a rotation"),
     ({"calib_R": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, "R is not a rotation"),
 ]
