@@ -21,7 +21,7 @@ from stereo_msgs.msg import DisparityImage
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo, VisionClass, VisionInfo
 
-from ..bounded import clean_text, device_json, number
+from ..bounded import device_json, number
 from ..calibration.camera_model import CameraModel
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
@@ -39,8 +39,6 @@ from .value_limits import (
 )
 
 _NS_PER_S = 1_000_000_000
-#: Log lines of one report that are shown, and their characters.
-_LOG_LINES, _LONGEST_LINE = 50, 250
 
 
 def ros_time(stamp_ns: int) -> Time:
@@ -213,14 +211,7 @@ def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
         for name in TEMPERATURES
         if name in found
     }
-    context.health.device_spoke(temperatures, _log_lines(lines), packet.received_ns)
-
-
-def _log_lines(lines: list[Any]) -> list[str]:
-    """The first log lines of a report, each short and printable."""
-    shown = [clean_text(str(line), _LONGEST_LINE) for line in lines[:_LOG_LINES]]
-    more = len(lines) - len(shown)
-    return [*shown, f"{more} more lines"] if more else shown
+    context.health.device_spoke(temperatures, lines, packet.received_ns)
 
 
 #: Layout -> function that updates the context with every packet.

@@ -6,8 +6,7 @@ replaced as a whole.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from builtin_interfaces.msg import Time
@@ -17,6 +16,7 @@ from std_msgs.msg import Header
 from .. import _core
 from ..config.settings import Settings
 from ..msg import DeviceStatus
+from .device_log import DeviceLog
 from .exposure_sync import Tally
 from .stream_stats import StreamCounts, StreamFigures, StreamStats
 
@@ -26,7 +26,6 @@ _NS_PER_S = 1_000_000_000
 #: A rate below this share of the expected rate is a warning.
 _ENOUGH = 0.9
 _DRIFT_WARN_PPM = 200.0
-_LOG_LINES = 1000
 _NO_COUNTS = StreamCounts()
 TEMPERATURES = ("css", "mss", "upa0", "upa1")
 
@@ -100,15 +99,15 @@ class Health:
     temperatures_ns: int = 0
     sync: Mapping[str, Tally] | None = None  # by wire stream; None = sync.enable is false
     name_conflict: str = ""  # warning about another node of this name, "" = none
-    logs: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    logs: DeviceLog = field(default_factory=DeviceLog)
     _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
 
     def device_spoke(
-        self, temperatures: Mapping[str, float], logs: list[str], received_ns: int
+        self, temperatures: Mapping[str, float], logs: Sequence[object], received_ns: int
     ) -> None:
         """Store a report of the device; the node prints the log lines later."""
         self.temperatures, self.temperatures_ns = temperatures, received_ns
-        self.logs.extend(logs)
+        self.logs.add(logs, received_ns)
 
     def diagnostics(
         self, stamp: Time, now_ns: int, subscribers: Mapping[str, int]

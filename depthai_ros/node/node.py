@@ -212,8 +212,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         health = self._health
         self.supervisor.read_counters()
         health.name_conflict = self._name_conflicts.check()
-        for _ in range(len(health.logs)):  # a device may send lines as fast as they are logged
-            self.get_logger().info(f"device: {health.logs.popleft()}")
+        for line in health.logs.take():
+            self.get_logger().info(f"device: {line}")
         with self._outlets_lock:
             publishers = self._stream_publishers
             subscribers = publishers.subscribers() if publishers is not None else {}

@@ -349,7 +349,7 @@ def test_log_lines_of_a_report_are_few_short_and_printable() -> None:
     lines = ["\x1b[2J\n[ERROR] forged \ud800", 7, *(["x" * 900] * 998)]
     content = REPORT + b', "logs": ' + json.dumps(lines).encode() + b"}"
     build_message(context, "device/status", make_picture(context, "meta_d2h", content))
-    first, second, *rest, last = context.health.logs
+    first, second, *rest, last = context.health.logs.take()
     assert (first, second) == ("\\x1b[2J\\n[ERROR] forged \N{REPLACEMENT CHARACTER}", "7")
     assert rest == ["x" * 249 + "…"] * 48
     assert last == "950 more lines"
