@@ -174,6 +174,7 @@ class RunningPipeline:
         self._queue.close()
 
     def close(self) -> None:
-        """Stop, and reset the device, which runs one pipeline per boot."""
+        """Stop, reset the device, which runs one pipeline per boot, and drop what was not read."""
         self.stop()
         self._device.reset()
+        self._queue.take()

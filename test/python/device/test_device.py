@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depthai_ros import config, wire_formats
+from depthai_ros import _core, config, wire_formats
 from depthai_ros.device.device import OpenDevice
 from depthai_ros.device.pipeline import Frame, RunningPipeline
 from depthai_ros.errors import ConfigError, DeviceNotFoundError, LinkError
@@ -234,6 +234,17 @@ def test_unplugging_ends_the_wait_with_a_link_error() -> None:
     selector = "virtual:pattern?fault=unplug:left:5"
     with running(selector, stream_list=["left"]) as (_, pipeline), pytest.raises(LinkError):
         collect(pipeline, lambda _: False)
+
+
+def test_closed_pipeline_keeps_no_packets_that_nobody_read() -> None:
+    before = _core.buffer_counters()["in_use"]
+    with running("virtual:pattern", stream_list=("left", "right")) as (_, pipeline):
+        end_s = time.monotonic() + 20.0
+        while _core.buffer_counters()["in_use"] < before + 8:
+            assert time.monotonic() < end_s, "too few packets came"
+            pipeline.wait(0.5)
+        pipeline.close()
+        assert _core.buffer_counters()["in_use"] == before
 
 
 def test_second_pipeline_on_one_device_reconnects() -> None:
