@@ -23,8 +23,10 @@ from .errors import DecodeError
 #: frame size, magic. Height comes before width.
 TRAILER = struct.Struct("<iIIIIIIiQQII")
 TRAILER_MAGIC = 0xCAFEF00D
-#: Limit of the uptime, so that it fits ROS time.
+#: Limit of the uptime, so that it fits ROS time, which has 31 bits of seconds.
 _MAX_SECONDS = 1 << 31
+#: Latest time of a host's clock: a day before the end, because stamps have to increase.
+_LATEST_NS = (_MAX_SECONDS - 86_400) * 1_000_000_000
 
 #: One detection of the decoded ("detection") NN layout. Source: docs/wire_format.md#detections
 DETECTION = np.dtype(
@@ -110,6 +112,11 @@ class FrameTrailer:
             self.frame_size,
             TRAILER_MAGIC,
         )
+
+
+def in_ros_range(stamp_ns: int) -> int:
+    """The nearest time that a message can hold; a host's clock may be set to any year."""
+    return min(max(stamp_ns, 0), _LATEST_NS)
 
 
 def split_packet(packet: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FrameTrailer | None]:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
-from ..wire_formats import FrameTrailer
+from ..wire_formats import FrameTrailer, in_ros_range
 
 _NS_PER_S = 1_000_000_000
 #: The smallest difference is stored for each span of this length.
@@ -292,7 +292,7 @@ class StampSource:
             self._last_ns.clear()
 
     def _ros_ns(self, host_ns: int) -> int:
-        return self._host.to_ros_ns(host_ns) + self._added_ns
+        return in_ros_range(self._host.to_ros_ns(host_ns) + self._added_ns)
 
     @property
     def offset_s(self) -> float:

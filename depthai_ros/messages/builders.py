@@ -26,7 +26,7 @@ from ..calibration.camera_model import CameraModel
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
 from ..streams import STREAMS, Topic
-from ..wire_formats import decode_detections, decode_tracklets
+from ..wire_formats import decode_detections, decode_tracklets, in_ros_range
 from . import cdr, detections
 from .context import DEPTH_CAMERA, MessageContext, optical_pose
 from .diagnostics import TEMPERATURES
@@ -42,8 +42,8 @@ _NS_PER_S = 1_000_000_000
 
 
 def ros_time(stamp_ns: int) -> Time:
-    """A stamp as a message."""
-    seconds, nanoseconds = divmod(stamp_ns, _NS_PER_S)
+    """A stamp as a message; the nearest that it can hold."""
+    seconds, nanoseconds = divmod(in_ros_range(stamp_ns), _NS_PER_S)
     return Time(sec=seconds, nanosec=nanoseconds)
 
 

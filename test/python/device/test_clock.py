@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from depthai_ros.device.clock import ClockEstimator, HostClock, StampSource
 from depthai_ros.wire_formats import FrameTrailer
@@ -325,6 +327,63 @@ def test_stamps_follow_ros_time_when_it_is_set_back():
     assert sequence == 299
     assert abs(stamp_ns - world.ros_ns(captured_ns)) < 4 * MS
     assert session.source.jumps == 1
+
+
+#: Year of the host's clock after a step, in seconds since 1970; ROS time has 31 bits of them.
+YEARS = {
+    "1901": -(1 << 31),
+    "1970": 0,
+    "2037": 2_114_380_800,
+    "2040": 2_208_988_800,
+    "2262": 1 << 33,
+}
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_stamps_fit_a_message_whatever_year_the_host_is_set_to(year):
+    world = World()
+    session = Session(world)
+    session.stream(3)
+    world.ros_minus_monotonic_ns = YEARS[year] * S - world.now_ns
+    session.stream(3, first_sequence=90)
+    stamps = [stamp_ns for _, _, stamp_ns in session.stamps["left"]]
+    assert all(0 <= stamp_ns < (1 << 31) * S for stamp_ns in stamps)
+    after = stamps[-30:]
+    assert all(a < b for a, b in itertools.pairwise(after))
+    assert year != "2037" or abs(after[-1] - YEARS[year] * S) < 10 * S
+    world.ros_minus_monotonic_ns = 1_700_000_000 * S  # the right time again
+    session.stream(3, first_sequence=180)
+    _, captured_ns, stamp_ns = session.stamps["left"][-1]
+    assert abs(stamp_ns - world.ros_ns(captured_ns)) < 4 * MS
+
+
+_TIMES = st.one_of(
+    st.integers(0, (1 << 31) * S - 1),
+    st.integers(0, 100 * S),
+    st.sampled_from([0, (1 << 31) * S - 1]),
+)
+_PACKETS = st.tuples(
+    st.sampled_from([0, 1, 2, 1 << 31]),
+    st.integers(-(1 << 31), (1 << 31) - 1),
+    _TIMES,  # of the device
+    st.integers(0, 5 * S),  # since the packet before
+    st.sampled_from([0, 0, 0, -3600 * S, 3600 * S, -(1 << 33) * S, 1 << 62]),  # step of the host
+    st.sampled_from(["left", "color", ""]),
+)
+
+
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(st.lists(_PACKETS, max_size=40))
+def test_stamp_of_any_packet_at_any_time_fits_a_message(packets):
+    world = World()
+    source = StampSource(read_clocks=world.clocks)
+    for camera, sequence, device_ns, passed_ns, step_ns, stream in packets:
+        world.now_ns += passed_ns
+        world.ros_minus_monotonic_ns += step_ns
+        frame = metadata(camera, sequence, device_ns) if stream else None
+        stamp_ns = source.stamp_ns(frame, world.now_ns, stream)
+        assert 0 <= stamp_ns < (1 << 31) * S
+        assert abs(source.drift_ppm) <= 1000
 
 
 def test_packet_that_is_late_gets_a_stamp_between_its_neighbours():
