@@ -132,7 +132,7 @@ def main() -> None:
         device = run_device(address)
         try:
             for _ in range(REPETITIONS):
-                imports.append(imported_s("depthai_ros.node"))
+                imports.append(imported_s("depthai_ros.node.node"))
                 ros_imports.append(imported_s("rclpy"))
                 bare.append(bare_s())
                 starts.append(started(address, folder))

@@ -283,7 +283,14 @@ def main(args: Sequence[str] | None = None) -> int:
             print(cause)
             return EXIT_CONFIG
         try:
-            return _run(CameraNode(stop), stop)
+            node = CameraNode(stop)
+        except (RuntimeError, MemoryError, OSError) as cause:  # rcl, or the system's limits
+            rclpy.shutdown()
+            reason = " ".join(str(cause).split()) or type(cause).__name__
+            print(f"cannot create the node, see `ulimit -a` and ROS_SECURITY_*: {reason}")
+            return EXIT_CONFIG
+        try:
+            return _run(node, stop)
         finally:
             rclpy.shutdown()
 

@@ -18,6 +18,12 @@ class Board:
     def selector(self) -> str:
         return f"unix:{self._path}"
 
+    @property
+    def pid(self) -> int:
+        """The process of the device that is plugged in."""
+        assert self._process is not None
+        return self._process.pid
+
     def plug(self, description: str = "pattern") -> None:
         command = [sys.executable, "-m", "depthai_ros.virtual", "--listen", self.selector]
         process = self._process = Popen(

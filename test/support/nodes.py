@@ -57,13 +57,15 @@ class NodeProcess:
         params_file: Path | None = None,
         name: str = "oak",
         program: Sequence[str] = ("-m", "depthai_ros.node"),
+        before: Sequence[str] = (),
     ) -> None:
+        """`before` is a command that runs the node's command, in other surroundings."""
         self.name = name
         self._output = folder / f"{name}-{time.monotonic_ns()}.log"
         own = self._output.with_suffix(".yaml")
         own.write_text(safe_dump({"/**": {"ros__parameters": dict(parameters or {})}}))
         files = [path for path in (params_file, own if parameters else None) if path]
-        command = [sys.executable, *program, *words, "--ros-args"]
+        command = [*before, sys.executable, *program, *words, "--ros-args"]
         command += ["-r", f"__node:={name}"]
         command += [word for path in files for word in ("--params-file", str(path))]
         with self._output.open("w") as output:
