@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
 import re
-import struct
 import zipfile
 from pathlib import Path
 
 import pytest
+from firmware_files import make_patch, sign_magnitude
 
 from depthai_ros.commands import udev
 from depthai_ros.device import firmware, usb_sysfs
 
 TRANSPORT = Path(__file__).resolve().parents[3] / "src" / "transport"
 OLD = bytes(range(256)) * 8
-
-
-def sign_magnitude(value: int) -> bytes:
-    return struct.pack("<Q", abs(value) | (value < 0) << 63)
-
-
-def make_patch(
-    steps: list[tuple[int, int, int]], difference: bytes, extra: bytes, size: int
-) -> bytes:
-    control = bz2.compress(b"".join(sign_magnitude(n) for step in steps for n in step))
-    changes = bz2.compress(difference)
-    head = b"BSDIFF40" + b"".join(map(sign_magnitude, (len(control), len(changes), size)))
-    return head + control + changes + bz2.compress(extra)
 
 
 def test_patch_adds_inserts_and_seeks_backwards() -> None:
