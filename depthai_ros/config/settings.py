@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from ..bounded import shown
+from ..bounded import clean_text, shown
 from ..cameras import MONO_WIDTHS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
@@ -108,7 +108,7 @@ def _option(key: str) -> Option:
     if key in BY_KEY:
         return BY_KEY[key]
     nearest = difflib.get_close_matches(key, BY_KEY, n=1, cutoff=0.0)
-    raise ConfigError(f"{key} is not an option, the nearest is {nearest[0]}")
+    raise ConfigError(f"{clean_text(key)} is not an option, the nearest is {nearest[0]}")
 
 
 def _checked(option: Option, value: Any, dialect: Dialect) -> Value:

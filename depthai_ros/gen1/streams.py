@@ -25,6 +25,8 @@ from .results import NNetPacket, ResultReader, make_result
 
 #: Length of the packet queue, all streams together.
 CAPACITY = 30
+#: Longer than a device is up.
+_LONGEST_NS = 1 << 62
 
 
 def _colors(shape: tuple[int, ...]) -> Reader:
@@ -135,7 +137,7 @@ def _least_ns(settings: Settings, name: str) -> int:
     """Minimum time between two frames by `max_fps`: half a frame less than the device's step."""
     fps = settings["camera.mono.fps"]
     step = frame_step(fps, settings[f"stream.{name}.max_fps"])
-    return round((step - 0.5) / fps * 1e9) if step > 1 else 0
+    return round(min((step - 0.5) / fps * 1e9, _LONGEST_NS)) if step > 1 else 0
 
 
 def _route(

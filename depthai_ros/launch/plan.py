@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..bounded import shown
 from ..config import resolve_path
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
@@ -44,6 +45,8 @@ def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Ma
         )
     for key, value in document.items():
         if key == "ros__parameters":
+            if not isinstance(value, (dict, type(None))):
+                raise ConfigError(f"{path}: ros__parameters is {shown(value)}, must be a mapping")
             yield pattern, value or {}
         else:
             yield from _sections(value, f"{pattern}/{str(key).strip('/')}", path)
