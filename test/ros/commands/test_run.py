@@ -10,12 +10,10 @@ import signal
 import subprocess
 from collections import namedtuple
 from collections.abc import Callable
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from programs import program
 
 Start = Callable[..., "subprocess.Popen[str]"]
 LeftRunning = Callable[[], list[str]]
@@ -51,15 +49,6 @@ TOPICS = {
 
 def _run(start: Start, *arguments: str) -> subprocess.Popen[str]:
     return start(str(RUN), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def _run_module() -> ModuleType:
-    loader = SourceFileLoader("run", str(RUN))
-    spec = spec_from_loader("run", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 def _running(domain: str) -> dict[int, str]:
@@ -175,7 +164,7 @@ def test_shared_memory_segments_fit_into_what_is_free(
     free_mib: int,
     segment_mib: int | None,
 ) -> None:
-    run = _run_module()
+    run = program("run")
     usage = namedtuple("usage", "free")(free_mib << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     profile = run.fast_dds_profile(tmp_path)
@@ -196,4 +185,4 @@ def test_shared_memory_segments_fit_into_what_is_free(
     ],
 )  # fmt: skip
 def test_monitor_watches_the_node_that_the_arguments_name(arguments: list[str], name: str) -> None:
-    assert _run_module().node_name(arguments) == name
+    assert program("run").node_name(arguments) == name

@@ -6,7 +6,6 @@ The same for the whole life, device included: test/ros/node/test_reconnect.py.
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,7 +13,8 @@ import lengths
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from nodes import Listener, NodeProcess, StartNode
+from nodes import Listener, StartNode
+from resources import in_use
 from sensor_msgs.msg import Image
 
 PARAMETERS: dict[str, Any] = {
@@ -30,18 +30,6 @@ CYCLES = lengths.CYCLES // ROUNDS
 GROWTH_KIB = CYCLES * 200
 
 
-def in_use(node: NodeProcess) -> dict[str, int]:
-    """Resources of a process: threads, open files, resident memory, and children."""
-    folder = Path("/proc", str(node.process.pid))
-    status = dict(row.split(":", 1) for row in (folder / "status").read_text().splitlines())
-    return {
-        "threads": len(list((folder / "task").iterdir())),
-        "files": len(list((folder / "fd").iterdir())),
-        "resident_kib": int(status["VmRSS"].split()[0]),
-        "children": len(node.children()),
-    }
-
-
 @pytest.mark.complaint(7)
 def test_starting_and_stopping_streams_leaves_nothing_behind(
     start_node: StartNode, listener: Listener
@@ -50,6 +38,9 @@ def test_starting_and_stopping_streams_leaves_nothing_behind(
     listener.subscribe(Image, "rgb/image_raw")
     client = listener.node.create_client(ChangeState, "/oak/change_state")
     listener.wait_until(client.service_is_ready, "the node")
+
+    def held_now() -> dict[str, int]:
+        return {**in_use(node.process.pid), "children": len(node.children())}
 
     def change(transition: int) -> None:
         future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
@@ -65,10 +56,10 @@ def test_starting_and_stopping_streams_leaves_nothing_behind(
 
     change(Transition.TRANSITION_CONFIGURE)
     start_and_stop(WARM_UP)
-    held = [in_use(node)]
+    held = [held_now()]
     for _ in range(ROUNDS):
         start_and_stop(CYCLES)
-        held.append(in_use(node))
+        held.append(held_now())
     print(*held, sep="\n")
     before, *_, after = held
     # Buffers of a busy moment are kept for the next one: a step now and then. What each cycle
@@ -78,7 +69,7 @@ def test_starting_and_stopping_streams_leaves_nothing_behind(
     assert after["children"] == before["children"]
     # Resources of the last stop may need a moment to disappear.
     listener.wait_until(
-        lambda: all(in_use(node)[name] <= before[name] for name in ("threads", "files")),
+        lambda: all(held_now()[name] <= before[name] for name in ("threads", "files")),
         f"no more than {before}",
     )
     assert "Traceback" not in node.output
