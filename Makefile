@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-usb test-long fuzz lint bench docs pictures clean
+.PHONY: help run build test test-usb test-long soak fuzz lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -27,6 +27,10 @@ test-long: ## run all tests in full: 100 cycles instead of 25, a busy machine, e
 
 fuzz: build ## look for inputs that break the core, needs clang (SECONDS=600, ARGS: targets)
 	@. tools/env.sh && exec tools/foreground tools/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+soak: build ## random use of the node for an hour: what hangs or grows (MINUTES, ACTIONS, SEED)
+	@. tools/env.sh && exec tools/foreground tools/soak $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(ACTIONS),--actions $(ACTIONS)) $(if $(SEED),--seed $(SEED))
 
 lint: ## run the static checks
 	@tools/lint

@@ -130,9 +130,10 @@ class FrameScheduler:
         self._open |= {stream}
 
     def close(self, stream: str) -> None:
-        """Stop sending a stream."""
+        """Stop sending a stream; nothing for a stream of the session, such as config_d2h."""
         self._open -= {stream}
-        self.statement[stream].last = None
+        if stream in self.statement:
+            self.statement[stream].last = None
 
     def stop(self) -> None:
         """End the thread and wait for it."""

@@ -26,8 +26,9 @@ class Board:
 
     def plug(self, description: str = "pattern") -> None:
         command = [sys.executable, "-m", "depthai_ros.virtual", "--listen", self.selector]
+        command += ["--device", description]
         process = self._process = Popen(
-            [*command, "--device", description], stdout=PIPE, stdin=DEVNULL, text=True
+            command, stdout=PIPE, stdin=DEVNULL, text=True, start_new_session=True
         )
         assert process.stdout is not None
         assert "waits at" in process.stdout.readline()

@@ -74,6 +74,7 @@ class NodeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C reaches only the test, which ends it
                 env={**os.environ, "RCUTILS_COLORIZED_OUTPUT": "0", "PYTHONUNBUFFERED": "1"},
             )
 
@@ -131,7 +132,8 @@ def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
 class Listener:
     """Subscribes to topics of one node, keeps the last messages, and calls its services."""
 
-    def __init__(self, name: str = "oak", keep: int = 30) -> None:
+    def __init__(self, name: str = "oak", keep: int = 30, deadline_s: float = DEADLINE_S) -> None:
+        """`keep` messages of each topic; `deadline_s` of each wait."""
         self._prefix = f"/{name}"
         self.node = Node("listener", namespace=f"/test_{time.monotonic_ns()}")
         self._executor = SingleThreadedExecutor()
@@ -140,6 +142,7 @@ class Listener:
         self._raw: dict[str, deque[bytes]] = {}
         self._subscriptions: dict[str, Any] = {}
         self._keep = keep
+        self._deadline_s = deadline_s
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -176,7 +179,7 @@ class Listener:
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> None:
         """Receive messages until the condition is true."""
-        end_s = time.monotonic() + DEADLINE_S
+        end_s = time.monotonic() + self._deadline_s
         while not condition():
             assert time.monotonic() < end_s, f"still waiting for {what}"
             self._executor.spin_once(timeout_sec=0.1)
