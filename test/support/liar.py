@@ -329,7 +329,7 @@ class Liar:
     def __init__(self, path: Path) -> None:
         self.selector = f"unix:{path}"
         self.lie: Lie | None = None
-        self.told = 0  # times that the device has used the present lie
+        self.told = 0  # how often the device has told the present lie
         self.epoch = 0  # grows with each lie that ends
         self.wants_end = False  # of the present session
         self._listener = socket.socket(socket.AF_UNIX)

@@ -1,6 +1,6 @@
 """The table of lies of a device: sizes, texts, numbers, order, time, streams, floods.
 
-A device tells each of them to a running node and to a Gen1 program; see liar.Lie for the columns.
+A running node and a Gen1 program get each row; see liar.Lie for the columns.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ LINKS = [
     _once("message type 99", _header(99), "type"),
     _once("message type 2^32 - 1", _header((1 << 32) - 1), "type"),
     _once("a reset of the host", _header(RESET), stays=True),
-    _once("half a packet", _half_a_packet, "hung up"),
+    _once("half a packet", _half_a_packet, "bytes read)"),
 ]  # fmt: skip
 
 
