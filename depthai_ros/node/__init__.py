@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if missing := _missing():
         print(missing)
         return _EXIT_CONFIG
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback from an unfinished import
     from .node import main as run
 
     return run(args)
