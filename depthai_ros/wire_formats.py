@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .bounded import shown
 from .errors import DecodeError
 
 #: Frame trailer, little-endian. Source: docs/wire_format.md#frame-trailer
@@ -318,12 +319,12 @@ def tensor_view(data: NDArray[np.uint8], tensor: Mapping[str, Any]) -> NDArray[A
     end = offset + last + dtype.itemsize
     if min((offset, *strides)) < 0 or min(dimensions, default=1) < 1 or end > len(data):
         raise DecodeError(
-            f"tensor {tensor['name']!r} ends at byte {end}, the payload has {len(data)} bytes"
+            f"tensor {shown(tensor['name'])} ends at byte {end}, the payload has {len(data)} bytes"
         )
     try:
         return np.ndarray(dimensions, dtype, data, offset, strides)
     except (ValueError, OverflowError) as cause:  # more axes or elements than numpy can count
-        raise DecodeError(f"tensor {tensor['name']!r}: {cause}") from cause
+        raise DecodeError(f"tensor {shown(tensor['name'])}: {cause}") from cause
 
 
 def _tensor_layout(
@@ -338,10 +339,10 @@ def _tensor_layout(
             tuple(map(operator.index, shape[key])) for key in ("dimensions", "strides")
         )
     except (KeyError, TypeError) as cause:
-        raise DecodeError(f"tensor {tensor!r}: {cause!r} is missing or of a wrong type") from cause
+        raise DecodeError(f"tensor {shown(tensor)}: {cause!r} is missing or of a wrong type") from cause
     if len(dimensions) != len(strides):
         raise DecodeError(
-            f"tensor {tensor['name']!r} has {len(dimensions)} dimensions and {len(strides)} strides"
+            f"tensor {shown(tensor['name'])} has {len(dimensions)} dimensions and {len(strides)} strides"
         )
     return dtype, offset, dimensions, strides
 

@@ -15,7 +15,7 @@ from typing import Any
 
 #: Most changes in one document, and most copies of a list or text; values of a document above which
 #: nothing is copied.
-_MOST_CHANGES, _MOST_COPIES, _LARGEST = 8, 300, 5000
+_MOST_CHANGES, _MOST_COPIES, _LARGEST = 8, 300, 1500
 _DEEPEST = 50
 #: Deeper than any document may be.
 _NESTED: list[Any] = []

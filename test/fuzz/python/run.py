@@ -23,6 +23,7 @@ import resource
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +136,15 @@ def _guided(reader: Any, options: argparse.Namespace) -> None:
             f"-max_total_time={options.seconds or 0}",
             f"-runs={options.runs}",
         ]
-        atheris.Setup(words, lambda data: try_input(reader, data))
+
+        def read(data: bytes) -> None:
+            try:
+                try_input(reader, data)
+            except BaseException:
+                traceback.print_exc()  # atheris prints it elsewhere
+                raise
+
+        atheris.Setup(words, read)
         atheris.Fuzz()
 
 
