@@ -339,10 +339,13 @@ def _tensor_layout(
             tuple(map(operator.index, shape[key])) for key in ("dimensions", "strides")
         )
     except (KeyError, TypeError) as cause:
-        raise DecodeError(f"tensor {shown(tensor)}: {cause!r} is missing or of a wrong type") from cause
+        raise DecodeError(
+            f"tensor {shown(tensor)}: {cause!r} is missing or of a wrong type"
+        ) from cause
     if len(dimensions) != len(strides):
         raise DecodeError(
-            f"tensor {shown(tensor['name'])} has {len(dimensions)} dimensions and {len(strides)} strides"
+            f"tensor {shown(tensor['name'])} has {len(dimensions)} dimensions and "
+            f"{len(strides)} strides"
         )
     return dtype, offset, dimensions, strides
 

@@ -308,16 +308,16 @@ def from_file(
     """
     content = gen1_file.read(path)
     board = board_geometry(document or {}, settings, content.center_crop)
-    if content.is_old:
-        problem = f"{path} holds one homography and no camera model: calibrate again"
-        return _finish("none", 3, board, {"H2": content.fields()["H"]}, None, settings, [problem])
     fields = content.fields()
     try:
         for name, numbers in fields.items():
             stereo_model.check_numbers(name, numbers)
-        stereo = stereo_model.from_rotations(fields)
+        stereo = None if content.is_old else stereo_model.from_rotations(fields)
     except UnusableError as cause:
         raise ConfigError(f"{path}: not a calibration: {cause}") from None
+    if stereo is None:
+        problem = f"{path} holds one homography and no camera model: calibrate again"
+        return _finish("none", 3, board, {"H2": fields["H"]}, None, settings, [problem])
     return _finish("file", ROTATIONS_LAYOUT, board, fields, stereo, settings, [])
 
 

@@ -25,6 +25,8 @@ _TYPES = {"f16": "<f2", "u8": "u1"}
 #: Smallest normal half-precision number; smaller numbers are read as zero.
 _SMALLEST_HALF = 2.0**-14
 _INDEX, _DIMENSIONS = "output_entry_iteration_index", "output_dimensions"
+#: Largest tensor that the host makes; a device reports 100 detections, which have 2000 bytes.
+_MOST_MADE_BYTES = 1 << 24
 
 
 class PropertyNotFoundError(RuntimeError, IndexError, KeyError):
@@ -155,9 +157,10 @@ def bind(
 ) -> tuple[TensorPlan, ...]:
     """Plans with the offsets of the network's outputs, in the same order.
 
-    The host makes the first `made_here` tensors; their size is not checked.
+    The host makes the first `made_here` tensors; the network's output may be smaller.
 
-    Raises  ConfigTypeError if the network has fewer or smaller outputs
+    Raises  ConfigTypeError if the network has fewer or smaller outputs, or the host would make too
+            large a tensor
     """
     if len(plans) > len(layers):
         raise ConfigTypeError(
@@ -165,6 +168,11 @@ def bind(
         )
     bound = []
     for index, (plan, layer) in enumerate(zip(plans, layers, strict=False)):
+        if index < made_here and plan.bytes > _MOST_MADE_BYTES:
+            raise ConfigTypeError(
+                f"tensor {plan.name!r}: {_DIMENSIONS} {list(plan.dimensions)} means {plan.bytes} "
+                f"bytes, the host makes at most {_MOST_MADE_BYTES}"
+            )
         actual = layer_bytes(layer)
         if index >= made_here and plan.bytes > actual:
             raise ConfigTypeError(

@@ -7,6 +7,7 @@ A device selector has it after `virtual:`, the command line of the process after
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,11 +66,19 @@ def _eeprom_version(text: str) -> int:
     return int(text)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("a number") from None
+def _number(low: float, high: float) -> Callable[[str], float]:
+    """A reader of numbers in this range; NaN lies in none."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return value
+
+    return read
 
 
 def _fault(text: str) -> Fault:
@@ -104,8 +113,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "eeprom": _eeprom_version,
     "strict": _flag,
     "mx_id": str,
-    "drift_ppm": _number,
-    "uptime_s": _number,
+    "drift_ppm": _number(-1e5, 1e5),
+    "uptime_s": _number(0, 1e9),
     "fault": _fault,
     "absent": _cameras,
     "pace": _pace,
