@@ -131,9 +131,14 @@ def use_calibration(found: calibration.Calibration) -> None:
     "".join([found.board, *found.warnings]).encode()
 
 
-def _eeprom(data: bytes) -> None:
+def stored_eeprom(data: bytes) -> dict[str, Any]:
+    """An EEPROM as it comes through the checks of the description."""
     eeprom = device_json(text(data, EEPROMS), what="x", max_bytes=CONFIG_D2H_WINDOW)
-    stored = read_board({**GOOD_BOARD, "eeprom": eeprom}).eeprom
+    return read_board({**GOOD_BOARD, "eeprom": eeprom}).eeprom
+
+
+def _eeprom(data: bytes) -> None:
+    stored = stored_eeprom(data)
     for lines in (720, 800, 400):
         gen1 = Gen1Calibration(stored, lines)
         for getter in (

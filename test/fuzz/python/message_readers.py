@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from contexts import TOPICS, build_message, make_picture, make_test_context
-from device_readers import EEPROMS, OUT_BLOBS, REPORTS
-from inputs import Choices, document, text
+from device_readers import EEPROMS, OUT_BLOBS, REPORTS, stored_eeprom
+from inputs import Choices, document, seeds_of, text
 from reader import Reader
 from usable import assert_usable
 
@@ -82,7 +82,7 @@ def _tensors(data: bytes) -> None:
 
 def _camera_info(data: bytes) -> None:
     """Camera models and frames of any EEPROM."""
-    found = load(document(Choices(data), EEPROMS), defaults())
+    found = load(stored_eeprom(data), defaults())
     for camera in CAMERAS:
         assert_usable(camera_info(found.camera(camera, (1280, 720)), "frame", 1))
     assert_usable(static_transforms(frame_ids("oak"), found.poses(), "", 1))
@@ -101,6 +101,6 @@ READERS = {
     "message_status": Reader(_status, _ERRORS, [bytes(5) + bytes(range(60))]),
     "message_jpeg": Reader(_jpeg, _ERRORS, [b"\xff\xd8\xff\xd9"]),
     "message_tensors": Reader(_tensors, _ERRORS, _SEEDS),
-    "message_camera_info": Reader(_camera_info, (ConfigError,), _SEEDS),
+    "message_camera_info": Reader(_camera_info, (ConfigError, DecodeError), seeds_of(EEPROMS)),
 }  # fmt: skip
 assert set(RESULTS + TRACKS) <= TOPICS.keys()
