@@ -68,7 +68,9 @@ def _json_of_text(data: bytes) -> None:
 
 
 def _text(data: bytes) -> None:
-    words = data.decode("utf-8", "surrogatepass" if data[:1] == b"\xed" else "surrogateescape")
+    words = data.decode("utf-8", "surrogateescape")
+    if data[:1] == b"\0":  # any characters of 16 bits
+        words = "".join(map(chr, np.frombuffer(data[: len(data) // 2 * 2], "<u2").tolist()))
     for limit in (1, 3, 128):
         found = clean_text(words, limit)
         found.encode()
@@ -265,7 +267,7 @@ def _tensor(data: bytes) -> None:
 _IMAGE = bytes(20) + FrameTrailer(15, 4, 5, 5, 1, 0, 1, 7, 1_016_666_667, 20).pack()
 _BLOCK = struct.pack("<i", 1) + struct.pack("<I8f", 1, 0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 _TRACK = struct.pack("<i4x4iqii", 1, 1, 2, 30, 40, 5, 1, 1)
-_TEXTS = [b'{"a": [1, "x\\n"]}', b"[1e5]", "é\u202e\x1b".encode(), b'"\\ud800"']
+_TEXTS = [b'{"a": [1, "x\\n"]}', b"\0x\0\xd8(\x20", b"[1e5]", "é\u202e\x1b".encode(), b'"\\ud800"']
 _CHOICES = [bytes([index]) + bytes(range(60)) for index in range(len(WIRE_STREAMS))]
 assert struct.pack("<I", TRAILER_MAGIC) in _IMAGE
 
