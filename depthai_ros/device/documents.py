@@ -162,8 +162,8 @@ def _layer(layer: Any, where: str) -> dict[str, Any]:
         )
     whole(shape.get("data_type"), f"{where}: data_type", 0, len(TENSOR_DTYPES) - 1)
     whole(layer.get("offset"), f"{where}: offset", 0, _INT32)
-    whole(layer.get("idx", 0), f"{where}: idx", 0, _INT32)
-    return {**layer, "name": clean_text(name, _LONGEST_NAME)}
+    index = whole(layer.get("idx", 0), f"{where}: idx", 0, _INT32)
+    return {**layer, "idx": index, "name": clean_text(name, _LONGEST_NAME)}
 
 
 def _integers(shape: Mapping[str, Any], key: str, where: str, low: int, high: int) -> list[int]:
