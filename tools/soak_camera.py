@@ -356,16 +356,16 @@ class Camera:
         streaming = self._report()
         self._deactivate()
         counts["inactive"] = self._settle("inactive")
-        memory = self._report()["memory"]
-        resident_kib = in_use(self.node.process.pid)["resident_kib"]
+        buffers = self._report()["memory"]
+        memory_kib = in_use(self.node.process.pid)["memory_kib"]
         self._reach(Transition.TRANSITION_ACTIVATE, "active")
         self.images()
         return Sample(
             minutes,
             actions,
             counts,
-            resident_kib * 1024 / 1e6,
-            int(memory["buffers_allocated"]),
+            memory_kib * 1024 / 1e6,
+            int(buffers["buffers_allocated"]),
             _lost(streaming),
         )
 

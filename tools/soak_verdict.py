@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-#: Resident memory may grow by this much.
+#: Memory may grow by this much.
 LIMIT_MB_PER_H = 5.0
 #: Memory is judged without the samples of the first minutes, which fill caches, and only over a
 #: time in which a slope is more than noise.
@@ -23,60 +23,60 @@ STAGES = ("device", "link", "loop", "dds")
 class Sample:
     """One measurement: the node streams without other subscribers, then it is inactive.
 
-    `counts` are by the states and names of COUNTS. `allocated` (buffers) and `lost` (messages by
-    stage) are totals since the start of the node.
+    `counts` are by the states and names of COUNTS. `memory_mb` is resident, without pages of files.
+    `allocated` (buffers) and `lost` (messages by stage) are totals since the start of the node.
     """
 
     minutes: float
     actions: int
     counts: Mapping[str, Mapping[str, int]]
-    resident_mb: float
+    memory_mb: float
     allocated: int
     lost: Mapping[str, int] = field(default_factory=dict)
 
     def row(self) -> str:
         """One line of the table."""
         counts = [self.counts[state][name] for state, names in COUNTS.items() for name in names]
-        words = [f"{self.minutes:.1f}", self.actions, *counts, self.allocated]
-        words += [f"{self.resident_mb:.1f}", *(self.lost.get(stage, "-") for stage in STAGES)]
-        return _row([str(word) for word in words])
+        lost = [self.lost.get(stage, "-") for stage in STAGES]
+        memory = f"{self.memory_mb:.1f}"
+        return _row([f"{self.minutes:.1f}", self.actions, *counts, self.allocated, memory, *lost])
 
 
-#: Width of each column of the table.
-_WIDTHS = (7, 8, 11, 6, 11, 6, 8, 10, 9, 8, 6, 6, 6)
+#: Columns of the table: group, title, width.
+_COLUMNS = (
+    ("", "minute", 7),
+    ("", "actions", 8),
+    ("streaming", "threads", 11),
+    ("", "files", 6),
+    ("inactive", "threads", 11),
+    ("", "files", 6),
+    ("", "buffers", 8),
+    ("buffers", "allocated", 10),
+    ("memory", "MB", 8),
+    ("lost", "device", 8),
+    ("", "link", 6),
+    ("", "loop", 6),
+    ("", "dds", 6),
+)
 
 
-def _row(words: Sequence[str]) -> str:
-    return "".join(word.rjust(width) for word, width in zip(words, _WIDTHS, strict=True))
+def _row(words: Iterable[object]) -> str:
+    widths = [width for _, _, width in _COLUMNS]
+    return "".join(str(word).rjust(width) for word, width in zip(words, widths, strict=True))
 
 
 def heading() -> str:
     """The two lines above the table."""
-    names = [name for names in COUNTS.values() for name in names]
-    groups = [
-        "",
-        "",
-        "streaming",
-        "",
-        "inactive",
-        "",
-        "",
-        "buffers",
-        "resident",
-        "lost",
-        "",
-        "",
-        "",
-    ]
-    return f"{_row(groups)}\n{_row(['minute', 'actions', *names, 'allocated', 'MB', *STAGES])}"
+    groups, titles, _ = zip(*_COLUMNS, strict=True)
+    return f"{_row(groups)}\n{_row(titles)}"
 
 
 def slope_mb_per_h(samples: Sequence[Sample]) -> float:
-    """Growth of the resident memory, by least squares; at least two samples."""
+    """Growth of the memory, by least squares; at least two samples."""
     count = len(samples)
     mean_h = sum(sample.minutes for sample in samples) / 60 / count
-    mean_mb = sum(sample.resident_mb for sample in samples) / count
-    moments = [(sample.minutes / 60 - mean_h, sample.resident_mb - mean_mb) for sample in samples]
+    mean_mb = sum(sample.memory_mb for sample in samples) / count
+    moments = [(sample.minutes / 60 - mean_h, sample.memory_mb - mean_mb) for sample in samples]
     return sum(h * mb for h, mb in moments) / sum(h * h for h, _ in moments)
 
 
@@ -115,12 +115,12 @@ def _judged_memory(samples: Sequence[Sample]) -> Judgement:
     span_min = later[-1].minutes - later[0].minutes if later else 0.0
     if span_min < LEAST_MIN:
         text = f"not judged: that needs {WARM_UP_MIN + LEAST_MIN:g} minutes"
-        return Judgement("resident memory", text)
+        return Judgement("memory", text)
     slope = slope_mb_per_h(later)
     is_good = slope <= LIMIT_MB_PER_H
     text = f"{slope:+.1f} MB/h over {len(later)} samples after {WARM_UP_MIN:g} minutes"
     text += f", limit {LIMIT_MB_PER_H:g}" if is_good else f": grows, limit {LIMIT_MB_PER_H:g}"
-    return Judgement("resident memory", text, is_good)
+    return Judgement("memory", text, is_good)
 
 
 def judge(samples: Sequence[Sample]) -> list[Judgement]:

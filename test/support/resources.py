@@ -9,13 +9,18 @@ from pathlib import Path
 
 
 def in_use(pid: int) -> dict[str, int]:
-    """Threads, open files and resident memory of a process. Raises OSError if it has ended."""
+    """Threads, open files and resident memory of a process. Raises OSError if it has ended.
+
+    `memory_kib` is the resident memory without pages of files, which the kernel drops and reads
+    again as other processes need memory.
+    """
     folder = Path("/proc", str(pid))
     status = dict(row.split(":", 1) for row in (folder / "status").read_text().splitlines())
     return {
         "threads": len(list((folder / "task").iterdir())),
         "files": len(list((folder / "fd").iterdir())),
         "resident_kib": int(status["VmRSS"].split()[0]),
+        "memory_kib": sum(int(status[name].split()[0]) for name in ("RssAnon", "RssShmem")),
     }
 
 

@@ -15,12 +15,12 @@ ACTIONS, SEED = 25, 4
 HOUR_MIN = 61
 
 
-def sample(minutes: float, resident_mb: float = 100.0, state: str = "", **counts: int) -> Sample:
+def sample(minutes: float, memory_mb: float = 100.0, state: str = "", **counts: int) -> Sample:
     """The counts are 10, except those given for this state."""
     usual = {name: dict.fromkeys(names, 10) for name, names in COUNTS.items()}
     if state:
         usual[state] |= counts
-    return Sample(minutes, round(minutes) * 20, usual, resident_mb, 7, {"device": 3})
+    return Sample(minutes, round(minutes) * 20, usual, memory_mb, 7, {"device": 3})
 
 
 def hour(memory: Callable[[float], float]) -> list[Sample]:
@@ -31,7 +31,7 @@ def failed(samples: Sequence[Sample]) -> list[Judgement]:
     return [row for row in judge(samples) if not row.is_good]
 
 
-#: Resident memory in MB at each minute -> a part of the verdict, True if it is good.
+#: Memory in MB at each minute -> a part of the verdict, True if it is good.
 MEMORIES: list[tuple[str, Callable[[float], float], str, bool]] = [
     ("even", lambda _: 100.0, "+0.0 MB/h over 51 samples", True),
     ("leak", lambda minute: 100 + 6 * minute / 60, "+6.0 MB/h over 51 samples", False),
@@ -49,7 +49,7 @@ def test_memory_is_judged_by_its_slope(
 ) -> None:
     _, memory, words, is_good = case
     *_, found = judge(hour(memory))
-    assert found.name == "resident memory"
+    assert found.name == "memory"
     assert (found.is_good, words in found.text) == (is_good, True), found
     assert ("grows" in found.text) != is_good
 
