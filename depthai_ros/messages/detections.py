@@ -143,7 +143,8 @@ def device_xyz_to_optical(row: Any) -> NDArray[np.float64]:
     Units   m
     Source  docs/wire_format.md#detections
     """
-    return np.array([row["x_m"], row["y_m"], row["z_m"]], np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN; the caller checks for NaN
+        return np.array([row["x_m"], row["y_m"], row["z_m"]], np.float64)
 
 
 def is_measured(position: NDArray[np.float64]) -> bool:

@@ -31,6 +31,7 @@ _NS_PER_S = 1_000_000_000
 _WINDOW_S = 1.0
 #: The window of a slow stream is longer, and holds this many frames.
 _WINDOW_FRAMES = 5
+_LONGEST_WINDOW_S = 86_400.0
 #: Frames between two reports at 240 Hz, with the longest diagnostics.period_s.
 _MOST_UNSEEN = 60 * 240
 
@@ -154,7 +155,8 @@ class StreamStats:
         #: True if a missing frame number means a lost frame.
         self.is_steady = steady and expected_fps > 0.0
         self._step = frame_step(camera_fps, expected_fps) if expected_fps else 0
-        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, _WINDOW_FRAMES / (expected_fps or 30.0)))
+        frames_s = min(_WINDOW_FRAMES / (expected_fps or 30.0), _LONGEST_WINDOW_S)
+        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, frames_s))
         self._lock = threading.Lock()
         self._unseen: deque[Passage] = deque(maxlen=_MOST_UNSEEN)
         self._arrivals: deque[_Arrival] = deque()

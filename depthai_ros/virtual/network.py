@@ -89,6 +89,11 @@ def _check_values(tensor: Mapping[str, Any]) -> None:
         raise DecodeError(
             f"inBlob.outputs: values has {found} numbers, expected {expected} as by dimensions"
         )
+    dtype = np.dtype(tensor["type"])
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    for value in tensor.get("values", ()):
+        if not limits.min <= value <= limits.max:
+            raise DecodeError(f"inBlob.outputs: values has {value}, expected {dtype.name} numbers")
 
 
 def _layer(
