@@ -144,7 +144,8 @@ def test_payload_is_published_from_where_it_was_received_or_converted_once(
     monkeypatch.setattr(publishers, "_core", spy)
     monkeypatch.setattr(images.ImageBuffer, "blank", noted)
 
-    assert subscribed_publisher(node, topic_name, lambda _: None).send(context, picture) == 1
+    publisher = subscribed_publisher(node, topic_name, lambda _: None)
+    assert publisher.send(context, picture).published == 1
     assert len(made) == passes
     assert spy.published == (made or [address(packet.buffer)])
 
