@@ -12,12 +12,13 @@ written to PREFIX and its kind; the exit status is not 0 then.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import faulthandler
 import hashlib
 import importlib
 import importlib.util
 import logging
+import mmap
+import os
 import random
 import resource
 import sys
@@ -35,6 +36,8 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "support"), str(HERE.parents[2]
 #: Time for one input, and what the process may take beyond its first memory.
 _SLOW_S, _ROOM_BYTES = 20, 2 << 30
 _MOST_BYTES = 4096
+#: Inputs of one process: atheris keeps every array that instrumented code compares.
+_PART = 5000
 
 
 def _limit_memory() -> None:
@@ -117,35 +120,46 @@ def _at_random(reader: Any, options: argparse.Namespace) -> int:
 # -- with atheris
 
 
-def _guided(reader: Any, options: argparse.Namespace) -> None:
+def _guided(reader: Any, options: argparse.Namespace) -> int:
+    """Run parts of `_PART` inputs until all are done; returns the status of the last part."""
+    executed = mmap.mmap(-1, 8)  # shared: number of inputs so far
+    end_s = time.monotonic() + (options.seconds or 1e9)
+    with tempfile.TemporaryDirectory() as own:
+        folders = [*(path for path in options.corpus if path.is_dir()), Path(own, "new")]
+        seeds = Path(own, "seeds")
+        for folder in (seeds, folders[-1]):
+            folder.mkdir()
+        for number, seed in enumerate(reader.seeds):
+            (seeds / str(number)).write_bytes(seed)
+        status, done = 0, 0
+        while status == 0 and done != options.runs and (left_s := end_s - time.monotonic()) > 1:
+            part = _PART if options.runs < 0 else min(_PART, options.runs - done)
+            words = [*map(str, (*folders, seeds)), f"-runs={part}"]
+            words += [f"-max_total_time={round(left_s)}", f"-artifact_prefix={options.findings}"]
+            if (child := os.fork()) == 0:
+                _run_part(reader, words, executed)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            done = int.from_bytes(executed[:], sys.byteorder)
+            print(f"stat::number_of_executed_units: {done}", file=sys.stderr, flush=True)
+    return status
+
+
+def _run_part(reader: Any, words: list[str], executed: mmap.mmap) -> None:
+    """Run atheris, which ends the process."""
     import atheris
     from reader import try_input
 
-    with contextlib.ExitStack() as stack:
-        own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        seeds = own / "seeds"
-        seeds.mkdir()
-        (own / "new").mkdir()
-        for number, seed in enumerate(reader.seeds):
-            (seeds / str(number)).write_bytes(seed)
-        folders = [*(path for path in options.corpus if path.is_dir()), own / "new"]
-        words = [
-            *("run.py", *map(str, folders), str(seeds)),
-            *(f"-timeout={_SLOW_S}", f"-artifact_prefix={options.findings}"),
-            *("-rss_limit_mb=3000", "-print_final_stats=1", "-len_control=0"),
-            f"-max_total_time={options.seconds or 0}",
-            f"-runs={options.runs}",
-        ]
+    def read(data: bytes) -> None:
+        executed[:] = (int.from_bytes(executed[:], sys.byteorder) + 1).to_bytes(8, sys.byteorder)
+        try:
+            try_input(reader, data)
+        except BaseException:
+            traceback.print_exc()  # atheris prints it elsewhere
+            raise
 
-        def read(data: bytes) -> None:
-            try:
-                try_input(reader, data)
-            except BaseException:
-                traceback.print_exc()  # atheris prints it elsewhere
-                raise
-
-        atheris.Setup(words, read)
-        atheris.Fuzz()
+    limits = [f"-timeout={_SLOW_S}", "-rss_limit_mb=3000", "-len_control=0", "-verbosity=0"]
+    atheris.Setup(["run.py", *words, *limits], read)
+    atheris.Fuzz()
 
 
 def main() -> int:
@@ -177,8 +191,7 @@ def main() -> int:
     _strict()
     _limit_memory()
     if guided:
-        _guided(readers[options.reader], options)
-        return 0
+        return _guided(readers[options.reader], options)
     return _at_random(readers[options.reader], options)
 
 
