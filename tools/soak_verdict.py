@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 #: Memory may grow by this much.
 LIMIT_MB_PER_H = 5.0
-#: Memory is judged without the samples of the first minutes, which fill caches, and only over a
-#: time in which a slope is more than noise.
+#: Memory is judged without the samples of the first minutes, in which the heap grows to the size
+#: that it keeps, and only over a time in which a slope is more than noise.
 WARM_UP_MIN = 10.0
 LEAST_MIN = 15.0
 #: State of the node -> what has to be the same in each sample of that state.
