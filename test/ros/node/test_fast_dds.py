@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nodes import DEADLINE_S, ROOT, StartNode
+from nodes import DEADLINE_S, ROOT, Listener, StartNode
 from test_patterns import PARAMETERS
 
 from depthai_ros.launch.environment import PROFILE_VARIABLES
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 #: As in the manual of Fast DDS. Images have no largest size, so it uses another transport for them.
 DATA_SHARING = """<?xml version="1.0" encoding="UTF-8" ?>
@@ -73,3 +76,27 @@ def test_images_arrive_complete_with_these_settings(
     assert set(policies.values()) == {os.SCHED_BATCH if name == "ours" else os.SCHED_OTHER}
     assert node.stop() == 0
     assert "XMLPARSER" not in seen.stderr + node.output, "the settings could not be read"
+
+
+#: Subscribes to the topic in its argument, and waits to be killed.
+VICTIM = """
+import sys
+import rclpy
+from std_msgs.msg import Header
+rclpy.init()
+node = rclpy.create_node("victim")
+node.create_subscription(Header, sys.argv[1], print, 1)
+rclpy.spin(node)
+"""
+#: Three times sooner than with the default of Fast DDS.
+FORGOTTEN_S = 12.0
+
+
+def test_killed_subscriber_is_forgotten_soon(start: Start) -> None:
+    listener = Listener(deadline_s=FORGOTTEN_S)
+    topic = "/test/killed_subscriber"
+    victim = start(sys.executable, "-c", VICTIM, topic)
+    listener.wait_until(lambda: listener.node.count_subscribers(topic), "the subscriber")
+    victim.kill()
+    listener.wait_until(lambda: not listener.node.count_subscribers(topic), "its end")
+    listener.close()
