@@ -161,7 +161,8 @@ STREAMED = ("left", "right", "depth", "disparity", "previewout", "metaout", "obj
 STREAMED += ("color", "meta_d2h")
 STREAM_KEYS = (
     "fps fps_expected fps_min drops_total drops_percent gap_max_ms latency_ms_mean "
-    "latency_ms_max subscribers published bytes_per_s rejected"
+    "latency_ms_max subscribers bytes_per_s rejected produced lost_device lost_link lost_loop "
+    "lost_dds published unsubscribed skipped"
 )
 DIAGNOSTICS = {
     "device": "state mx_id product firmware usb_path usb_speed restarts uptime_s last_error",
