@@ -17,7 +17,6 @@ from ..bounded import read_json, shown
 from ..cameras import (
     CALIBRATION_FLOATS,
     MONO_WIDTHS,
-    NN_CAMERAS,
     RATE_CONTROL_MODES,
     RGB_WIDTHS,
     VIDEO_PROFILES,
@@ -115,7 +114,7 @@ CONFIG: Mapping[str, Rule] = {
     "_pipeline._streams": _list(0, 64),
     "_pipeline._streams[].name": _TEXT,
     "_pipeline._streams[].max_fps?": _MAX_FPS,
-    "ai.camera_input": _one_of(NN_CAMERAS),
+    "ai.camera_input": _TEXT,  # an unknown one is read as rgb
     "ai.calc_dist_to_bb": _FLAG,
     "ai.keep_aspect_ratio": _FLAG,
     "ai.shaves": _integer(0, 64),

@@ -140,6 +140,8 @@ class DeviceSession:
         text = bytes(packet.buffer).split(b"\0", 1)[0]
         if self._config is None:
             self._config = document = read_document(stream, text, CONFIG)
+            if document["ai"]["camera_input"] not in NN_CAMERAS:  # Gen1 hosts send any text
+                document["ai"]["camera_input"] = "rgb"
             self._check_exclusion(self._config)
         elif not self._config["app"].get("enable_reconfig"):
             self._state.log("app.enable_reconfig is false: a second configuration is ignored")
