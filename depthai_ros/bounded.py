@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import DecodeError
 
 #: Deepest nesting of a document; the deepest known one, outBlob, has 5 levels.
 MAX_DEPTH = 32
-#: Largest integer of 64 bits, and the most characters of one.
-_MAX_INTEGER, _INTEGER_CHARACTERS = 1 << 63, 20
+#: Smallest and largest integer of 64 bits, and the most characters of one.
+_MIN_INTEGER, _MAX_INTEGER, _INTEGER_CHARACTERS = -(1 << 63), (1 << 63) - 1, 20
 #: Longest text of a device for a field of a message, characters.
 MAX_FIELD = 128
 _SHOWN = 80
@@ -53,7 +53,7 @@ def shown(value: object, limit: int = _SHOWN) -> str:
     """A value as in Python source, short and on one line, for error messages."""
     if isinstance(value, str):
         value = value[:limit]
-    elif isinstance(value, int) and abs(value) > _MAX_INTEGER:
+    elif isinstance(value, int) and abs(value) > -_MIN_INTEGER:
         return f"a number of {value.bit_length()} bits"
     try:
         text = repr(value)
@@ -62,7 +62,24 @@ def shown(value: object, limit: int = _SHOWN) -> str:
     return clean_text(text, limit)
 
 
+def describe(value: object) -> str:
+    """A value and its type, for error messages."""
+    return f"{shown(value)} ({type(value).__name__})"
+
+
 # -- numbers
+
+
+def is_whole(value: object, low: int = _MIN_INTEGER, high: int = _MAX_INTEGER) -> TypeGuard[int]:
+    """True for an integer within these bounds; truth values are no numbers."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(
+    value: object, low: float = -math.inf, high: float = math.inf
+) -> TypeGuard[int | float]:
+    """True for a number of either type within these bounds, which exclude NaN."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
 def number(value: object, what: str, low: float, high: float) -> float:
@@ -70,7 +87,7 @@ def number(value: object, what: str, low: float, high: float) -> float:
 
     Raises  DecodeError
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+    if not is_number(value, low, high):
         raise DecodeError(f"{what} is {shown(value)}, must be a number from {low:g} to {high:g}")
     return float(value)
 
@@ -80,7 +97,7 @@ def whole(value: object, what: str, low: int, high: int) -> int:
 
     Raises  DecodeError
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if not is_whole(value, low, high):
         raise DecodeError(f"{what} is {shown(value)}, must be an integer from {low} to {high}")
     return value
 
@@ -143,7 +160,7 @@ def _finite(text: str) -> float:
 
 def _integer(text: str) -> int:
     """The integer; a longer text gives one that is too large."""
-    return int(text) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER
+    return int(text) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER + 1
 
 
 def _is_deeper(text: str, max_depth: int) -> bool:
@@ -168,6 +185,6 @@ def clean_document(value: Any) -> Any:
         return [clean_document(item) for item in value]
     if isinstance(value, dict):
         return {clean_document(key): clean_document(item) for key, item in value.items()}
-    if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
+    if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
         raise NumberError("an integer has more than 64 bits")
     return value

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..bounded import is_number
 from ..cameras import (
     CALIBRATION_FIELDS,
     EEPROM_FIELDS,
@@ -358,7 +359,7 @@ def _is_usable(key: str, value: Any, example: Any) -> bool:
     """True if a stored value has the right type and a plausible size."""
     if not isinstance(example, float):
         return isinstance(value, type(example))
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not is_number(value):
         return False
     return _STORED_LIMITS[key].allows(value) or (value == 0 and key.endswith("_m"))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..bounded import clean_text, shown
+from ..bounded import clean_text, is_number, shown
 from ..errors import ConfigError
 from .paths import read_file, read_json_file
 from .settings import Settings, stream_list
@@ -105,8 +105,7 @@ def _with_threshold(
     if not isinstance(holder, dict):
         raise ConfigError(f"{path}: NN_config.{section} is {_kind(holder)}, must be an object")
     threshold = holder.get("confidence_threshold", fallback)
-    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if not number or not 0 <= threshold <= 1:
+    if not is_number(threshold, 0, 1):
         key = ".".join(filter(None, ("NN_config", section, "confidence_threshold")))
         raise ConfigError(f"{path}: {key} is {shown(threshold)}, must be between 0 and 1")
     holder = {**holder, "confidence_threshold": threshold}

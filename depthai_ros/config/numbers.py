@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-#: Integers have at most 64 bits, like those of ROS parameters and of the device.
-_INTEGERS = range(-(1 << 63), 1 << 63)
+from ..bounded import is_whole
 
 
 def read_integer(value: object) -> int | None:
     """An integer of at most 64 bits, else None; truth values are no numbers."""
-    if isinstance(value, bool) or not isinstance(value, int) or value not in _INTEGERS:
-        return None
-    return value
+    return value if is_whole(value) else None
 
 
 def read_real(value: object) -> float | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from ..bounded import clean_text, shown
+from ..bounded import clean_text, describe, shown
 from ..cameras import MONO_WIDTHS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
@@ -115,8 +115,7 @@ def _checked(option: Option, value: Any, dialect: Dialect) -> Value:
     expected, read = _READERS[type(option.default)]
     checked = read(value)
     if checked is None:
-        found = f"{shown(value)} ({type(value).__name__})"
-        raise ConfigTypeError(f"{option.key} is {found}, must be {expected}")
+        raise ConfigTypeError(f"{option.key} is {describe(value)}, must be {expected}")
     limited = dialect == "ros" or option.key in GEN1_LIMITED
     if limited and option.limits is not None and not option.limits.allows(checked):
         found = shown(checked) if isinstance(checked, str) else plain(checked)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bounded import clean_text, shown
+from ..bounded import clean_text, describe, shown
 from ..cameras import MONO_WIDTHS, RATE_CONTROL_MODES, VIDEO_PROFILES
 from ..config.limits import Value
 from ..config.numbers import read_integer, read_real
@@ -19,7 +19,6 @@ from ..config.options import BY_KEY, OPTIONS
 from ..config.settings import Settings, validate
 from ..errors import ConfigTypeError
 from ..streams import ALIASES
-from .types import describe
 
 _log = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..bounded import describe
 from ..device.connect import LINKS
 from ..errors import DepthaiError
 from .control import AutofocusMode, CameraControl
 from .pipeline import CNNPipeline
 from .session import Gen1Session
-from .types import Opaque, describe
+from .types import Opaque
 
 _log = logging.getLogger("depthai")
 

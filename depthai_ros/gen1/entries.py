@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bounded import describe, is_whole
 from ..errors import ConfigTypeError
 from .tensors import layer_bytes
-from .types import Opaque, describe, unsigned
+from .types import Opaque, unsigned
 
 _log = logging.getLogger(__name__)
 
@@ -122,15 +123,15 @@ def _field(where: str, tensor: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-#: Sizes and indices in a description.
-_SIZES = range(1 << 31)
+#: Largest size or index in a description.
+_LARGEST_SIZE = (1 << 31) - 1
 _KINDS = {str: "text", int: "an integer", list: "an array"}
 
 
 def _numbers(where: str, tensor: Mapping[str, Any], key: str) -> list[int]:
     numbers = _field(where, tensor, key, list)
     for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or number not in _SIZES:
+        if not is_whole(number, 0, _LARGEST_SIZE):
             raise ConfigTypeError(f"{where}: {key} holds {describe(number)}, must be integers")
     return list(numbers)
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..bounded import describe
 from ..config.network import NetworkConfig
 from ..config.paths import read_json_file, resolve_path
 from ..config.settings import Settings
 from ..errors import ConfigError, ConfigTypeError
 from .entries import TensorPlan, bind, read_tensors
-from .types import describe
 
 #: NN_config for the device if the host makes the records with distances. The device must report all
 #: detections; the host's threshold decides only which of them keep their distances.

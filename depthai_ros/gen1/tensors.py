@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..bounded import describe
 from ..wire_formats import TENSOR_DTYPES
-from .types import Enumeration, Opaque, describe
+from .types import Enumeration, Opaque
 
 _TYPE_NAMES = tuple(np.dtype(code).name for code in TENSOR_DTYPES)
 _TYPE_SIZES = tuple(np.dtype(code).itemsize for code in TENSOR_DTYPES)

@@ -9,12 +9,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from ..bounded import shown
-
-
-def describe(value: object) -> str:
-    """A value and its type, for error messages."""
-    return f"{shown(value)} ({type(value).__name__})"
+from ..bounded import describe
 
 
 def integer(name: str, value: Any) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bounded import read_json, shown
+from ..bounded import is_number, is_whole, read_json, shown
 from ..cameras import (
     CALIBRATION_FLOATS,
     MONO_WIDTHS,
@@ -40,14 +40,14 @@ def _number(low: float, high: float) -> Rule:
     """A finite number; NaN lies in no range."""
     return Rule(
         f"a number between {low:g} and {high:g}",
-        lambda value: type(value) in (int, float) and low <= value <= high,
+        lambda value: is_number(value, low, high),
     )
 
 
 def _integer(low: int, high: int) -> Rule:
     return Rule(
         f"an integer between {low} and {high}",
-        lambda value: type(value) is int and low <= value <= high,
+        lambda value: is_whole(value, low, high),
     )
 
 
@@ -86,7 +86,7 @@ _TEXT = Rule(
 _FPS = _number(0.1, 1000)
 _MAX_FPS = Rule(
     "0 (no limit) or a number between 0.001 and 1000",
-    lambda value: type(value) in (int, float) and (value == 0 or 0.001 <= value <= 1000),
+    lambda value: is_number(value, 0, 0) or is_number(value, 0.001, 1000),
 )
 _DEGREES = _number(1, 179)
 _SHARE = _number(0, 1)
