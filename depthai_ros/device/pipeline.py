@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,16 @@ class Frame:
     packet: _core.Packet
 
 
+#: By stream: number of failures, and the last error.
+Failures: TypeAlias = dict[str, tuple[int, str]]
+
+
+def count_failure(failures: Failures, stream: str, cause: Exception | str) -> None:
+    """Count one failure of a stream."""
+    count, _ = failures.get(stream, (0, ""))
+    failures[stream] = (count + 1, str(cause))
+
+
 class RunningPipeline:
     """The running streams of one device."""
 
@@ -79,7 +89,7 @@ class RunningPipeline:
             self.sizes = replace(self.sizes, preview_chw=layers.input_chw)
         self._device = device
         self._queue = queue
-        self._rejected: dict[str, tuple[int, str]] = {}
+        self._rejected: Failures = {}
         self._watched = any(STREAMS[name].pace == "exposure" for name in streams)
         self._last_packet_s = time.monotonic()
         self._caught_up_ns = time.monotonic_ns()
@@ -129,8 +139,7 @@ class RunningPipeline:
             try:
                 frames.append(self._read(packet))
             except DecodeError as cause:
-                count, _ = self._rejected.get(packet.stream, (0, ""))
-                self._rejected[packet.stream] = (count + 1, str(cause))
+                count_failure(self._rejected, packet.stream, cause)
         return frames
 
     def _read(self, packet: _core.Packet) -> Frame:
@@ -157,7 +166,7 @@ class RunningPipeline:
         """Open a stream again. Raises LinkError."""
         self._device.open_data(stream, self._queue)
 
-    def rejected(self) -> dict[str, tuple[int, str]]:
+    def rejected(self) -> Failures:
         """By stream: number of malformed packets so far, and the last error."""
         return dict(self._rejected)
 

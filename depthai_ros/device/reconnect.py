@@ -109,9 +109,6 @@ class Backoff:
 class Recoverable(Protocol):
     """What a `Recovery` starts again. Its thread calls these methods, one at a time."""
 
-    def find_loss(self) -> str:
-        """Why the pipeline has to be started again; "" if all is well."""
-
     def on_loss(self, loss: Exception | str) -> Backoff | None:
         """Report a loss. None: the pipeline ends and is not started again."""
 
@@ -134,12 +131,20 @@ class Recoverable(Protocol):
 class Recovery:
     """The thread that starts a pipeline again, from its start by a user to its end by a user.
 
-    `end()` is final: the next start by a user has a Recovery of its own. With `check_s` the thread
-    calls `find_loss()` at that interval.
+    `end()` is final: the next start by a user has a Recovery of its own. An owner that does not
+    call `lost()` gives `find_loss`: the thread calls it every `check_s`, and it returns why the
+    pipeline has to be started again, "" if all is well.
     """
 
-    def __init__(self, owner: Recoverable, *, check_s: float | None = None) -> None:
+    def __init__(
+        self,
+        owner: Recoverable,
+        *,
+        find_loss: Callable[[], str] = lambda: "",
+        check_s: float | None = None,
+    ) -> None:
         self._owner = owner
+        self._find_loss = find_loss
         self._check_s = check_s
         self._changed = threading.Condition()
         self._has_ended = False  # set by end(), never cleared
@@ -222,7 +227,7 @@ class Recovery:
                 return ""
             self._is_busy, loss = bool(self._loss), self._loss
         try:
-            return loss or self._owner.find_loss()
+            return loss or self._find_loss()
         except Exception as cause:
             return cause
 

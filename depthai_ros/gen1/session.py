@@ -117,7 +117,7 @@ class Gen1Session:
             feed.switch(source)
             mapping = source.pipeline.nn_to_depth
             pipeline = make_pipeline(feed)
-            recovery = Recovery(self, check_s=_CHECK_S)
+            recovery = Recovery(self, find_loss=self.find_loss, check_s=_CHECK_S)
             self._packets = -1
             self._running = _Running(settings, plan, feed, pipeline, mapping, recovery)
             recovery.begin()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from ..device.clock import StampSource
-from ..device.pipeline import Frame, RunningPipeline
+from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure
 from ..errors import DecodeError, LinkError
 from ..messages.builders import PACKET_HOOKS
 from ..messages.context import MessageContext
@@ -54,7 +54,8 @@ class PacketLoop:
         self._on_lost = on_lost
         self.first_frame = threading.Event()  # set when it has arrived
         self._stopping = threading.Event()
-        self._failed: dict[str, dict[str, tuple[int, str]]] = {"loop": {}, "dds": {}}
+        self._rejected: Failures = {}  # malformed
+        self._refused: Failures = {}  # by the middleware
         self._reporting = threading.Lock()
         self._earlier = dict(context.health.counts)  # of the runs before this one
         settings = pipeline.settings
@@ -99,7 +100,7 @@ class PacketLoop:
 
     def rejected(self) -> Mapping[str, tuple[int, str]]:
         """By stream: number of malformed packets, and the last error."""
-        malformed, rejected = self._pipeline.rejected(), dict(self._failed["loop"])
+        malformed, rejected = self._pipeline.rejected(), dict(self._rejected)
         for wire_stream, (count, reason) in malformed.items():
             for stream in self._publishers.made_from(wire_stream):
                 others, last = rejected.get(stream, (0, ""))
@@ -108,7 +109,7 @@ class PacketLoop:
 
     def refused(self) -> Mapping[str, tuple[int, str]]:
         """By stream: number of packets that the middleware refused, and the last error."""
-        return dict(self._failed["dds"])
+        return dict(self._refused)
 
     def _run(self) -> None:
         try:
@@ -166,7 +167,7 @@ class PacketLoop:
                 PACKET_HOOKS[row.layout](self._context, packet)
             except DecodeError as cause:
                 for stream in self._publishers.made_from(frame.stream):
-                    self._fail("loop", stream, str(cause))
+                    count_failure(self._rejected, stream, cause)
                 return
         sync = self._sync
         if sync is None or frame.stream not in sync.expected:
@@ -191,10 +192,10 @@ class PacketLoop:
                 try:
                     sent = self._publishers.send(stream, self._context, packet)
                 except DecodeError as cause:
-                    self._fail("loop", stream, str(cause))
+                    count_failure(self._rejected, stream, cause)
                     continue
                 if sent.refused:
-                    self._fail("dds", stream, sent.refusal)
+                    count_failure(self._refused, stream, sent.refusal)
                 fate = _fate(sent)
             self._count(stream, packet, fate)
 
@@ -209,10 +210,6 @@ class PacketLoop:
             fate,
         )
         self._context.health.stream_stats[stream].add(passage)
-
-    def _fail(self, stage: str, stream: str, reason: str) -> None:
-        failed = self._failed[stage]
-        failed[stream] = (failed.get(stream, (0, ""))[0] + 1, reason)
 
 
 def _fate(sent: Sent) -> str:

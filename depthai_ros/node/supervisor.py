@@ -314,10 +314,6 @@ class Supervisor:
 
     # -- called by the recovery; see `Recoverable`
 
-    def find_loss(self) -> str:
-        """The packet loop reports a loss itself."""
-        return ""
-
     def on_loss(self, loss: Exception | str) -> Backoff | None:
         """Log it; no recovery if `reconnect.enable` is false, unless the user demands it."""
         logger, is_demanded = self._node.get_logger(), isinstance(loss, str)

@@ -33,6 +33,7 @@ class NoGil {
  private:
   PyThreadState* const state_;
 };
+
 /// A contiguous view of a Python object's bytes. Make and destroy it with the GIL.
 class View {
  public:

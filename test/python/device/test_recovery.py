@@ -65,7 +65,7 @@ def begin() -> Iterator[Begin]:
     made: list[Recovery] = []
 
     def start(owner: Owner, check_s: float | None = None) -> Recovery:
-        made.append(Recovery(owner, check_s=check_s))
+        made.append(Recovery(owner, find_loss=owner.find_loss, check_s=check_s))
         made[-1].begin()
         return made[-1]
 
