@@ -7,7 +7,6 @@ session. The lies are in lies.py.
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from hostile_device import layer, text_of
 from raw_xlink import ACK, CLOSE, CREATE, HEADER, NO_STREAM, RELEASE, RESET, WRITE, RawEnd
 
 from depthai_ros import wire_formats
@@ -105,17 +105,6 @@ def board() -> dict[str, Any]:
     }
 
 
-def layer(dimensions: list[Any], **shape: Any) -> dict[str, Any]:
-    """One layer of outBlob, uint8."""
-    whole = {
-        "data_type": 1,
-        "dimensions": dimensions,
-        "order": [4, 3, 2, 1][-len(dimensions) :],
-        "strides": [1] * len(dimensions),
-    }
-    return {"name": "data", "offset": 0, "idx": 0, "shape": {**whole, **shape}}
-
-
 def network() -> dict[str, Any]:
     """A valid outBlob."""
     mapping = {"max_height": 400, "max_width": 640, "offset_x": 0, "offset_y": 0}
@@ -132,13 +121,6 @@ def network() -> dict[str, Any]:
 
 
 _DOCUMENTS = {"config_d2h": board, "outBlob": network}
-
-
-def as_packet(document: Any) -> bytes:
-    """A document as the device sends it; bytes and text remain as they are."""
-    if isinstance(document, bytes):
-        return document
-    return (document if isinstance(document, str) else json.dumps(document)).encode() + b"\0"
 
 
 class Session(RawEnd):
@@ -235,7 +217,7 @@ class Session(RawEnd):
         if lie is not None and lie.at == answer.name:
             document = lie.make(document)
             self._liar.told += 1
-        self.write(answer.name, as_packet(document))
+        self.write(answer.name, text_of(document))
 
     def write(self, stream: str, payload: Any) -> None:
         """Send one packet, whether there is credit or not."""
@@ -318,7 +300,7 @@ _CONTENTS: dict[str, Callable[[int], bytes]] = {
 def packet(stream: str, sequence: int, epoch: int) -> bytes:
     """One valid packet; every pixel of `left` is the number of the epoch."""
     if stream == "meta_d2h":
-        return as_packet(report())
+        return text_of(report())
     data = _CONTENTS[stream](epoch)
     return data + _trailer(stream, len(data), sequence)
 

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from liar import Lie, Request, Session, as_packet, detections, layer, report, tracklets
+from hostile_device import layer, text_of
+from liar import Lie, Request, Session, detections, report, tracklets
 from raw_xlink import CLOSE, CREATE, HEADER, NO_STREAM, PING, RELEASE, RESET, WRITE
 
 from depthai_ros.wire_formats import TRAILER
@@ -72,7 +73,7 @@ BOARDS = [
     _board("null", _always(None)),
     _board("50 000 brackets", _always(_DEEP)),
     _board("brackets inside", _written(_DEEP[40_000:60_000], "eeprom", "board_name")),
-    _board("half of it", lambda document: as_packet(document)[:100] + b"\0"),
+    _board("half of it", lambda document: text_of(document)[:100] + b"\0"),
     _board("only zeros", _always(bytes(1000))),
     _board("more than the window", _always(b" " * 200_000), "its window has"),
     _board("an integer of 400 digits", _written(_LONG, "eeprom", "version")),
@@ -224,7 +225,7 @@ RESULTS = [
 
 
 def _json(document: Any) -> Callable[[bytes], bytes]:
-    return lambda _packet: as_packet(document)
+    return lambda _packet: text_of(document)
 
 
 def _temperature(text: str) -> Callable[[bytes], bytes]:

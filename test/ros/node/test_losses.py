@@ -58,7 +58,7 @@ class Device:
         assert scheduler is not None
         return scheduler
 
-    def said(self, stream: str) -> SentFrames:
+    def statement(self, stream: str) -> SentFrames:
         """What all sessions together say about a stream."""
         rows = [row._scheduler.statement[stream] for row in self._sessions if row._scheduler]
         return SentFrames(sum(row.sent for row in rows), sum(row.lost for row in rows))
@@ -130,7 +130,9 @@ def finish(running: Running, device: Device) -> Health:
 
     def is_empty() -> bool:
         counts = running.loop.counts()
-        return all(arrived(counts[name]) == device.said(wire_of(name)).sent for name in STREAMS)
+        return all(
+            arrived(counts[name]) == device.statement(wire_of(name)).sent for name in STREAMS
+        )
 
     wait_until(is_empty, lambda: f"all packets in {running.loop.counts()}")
     running.close()
@@ -171,9 +173,9 @@ def test_every_frame_is_published_or_lost_at_a_named_stage(
     counts = finish(running, device).counts
 
     for stream in STREAMS:
-        said, found = device.said(wire_of(stream)), counts[stream]
-        assert found.produced == said.sent + said.lost, (stream, said, found)
-        assert found.of("device") == said.lost, (stream, said, found)
+        statement, found = device.statement(wire_of(stream)), counts[stream]
+        assert found.produced == statement.sent + statement.lost, (stream, statement, found)
+        assert found.of("device") == statement.lost, (stream, statement, found)
         others = found.of(PUBLISHED) + found.of(UNSUBSCRIBED) + sum(found.lost.values())
         assert others == found.produced
         assert found.produced > first[stream].produced
@@ -200,14 +202,14 @@ def test_packet_loop_that_stays_behind_gets_new_packets(
     subscribe(node, "disparity_color/image_raw")
     running.wait_for_packets(3)
     gate.clear()
-    sent = device.said("right").sent
-    wait_until(lambda: device.said("right").sent > sent + 30, lambda: "a second of packets")
+    sent = device.statement("right").sent
+    wait_until(lambda: device.statement("right").sent > sent + 30, lambda: "a second of packets")
     assert pipeline.dropped()["right"] == 0
     pipeline._caught_up_ns -= 20 * 10**9
     gate.set()
     wait_until(lambda: pipeline.dropped()["right"] > 0, lambda: f"{pipeline.dropped()}")
     counts = finish(running, device).counts["right"]
-    assert counts.produced == device.said("right").sent + device.said("right").lost
+    assert counts.produced == device.statement("right").sent + device.statement("right").lost
     assert counts.of("link") == pipeline.dropped()["right"]
 
 
