@@ -118,7 +118,7 @@ def read_json(data: bytes | str, *, what: str, max_bytes: int, max_depth: int = 
         if _is_deeper(text, max_depth):
             raise DecodeError(f"{what}: nested deeper than {max_depth} levels")
         document = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+            text, parse_constant=_no_constant, parse_float=_finite, parse_int=to_integer
         )
         return clean_document(document)
     except UnicodeDecodeError as cause:
@@ -158,9 +158,9 @@ def _finite(text: str) -> float:
     return value
 
 
-def _integer(text: str) -> int:
+def to_integer(text: str, base: int = 10) -> int:
     """The integer; a longer text gives one that is too large."""
-    return int(text) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER + 1
+    return int(text, base) if len(text) <= _INTEGER_CHARACTERS else _MAX_INTEGER + 1
 
 
 def _is_deeper(text: str, max_depth: int) -> bool:

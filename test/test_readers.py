@@ -18,7 +18,9 @@ MODULES = {
 #: Call that parses a text, or reads or opens a file -> the modules that may make it, and why.
 READERS: dict[str, dict[str, str]] = {
     r"json\.loads?|JSONDecoder|raw_decode": {"bounded": "bounds size, depth and numbers"},
-    r"yaml\.\w*(load|parse|compose|scan)\w*": {"config.yaml_files": "bounds size and depth"},
+    r"yaml\.\w*(load|parse|compose|scan)\w*|\w*Loader": {
+        "config.yaml_files": "bounds size and depth"
+    },
     r"(ast|marshal|pickle|shelve|plistlib|tomllib|configparser)\.\w+|eval|exec": {},
     r".*\.read_(bytes|text)": {
         "device.usb_sysfs": "a file of the kernel",

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from depthai_ros.config.limits import Value, plain
 from depthai_ros.config.options import GROUPS, OPTIONS, Option
+from depthai_ros.config.yaml_files import yaml_number
 
 
 def _grouped() -> list[tuple[str, list[Option]]]:
@@ -84,7 +85,9 @@ def _yaml_value(value: Value) -> str:
         return f"[{', '.join(value)}]" if value else '[""]'
     if isinstance(value, bool):
         return plain(value)
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return yaml_number(value) if isinstance(value, float) else str(value)
 
 
 # -- reference page

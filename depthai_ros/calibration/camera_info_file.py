@@ -17,7 +17,7 @@ import numpy as np
 from ..bounded import whole
 from ..config.paths import replace_file, resolve_path
 from ..config.settings import Settings
-from ..config.yaml_files import read_yaml
+from ..config.yaml_files import read_yaml, yaml_number
 from ..errors import ConfigError
 from .camera_model import CameraModel, Matrix
 
@@ -155,7 +155,7 @@ def _text(camera_name: str, mx_id: str, model: CameraModel) -> str:
         f"distortion_model: {model.distortion_model}",
     ]
     for name, matrix in matrices.items():
-        numbers = ", ".join(repr(float(number)) for number in matrix.ravel())
+        numbers = ", ".join(map(yaml_number, matrix.ravel()))
         rows, columns = matrix.shape
         lines += [f"{name}:", f"  rows: {rows}", f"  cols: {columns}", f"  data: [{numbers}]"]
     return "\n".join(lines) + "\n"

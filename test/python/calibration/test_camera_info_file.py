@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from depthai_ros.calibration import camera_info_file
 from depthai_ros.calibration.camera_model import CameraModel
@@ -33,6 +36,26 @@ def test_file_comes_back_to_the_last_bit(name: str, count: int, tmp_path: Path) 
     for field in ("k", "d", "r", "p"):
         np.testing.assert_array_equal(getattr(found, field), getattr(written, field))
     assert [file.name for file in path.parent.iterdir()] == ["oak_left.yaml"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=12, max_size=12))
+def test_every_finite_number_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[float]
+) -> None:
+    """Read by this driver, and by a parser of YAML 1.1, to which 2e-05 is text."""
+    path = tmp_path_factory.getbasetemp() / "property.yaml"
+    values = np.array(numbers)
+    written = CameraModel(
+        1, 1, values[:9].reshape(3, 3), values[:5], "plumb_bob", np.eye(3), values.reshape(3, 4)
+    )
+    camera_info_file.write(path, "oak_left", "id", written)
+    found, _ = camera_info_file.read(path)
+    document = yaml.safe_load(path.read_text())
+    assert found.p.tobytes() == values.tobytes()
+    assert found.d.tobytes() == values[:5].tobytes()
+    assert np.array(document["projection_matrix"]["data"], float).tobytes() == values.tobytes()
+    assert all(isinstance(each, float) for each in document["projection_matrix"]["data"])
 
 
 def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
