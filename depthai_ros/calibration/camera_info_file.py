@@ -9,20 +9,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..bounded import whole
+from ..bounded import is_whole, shown
 from ..config.paths import replace_file, resolve_path
 from ..config.settings import Settings
-from ..config.yaml_files import read_yaml, yaml_number
+from ..config.yaml_files import read_yaml_lines, yaml_number
 from ..errors import ConfigError
-from .camera_model import CameraModel, Matrix
+from .camera_model import CameraModel, Matrix, projection
 
 #: Distortion model -> number of coefficients. Source: sensor_msgs/CameraInfo
 DISTORTION_MODELS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
+_RATIONAL = DISTORTION_MODELS["rational_polynomial"]
+#: Shortest vector of coefficients that OpenCV knows; the order of fewer numbers is unknown.
+_LEAST_COEFFICIENTS = 4
 #: Largest relative difference to the known baseline; one in the wrong unit differs more.
 _BASELINE_TOLERANCE = 0.1
 _ROTATION_TOLERANCE = 1e-3
@@ -57,14 +61,41 @@ def check(camera: str, model: CameraModel, size: tuple[int, int], baseline_m: fl
         raise ConfigError(text)
 
 
+def settled(model: CameraModel) -> tuple[CameraModel, tuple[str, ...]]:
+    """The model with as many coefficients as its distortion model has, and notes on changes.
+
+    Vectors of OpenCV (k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty) have 4, 5, 8, 12 or 14 numbers
+    whatever their model is: zeros at the end are dropped or added. `check` refuses the rest.
+    """
+    name, d, notes = model.distortion_model, model.d, []
+    used = int(np.flatnonzero(d)[-1]) + 1 if d.any() else 0
+    if not name:
+        name = "plumb_bob"
+        notes.append("it has no distortion_model: read as plumb_bob")
+    if name == "plumb_bob" and DISTORTION_MODELS["plumb_bob"] < used <= _RATIONAL:
+        name = "rational_polynomial"
+        notes.append(f"d has {used} numbers other than 0: read as {name}, plumb_bob has 5")
+    count = DISTORTION_MODELS.get(name, 0)
+    if used <= count and (d.size >= _LEAST_COEFFICIENTS or not d.size):
+        d = np.concatenate([d[:count], np.zeros(max(0, count - d.size))])
+    return replace(model, distortion_model=name, d=d), tuple(notes)
+
+
 def _distortion_problem(model: CameraModel) -> str:
     count = DISTORTION_MODELS.get(model.distortion_model)
     if count is None:
         known = ", ".join(DISTORTION_MODELS)
-        return f"distortion_model is {model.distortion_model!r}, must be one of {known}"
-    if model.d.size != count:
-        return f"d has {model.d.size} numbers, {model.distortion_model} needs {count}"
-    return "" if np.isfinite(model.d).all() else "d holds a number that is not finite"
+        return f"distortion_model is {shown(model.distortion_model)}, must be one of {known}"
+    if not np.isfinite(model.d).all():
+        return "d holds a number that is not finite"
+    if model.d.size > count:
+        return (
+            f"d has {model.d.size} numbers, {model.distortion_model} has {count}, and one of those "
+            "behind is not 0: ROS has no model with thin-prism terms, calibrate without them"
+        )
+    if model.d.size < count:
+        return f"d has {model.d.size} numbers, {model.distortion_model} has {count}"
+    return ""
 
 
 def _k_problem(model: CameraModel) -> str:
@@ -166,45 +197,100 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def read(path: Path) -> tuple[CameraModel, str]:
-    """Read a file: the camera model, and the MX id of its device ("" = any).
+class StoredModel(NamedTuple):
+    """Contents of a file; `mx_id` is that of its device, "" = any."""
 
-    Raises  ConfigError
+    model: CameraModel
+    mx_id: str
+    notes: tuple[str, ...]  # how the model differs from what the file says
+
+
+def read(path: Path) -> StoredModel:
+    """Read a file of camera_calibration_parsers or of OpenCV.
+
+    Raises  ConfigError that begins with the path, and names key and line
     """
-    document = read_yaml(path, max_bytes=_LARGEST_FILE_BYTES)
+    if path.suffix == ".ini":
+        convert = "ros2 run camera_calibration_parsers convert IN.ini OUT.yaml"
+        raise ConfigError(f"{path}: only YAML files are read; convert it with '{convert}'")
+    document, lines = read_yaml_lines(path, max_bytes=_LARGEST_FILE_BYTES)
     try:
+        return _Fields(document, lines).stored()
+    except ConfigError as cause:
+        raise ConfigError(f"{path}: not a camera_info file: {cause}") from None
+
+
+class _Fields:
+    """The values of a document; OpenCV writes some of their keys with capitals."""
+
+    def __init__(self, document: Any, lines: Mapping[str, int]) -> None:
         if not isinstance(document, dict):
-            raise TypeError(f"{type(document).__name__}, expected a mapping")
-        return _model(document), _word(document.get("device_mx_id") or "")
-    except (KeyError, TypeError, ValueError, OverflowError) as cause:
-        raise ConfigError(f"{path}: not a camera_info file: {cause!r}") from cause
+            raise ConfigError(f"it is {shown(document)}, must be a mapping with camera_matrix")
+        for key, what in _FOREIGN_FILES.items():
+            if key in document:
+                raise ConfigError(f"it has {key} and is {what}")
+        self._values = {str(key).lower(): value for key, value in document.items()}
+        self._lines = {key.lower(): line for key, line in lines.items()}
+
+    def stored(self) -> StoredModel:
+        """Raises ConfigError."""
+        size = [self._side(key) for key in ("image_width", "image_height")]
+        k = self._matrix("camera_matrix", (3, 3))
+        d = self._matrix("distortion_coefficients", None)
+        is_alone = not {"rectification_matrix", "projection_matrix"} & self._values.keys()
+        if is_alone:
+            r, p = np.eye(3), projection(k)
+        else:
+            r = self._matrix("rectification_matrix", (3, 3))
+            p = self._matrix("projection_matrix", (3, 4))
+        is_fisheye = self._values.get("fisheye_model") == 1
+        name = "equidistant" if is_fisheye else self._text("distortion_model")
+        model, notes = settled(CameraModel(size[0], size[1], k, d, name, r, p))
+        if is_alone:
+            notes = (*notes, "it has no projection_matrix: read as that of a single camera")
+        return StoredModel(model, self._text("device_mx_id"), notes)
+
+    def _wrong(self, key: str, problem: str) -> ConfigError:
+        line = self._lines.get(key)
+        return ConfigError(f"line {line}: {key} {problem}" if line else f"{key} {problem}")
+
+    def _side(self, key: str) -> int:
+        value = self._values.get(key)
+        if key not in self._values:
+            raise self._wrong(key, "is missing: the size of the images it was calibrated with")
+        if not is_whole(value, 1, _LARGEST_SIDE):
+            raise self._wrong(key, f"is {shown(value)}, must be from 1 to {_LARGEST_SIDE}")
+        return value
+
+    def _text(self, key: str) -> str:
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(key, f"is {shown(value)}, must be text")
+        return value or ""
+
+    def _matrix(self, key: str, shape: tuple[int, ...] | None) -> Matrix:
+        """`shape` None: a vector of any length."""
+        matrix = self._values.get(key)
+        if key not in self._values:
+            raise self._wrong(key, "is missing")
+        data = matrix.get("data") if isinstance(matrix, dict) else None
+        if not isinstance(data, list):
+            raise self._wrong(key, f"is {shown(matrix)}, must have rows, cols and a list 'data'")
+        for value in data:
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise self._wrong(f"{key}.data", f"has {shown(value)}, must be numbers")
+        numbers = np.array(data, np.float64)
+        if shape is None:
+            return numbers
+        if numbers.size != math.prod(shape):
+            problem = f"has {numbers.size} numbers, must have {math.prod(shape)}"
+            raise self._wrong(f"{key}.data", problem)
+        return numbers.reshape(shape)
 
 
-def _model(document: Mapping[str, Any]) -> CameraModel:
-    return CameraModel(
-        width=whole(document["image_width"], "image_width", 1, _LARGEST_SIDE),
-        height=whole(document["image_height"], "image_height", 1, _LARGEST_SIDE),
-        k=_matrix(document, "camera_matrix", (3, 3)),
-        d=_matrix(document, "distortion_coefficients", None),
-        distortion_model=_word(document["distortion_model"]),
-        r=_matrix(document, "rectification_matrix", (3, 3)),
-        p=_matrix(document, "projection_matrix", (3, 4)),
-    )
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__}, expected text")
-    return value
-
-
-def _matrix(document: Mapping[str, Any], name: str, shape: tuple[int, ...] | None) -> Matrix:
-    data = document[name]["data"]
-    if not isinstance(data, list) or not all(isinstance(number, (int, float)) for number in data):
-        raise TypeError(f"{name} has no list of numbers")
-    numbers = np.array([float(number) for number in data], np.float64)
-    if shape is None:
-        return numbers
-    if numbers.size != math.prod(shape):
-        raise ValueError(f"{name} has {numbers.size} numbers, expected {math.prod(shape)}")
-    return numbers.reshape(shape)
+#: A key that camera_info files lack -> the files that have it.
+_FOREIGN_FILES = {
+    "M1": "a stereo calibration of OpenCV: each camera needs a file of its own",
+    "cam0": "a calibration of Kalibr: each camera needs a file of its own",
+    "/**": "a parameter file",
+}

@@ -178,15 +178,15 @@ class Services:
     def _camera_info_setter(self, camera: str) -> Callable[[Any, Any], str]:
         def set_camera_info(request: Any, _response: Any) -> str:
             calibration = self._need_calibration()
-            model = _model_of(request.camera_info)
+            model, notes = camera_info_file.settled(_model_of(request.camera_info))
             size = image_size(self._supervisor.settings, camera)
             camera_info_file.check(camera, model, size, calibration.baseline_m)
             path, name = self._path(camera), self._camera_name(camera)
             camera_info_file.write(path, name, self._health.device.mx_id, model)
             models = {**calibration.models, camera: model}
             self._supervisor.recalibrate(calibration.with_models(models))
-            note = camera_info_file.pair_problem(models)
-            return f"written to {path}" + (f"; {note}" if note else "")
+            pair = camera_info_file.pair_problem(models)
+            return "; ".join([f"written to {path}", *notes, *([pair] if pair else [])])
 
         return set_camera_info
 
@@ -206,7 +206,7 @@ class Services:
             if not path.exists():
                 continue
             try:
-                model, mx_id = camera_info_file.read(path)
+                model, mx_id, notes = camera_info_file.read(path)
                 if mx_id not in ("", device.mx_id):
                     raise ConfigError(
                         f"it is for the device {mx_id}, the connected device is {device.mx_id}"
@@ -214,8 +214,11 @@ class Services:
                 size = image_size(self._supervisor.settings, camera)
                 camera_info_file.check(camera, model, size, calibration.baseline_m)
                 models[camera] = model
+                for note in notes:
+                    self._node.get_logger().warning(f"{path}: {note}")
             except ConfigError as cause:
-                self._node.get_logger().warning(f"{path} is not used: {cause}")
+                reason = str(cause).removeprefix(f"{path}: ")
+                self._node.get_logger().warning(f"{path} is not used: {reason}")
         return calibration.with_models(models)
 
 

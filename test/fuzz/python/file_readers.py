@@ -95,7 +95,7 @@ CAMERA_INFOS = [
 
 
 def _camera_info(data: bytes) -> None:
-    model, mx_id = camera_info_file.read(Path(_holding(data, CAMERA_INFOS)))
+    model, mx_id, _ = camera_info_file.read(Path(_holding(data, CAMERA_INFOS)))
     mx_id.encode()
     camera_info_file.check("left", model, (model.width, model.height), 0.075)
     camera_info_file.pair_problem({"left": model, "right": model})
