@@ -44,8 +44,9 @@ JOINED_PATHS: dict[str, str] = {
     "device.usb_sysfs: self.root / f'dev/bus/usb/{bus:03}/{number:03}'": "numbers of the kernel",
     "device.usb_sysfs: self.root / name": "constants",
     "launch.actions: resolve_path(f'{SHARE}/config/rviz') / f'{text}.rviz'": "written by the user",
-    "node.services: camera_info_file.folder(self._supervisor.settings) / name": "a safe_name",
-    "node.services: folder / f'{self._camera_name(camera)}.yaml'": "the name of the node",
+    "node.services: camera_info_places.folder(self._supervisor.settings) / name": "a safe_name",
+    "calibration.camera_info_places: folder(settings) / f'{name}.yaml'": "the name of the node",
+    "calibration.camera_info_places: place / name": "the name of the node",
     "commands.udev: folder / source.name": "our own file",
 }
 _JOINING = re.compile(r"Path|PurePath|os\.path\.join|.*\.(joinpath|with_name|with_stem)")

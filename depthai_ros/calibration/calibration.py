@@ -234,7 +234,15 @@ def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
     if path and replaces:
         return from_file(path, settings, document)
     stored = from_eeprom(document, settings)
-    return from_file(path, settings, document) if path and stored.source != "eeprom" else stored
+    if not path:
+        return stored
+    if stored.source != "eeprom":
+        return from_file(path, settings, document)
+    unused = (
+        "depth.calibration_file is not used: the EEPROM holds a calibration, with which the device "
+        f"computes depth; board_config.override_eeprom replaces it by {path}"
+    )
+    return replace(stored, warnings=(unused, *stored.warnings))
 
 
 def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:

@@ -7,7 +7,6 @@ other readers ignore.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bounded import is_whole, shown
-from ..config.paths import replace_file, resolve_path
-from ..config.settings import Settings
+from ..config.paths import replace_file
 from ..config.yaml_files import read_yaml_lines, yaml_number
 from ..errors import ConfigError
 from .camera_model import CameraModel, Matrix, projection
@@ -32,14 +30,6 @@ _BASELINE_TOLERANCE = 0.1
 _ROTATION_TOLERANCE = 1e-3
 _LARGEST_FILE_BYTES = 100_000
 _LARGEST_SIDE = 1 << 16
-
-
-def folder(settings: Settings) -> Path:
-    """The folder of the files. Raises ConfigError."""
-    given = settings["calibration.camera_info_folder"]
-    if given:
-        return resolve_path(given)
-    return resolve_path(os.environ.get("ROS_HOME") or "~/.ros") / "camera_info"
 
 
 # -- checks

@@ -20,6 +20,7 @@ from ..cameras import (
     VIDEO_PROFILES,
 )
 from ..streams import STREAMS
+from ..wire_formats import CAMERAS
 from .limits import Limits, Value, between, one_of
 
 
@@ -62,6 +63,7 @@ GROUPS = {
     "board_config": "Board geometry and EEPROM",
     "app": "Session",
     "calibration": "Calibration",
+    **{camera: f"Calibration of the {camera} camera" for camera in CAMERAS},
     "stereo": "Stereo pair",
     "publish": "Publishing",
     "sync": "Exposures and time",
@@ -522,7 +524,19 @@ _NODE_OPTIONS = (
     Option(
         "calibration.camera_info_folder",
         "",
-        "folder for the files of ~/CAMERA/set_camera_info; empty = camera_info in ROS_HOME",
+        "folder for the files of ~/CAMERA/set_camera_info: a path, file:///PATH or "
+        "package://PACKAGE/PATH; empty = camera_info in ROS_HOME",
+    ),
+    *(
+        Option(
+            f"{camera}.camera_info_url",
+            "",
+            "file with the camera_info, read at the start and written by "
+            f"~/{camera}/set_camera_info: a path, file:///PATH or package://PACKAGE/PATH, in which "
+            f"${{NAME}} is the node's name and _{camera}, and ${{ROS_HOME}} the folder of ROS; "
+            "empty = a file in calibration.camera_info_folder",
+        )
+        for camera in CAMERAS
     ),
     Option(
         "tf.source",

@@ -15,6 +15,7 @@ from ..errors import ConfigError, DecodeError
 #: A name from a device that may become a file name: no separator, no dot.
 _SAFE_NAME = re.compile("[0-9A-Za-z_-]{1,64}")
 _SCHEME = "package://"
+_ANY_SCHEME = re.compile("([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _PACKAGE = "depthai_ros"
 #: Longest path and longest name in it, bytes. Source: limits.h of Linux
 _LONGEST_PATH, _LONGEST_NAME = 4095, 255
@@ -33,13 +34,15 @@ _KINDS = (
 
 
 def resolve_path(text: str) -> Path:
-    """A plain path, or package://PACKAGE/PATH in that package's share directory.
+    """A plain path, file:///PATH, or package://PACKAGE/PATH in that package's share directory.
 
-    Raises  ConfigError if no file can have this path, ~USER is not known, or the package is not
-            installed or holds no such file
+    Raises  ConfigError if no file can have this path, ~USER is not known, the package is not
+            installed or holds no such file, or it is another kind of URL
     """
     _check_path(text)
     if not text.startswith(_SCHEME):
+        if scheme := _ANY_SCHEME.match(text):
+            return _local_path(text, scheme[1])
         try:
             return Path(text).expanduser()
         except RuntimeError:
@@ -52,6 +55,13 @@ def resolve_path(text: str) -> Path:
             return root / rest
     looked = ", ".join(map(str, roots)) or "no installed package of this name"
     raise ConfigError(f"{text}: not found; looked in {looked}")
+
+
+def _local_path(url: str, scheme: str) -> Path:
+    path = url.removeprefix(f"{scheme}://")
+    if scheme != "file" or not path.startswith("/"):
+        raise ConfigError(f"{url}: must be a path, file:///PATH or {_SCHEME}PACKAGE/PATH")
+    return Path(path)
 
 
 def _check_path(text: str) -> None:

@@ -19,7 +19,7 @@ from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import Trigger
 
 from .. import __version__
-from ..calibration import camera_info_file, gen1_file
+from ..calibration import camera_info_file, camera_info_places, gen1_file
 from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel
 from ..config.paths import resolve_path, safe_name
@@ -166,7 +166,7 @@ class Services:
                 "the EEPROM nor depth.calibration_file holds one"
             )
         name = f"{safe_name(self._health.device.mx_id) or self._camera_name('cameras')}.calib"
-        path = request.path or str(camera_info_file.folder(self._supervisor.settings) / name)
+        path = request.path or str(camera_info_places.folder(self._supervisor.settings) / name)
         floats = calibration.stereo.floats(calibration.rgb)
         gen1_file.write(path, floats, center_crop=calibration.geometry.center_crop)
         response.path = str(resolve_path(path).absolute())
@@ -181,7 +181,8 @@ class Services:
             model, notes = camera_info_file.settled(_model_of(request.camera_info))
             size = image_size(self._supervisor.settings, camera)
             camera_info_file.check(camera, model, size, calibration.baseline_m)
-            path, name = self._path(camera), self._camera_name(camera)
+            name = self._camera_name(camera)
+            path = camera_info_places.written_file(self._supervisor.settings, camera, name)
             camera_info_file.write(path, name, self._health.device.mx_id, model)
             models = {**calibration.models, camera: model}
             self._supervisor.recalibrate(calibration.with_models(models))
@@ -194,32 +195,42 @@ class Services:
         node_name = self._node.get_fully_qualified_name().strip("/").replace("/", "_")
         return f"{node_name}_{camera}"
 
-    def _path(self, camera: str) -> Path:
-        folder = camera_info_file.folder(self._supervisor.settings)
-        return folder / f"{self._camera_name(camera)}.yaml"
-
     def _with_stored_models(self, calibration: Calibration, device: OpenDevice) -> Calibration:
-        """Add the models from earlier set_camera_info calls that fit this device and image size."""
+        """Add the models from camera_info files that fit this device and image size."""
+        settings, logger = self._supervisor.settings, self._node.get_logger()
+        names = {camera: self._camera_name(camera) for camera in CAMERAS}
+        if warning := camera_info_places.folder_warning(settings, list(names.values())):
+            logger.warning(warning)
         models = {}
-        for camera in CAMERAS:
-            path = self._path(camera)
-            if not path.exists():
-                continue
-            try:
-                model, mx_id, notes = camera_info_file.read(path)
-                if mx_id not in ("", device.mx_id):
-                    raise ConfigError(
-                        f"it is for the device {mx_id}, the connected device is {device.mx_id}"
-                    )
-                size = image_size(self._supervisor.settings, camera)
-                camera_info_file.check(camera, model, size, calibration.baseline_m)
-                models[camera] = model
-                for note in notes:
-                    self._node.get_logger().warning(f"{path}: {note}")
-            except ConfigError as cause:
-                reason = str(cause).removeprefix(f"{path}: ")
-                self._node.get_logger().warning(f"{path} is not used: {reason}")
+        for camera, name in names.items():
+            paths, warnings = camera_info_places.files(settings, camera, name)
+            for warning in warnings:
+                logger.warning(warning)
+            for path in paths:
+                if model := self._stored_model(camera, path, calibration, device):
+                    models[camera] = model
+                    break
         return calibration.with_models(models)
+
+    def _stored_model(
+        self, camera: str, path: Path, calibration: Calibration, device: OpenDevice
+    ) -> CameraModel | None:
+        """The model in a file; None, and a warning, if it does not fit."""
+        try:
+            model, mx_id, notes = camera_info_file.read(path)
+            if mx_id not in ("", device.mx_id):
+                raise ConfigError(
+                    f"it is for the device {mx_id}, the connected device is {device.mx_id}"
+                )
+            size = image_size(self._supervisor.settings, camera)
+            camera_info_file.check(camera, model, size, calibration.baseline_m)
+        except ConfigError as cause:
+            reason = str(cause).removeprefix(f"{path}: ")
+            self._node.get_logger().warning(f"{path} is not used: {reason}")
+            return None
+        for note in notes:
+            self._node.get_logger().warning(f"{path}: {note}")
+        return model
 
 
 def _model_of(info: CameraInfo) -> CameraModel:

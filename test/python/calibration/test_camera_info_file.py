@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from depthai_ros.calibration import camera_info_file
 from depthai_ros.calibration.camera_model import CameraModel, projection
-from depthai_ros.config import defaults
 from depthai_ros.errors import ConfigError
 
 random = np.random.default_rng(3)
@@ -280,13 +279,3 @@ def test_malformed_file_is_refused_in_one_line(content: bytes, tmp_path: Path) -
     assert str(path) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 1000
-
-
-def test_default_folder_is_in_ros_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("ROS_HOME", raising=False)
-    assert camera_info_file.folder(defaults()) == tmp_path / ".ros" / "camera_info"
-    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros"))
-    assert camera_info_file.folder(defaults()) == tmp_path / "ros" / "camera_info"
-    given = defaults().replace({"calibration.camera_info_folder": "~/mine"})
-    assert camera_info_file.folder(given) == tmp_path / "mine"

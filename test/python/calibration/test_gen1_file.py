@@ -170,7 +170,12 @@ def test_file_is_used_where_the_eeprom_is_not(path, version, changes, source):
 
 def test_unreadable_file_is_an_error_only_where_it_is_used(tmp_path):
     missing = settings(tmp_path / "none.calib")
-    assert calibration.load(eeprom.eeprom_document(5), missing).source == "eeprom"
+    found = calibration.load(eeprom.eeprom_document(5), missing)
+    assert found.source == "eeprom"
+    assert found.warnings[0] == (
+        f"depth.calibration_file is not used: the EEPROM holds a calibration, with which the device "
+        f"computes depth; board_config.override_eeprom replaces it by {tmp_path}/none.calib"
+    )
     with pytest.raises(ConfigError, match="No such file"):
         calibration.load(eeprom.eeprom_document(-1), missing)
 

@@ -449,3 +449,24 @@ def test_camera_info_file_is_used_if_device_and_image_size_match(
     assert len(warnings) == bool(complaint)
     assert all(complaint in line for line in warnings)
     assert node.stop() == 0
+
+
+def test_url_comes_before_the_folder_and_is_written(
+    start_node: StartNode, listener: Listener, tmp_path: Path
+) -> None:
+    (tmp_path / "oak_left.yaml").write_text(GOOD_FILE)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "oak_left.yaml").write_text(GOOD_FILE.replace("0.5]", "0.25]"))
+    urls = {
+        "left.camera_info_url": f"file://{mine}/${{NAME}}.yaml",
+        "right.camera_info_url": "package://nowhere/right.yaml",
+    }
+    node = start_node({**QUIET, **urls, "calibration.camera_info_folder": f"file://{tmp_path}"})
+    assert listener.first(CameraInfo, "left/camera_info").d[4] == 0.25
+    assert "right.camera_info_url is not used: package://nowhere/right.yaml: not" in node.output
+    answer = succeed(listener, "left/set_camera_info", camera_info=camera_info("left"))
+    assert answer.status_message == f"written to {mine}/oak_left.yaml"
+    fail(listener, "right/set_camera_info", "not found", camera_info=camera_info("right"))
+    assert (tmp_path / "oak_left.yaml").read_text() == GOOD_FILE
+    assert node.stop() == 0
