@@ -115,6 +115,7 @@ _RESULTS = (
         option="ai.calc_dist_to_bb",
         network="detections",
     ),
+    Topic("nn/markers", "markers", option="ai.calc_dist_to_bb", network="detections"),
     Topic("nn/label_info", "label_info", network="detections", latched=True),
     Topic("nn/vision_info", "vision_info", network="detections", latched=True),
     Topic("nn/tensors", "tensors", network="tensors"),

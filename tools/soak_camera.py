@@ -25,6 +25,7 @@ from soak_verdict import COUNTS, STAGES, Sample
 from std_srvs.srv import Trigger
 from stereo_msgs.msg import DisparityImage
 from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
 from depthai_ros.config.limits import Choice, Range
 from depthai_ros.config.options import BY_KEY, OPTIONS, Option
@@ -62,6 +63,7 @@ TOPICS: dict[str, Any] = {
     "rgb/preview/image_raw": Image,
     "nn/detections": Detection2DArray,
     "nn/spatial_detections": Detection3DArray,
+    "nn/markers": MarkerArray,
     "tracklets": TrackletArray,
     "device/status": DeviceStatus,
 }

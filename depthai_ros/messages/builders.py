@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 from stereo_msgs.msg import DisparityImage
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo, VisionClass, VisionInfo
+from visualization_msgs.msg import MarkerArray
 
 from ..bounded import device_json, number
 from ..calibration.camera_model import CameraModel
@@ -31,6 +32,7 @@ from . import cdr, detections
 from .context import DEPTH_CAMERA, MessageContext, optical_pose
 from .diagnostics import TEMPERATURES
 from .images import StampedPacket, check_jpeg
+from .markers import markers
 from .value_limits import (
     DETECTION_LIMITS,
     TEMPERATURE_LIMITS_C,
@@ -129,6 +131,12 @@ def _detections_3d(
     boxes = _boxes(context, packet)
     size = context.images.sizes.preview
     return detections.detections_3d(header, boxes, size, context.network, context.disparity)
+
+
+def _markers(context: MessageContext, topic: Topic, packet: StampedPacket) -> MarkerArray:
+    stats = context.health.stream_stats.get(packet.stream.name)
+    rate_hz = stats.expected_fps if stats is not None else 0.0
+    return markers(_detections_3d(context, topic, packet), rate_hz)
 
 
 def _tensors(context: MessageContext, _topic: Topic, packet: StampedPacket) -> cdr.Serialized:
@@ -245,6 +253,7 @@ BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "disparity_image": Builder(DisparityImage, _disparity_image),
     "detections_2d": Builder(Detection2DArray, _detections_2d),
     "detections_3d": Builder(Detection3DArray, _detections_3d),
+    "markers": Builder(MarkerArray, _markers),
     "tensors": Builder(NNTensors, _tensors),
     "tracklets": Builder(TrackletArray, _tracklets),
     "tracked_detections": Builder(Detection2DArray, _tracked_detections),

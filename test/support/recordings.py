@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo, VisionInfo
+from visualization_msgs.msg import MarkerArray
 
 from depthai_ros.msg import DeviceStatus, TrackletArray
 
@@ -46,6 +47,7 @@ RESULTS: dict[str, tuple[Any, str]] = {
     "tracklets": (TrackletArray, RGB),
     "nn/tracked_detections": (Detection2DArray, RGB),
 }
+MARKERS = "nn/markers"
 LATCHED: dict[str, Any] = {
     "nn/label_info": LabelInfo,
     "nn/vision_info": VisionInfo,
@@ -91,7 +93,8 @@ def record(folder: Path) -> Recording:
             listener.subscribe(row[0], topic)
         for topic in INFOS:
             listener.subscribe(CameraInfo, topic)
-        topics = [*PICTURES, *INFOS, *RESULTS]
+        listener.subscribe(MarkerArray, MARKERS)
+        topics = [*PICTURES, *INFOS, *RESULTS, MARKERS]
         listener.subscribe(DiagnosticArray, "/diagnostics")
         listener.wait_for(*topics, count=ENOUGH)
         listener.wait_for("/diagnostics")

@@ -90,7 +90,7 @@ def _camera_info(data: bytes) -> None:
 
 _ERRORS = (DecodeError,)
 _SEEDS = [bytes([index, 200]) + bytes(range(200)) + bytes([1, 36, 1]) for index in range(2)]
-RESULTS = ("nn/detections", "nn/spatial_detections")
+RESULTS = ("nn/detections", "nn/spatial_detections", "nn/markers")
 TRACKS = ("tracklets", "nn/tracked_detections")
 
 READERS = {

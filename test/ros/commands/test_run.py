@@ -37,6 +37,7 @@ TOPICS = {
     "/oak/rgb/preview/camera_info": True,
     "/oak/nn/detections": True,
     "/oak/nn/spatial_detections": True,
+    "/oak/nn/markers": True,
     "/oak/nn/label_info": False,
     "/oak/nn/vision_info": False,
     "/oak/tracklets": True,

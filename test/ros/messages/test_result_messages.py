@@ -157,6 +157,42 @@ def test_size_of_a_detection_is_zero_where_the_camera_is_not_calibrated() -> Non
     assert message.detections[0].bbox.size.x == 0.0
 
 
+def test_each_spatial_detection_is_a_box_with_a_text_above_it() -> None:
+    first = detection((0.25, 0.25, 0.75, 0.5), confidence=0.75, position=(0.5, 0.25, 2.0))
+    second = detection((0, 0, 1, 1), label=2, position=(0.0, 0.0, 3.0))
+    far = detection((0, 0, 1, 1), position=(0.0, 0.0, 0.0))  # not measured
+    context, packet = detected(first, far, second, **{"calibration.nominal": True})
+    spatial = build_message(context, "nn/spatial_detections", packet)
+    made = build_message(context, "nn/markers", packet).markers
+    named = [(row.ns, row.id, row.type) for row in made]
+    boxes = [("boxes", number, made[0].CUBE) for number in range(2)]
+    texts = [("labels", number, made[0].TEXT_VIEW_FACING) for number in range(2)]
+    assert sorted(named) == boxes + texts
+    assert all(row.header == spatial.header for row in made)
+    for number, found in enumerate(spatial.detections):
+        box, text = made[2 * number : 2 * number + 2]
+        assert (box.pose, box.scale) == (found.bbox.center, found.bbox.size)
+        assert text.pose.position.y < box.pose.position.y - box.scale.y / 2
+        assert 0.0 < box.color.a < text.color.a == 1.0
+    assert made[1].text == "aeroplane 75% 2.00 m"
+    assert made[0].color != made[2].color
+
+
+@pytest.mark.parametrize(("fps", "lifetime_s"), [(30.0, 0.5), (5.0, 1.0), (2.0, 2.5)])
+def test_markers_outlive_a_few_results_of_the_network(fps: float, lifetime_s: float) -> None:
+    values = {"camera.rgb.fps": fps, "stream_list": ["metaout"], "ai.blob_file": "/net.blob"}
+    context, packet = detected(detection((0, 0, 1, 1), position=(0, 0, 2)), **values)
+    made = build_message(context, "nn/markers", packet).markers
+    assert {row.lifetime.sec + row.lifetime.nanosec / 1e9 for row in made} == {lifetime_s}
+
+
+def test_box_of_a_detection_without_size_has_an_extent() -> None:
+    context = make_test_context(eeprom=-1)
+    rows = encode_detections(detection((0, 0, 1, 1), position=(0, 0, 2)))
+    box, _ = build_message(context, "nn/markers", make_picture(context, "metaout", rows)).markers
+    assert min(box.scale.x, box.scale.y, box.scale.z) > 0.0
+
+
 def test_label_info_names_every_class_and_vision_info_points_to_it() -> None:
     context = make_test_context({"ai.blob_file": "/networks/detector.blob"})
     builders = {key: row for key, row in BUILDERS.items() if isinstance(row, StaticMessageBuilder)}

@@ -12,6 +12,7 @@ from recordings import (
     INFOS,
     LATCHED,
     LEFT,
+    MARKERS,
     MONO,
     MONO_TOPICS,
     PICTURES,
@@ -34,7 +35,7 @@ from depthai_ros.msg import DeviceStatus
 def test_every_announced_topic_is_configured(
     recording: Recording,
 ) -> None:
-    ours = {*PICTURES, *INFOS, *RESULTS, *(name for name in LATCHED if name[0] != "/")}
+    ours = {*PICTURES, *INFOS, *RESULTS, MARKERS, *(name for name in LATCHED if name[0] != "/")}
     assert recording.announced - {"transition_event"} == ours
 
 
@@ -146,6 +147,20 @@ def test_point_one_metre_ahead_is_one_metre_in_front_of_the_base(
 
 
 # -- topics beside the images
+
+
+def test_markers_are_the_spatial_detections(recording: Recording) -> None:
+    spatial = by_stamp(recording["nn/spatial_detections"])
+    compared = 0
+    for message in recording[MARKERS]:
+        boxes = [row for row in message.markers if row.ns == "boxes"]
+        if not boxes or stamp_ns(boxes[0]) not in spatial:
+            continue
+        found = spatial[stamp_ns(boxes[0])]
+        assert [row.header for row in boxes] == [found.header] * len(found.detections)
+        assert [row.pose for row in boxes] == [row.bbox.center for row in found.detections]
+        compared += 1
+    assert compared >= ENOUGH // 2
 
 
 def test_label_and_vision_info_reach_a_late_subscriber(recording: Recording) -> None:
