@@ -77,7 +77,7 @@ def imports_of(path: Path, *, at_load_time: bool = False) -> Iterator[str]:
     All imports, or with `at_load_time` only those outside functions. Without the block of
     `if __name__ == "__main__"`, which may import anything.
     """
-    folders = path.parent.relative_to(PACKAGE).parts
+    folders = path.parent.relative_to(PACKAGE).parts if path.is_relative_to(PACKAGE) else ()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
     for node in ast.iter_child_nodes(tree) if at_load_time else ast.walk(tree):
@@ -391,10 +391,12 @@ def test_version_is_the_same_everywhere() -> None:
 
 def test_everything_imported_is_declared_in_the_package_manifest() -> None:
     modules = python_modules()
-    imported = set().union(*map(imports_of, modules.values()))
+    installed = [*ROOT.glob("launch/*.py"), *ROOT.glob("examples/*.py")]
+    imported = set().union(*map(imports_of, [*modules.values(), *installed]))
     foreign = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
     foreign -= {name.partition(".")[0] for name in modules} | NOT_DECLARED
-    declared = set(re.findall(r"depend>([^<]+)<", (ROOT / "package.xml").read_text("utf-8")))
+    manifest = (ROOT / "package.xml").read_text("utf-8")
+    declared = set(re.findall(r"<(?:exec_)?depend>([^<]+)<", manifest))
     assert {ROSDEP_KEYS.get(name, name) for name in foreign} - declared == set()
 
 
