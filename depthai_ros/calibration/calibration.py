@@ -18,14 +18,15 @@ from ..cameras import (
     CALIBRATION_FIELDS,
     EEPROM_FIELDS,
     INTRINSICS_LAYOUT,
+    MONO_FULL_SIZE,
     RGB_WIDTHS,
     ROTATIONS_LAYOUT,
 )
 from ..config.limits import between
 from ..config.settings import Settings
 from ..errors import ConfigError
-from . import camera_model, gen1_file, stereo_model
-from .camera_model import CameraModel, Matrix, is_camera_matrix
+from . import camera_model, gen1_file, plausibility, stereo_model
+from .camera_model import CameraModel, Matrix
 from .stereo_model import StereoModel, UnusableError
 
 Source = Literal["eeprom", "file", "nominal", "none"]
@@ -53,7 +54,6 @@ _STORED_LIMITS = {
     "left_to_right_distance_m": between(0.001, 2.0),
     "left_to_rgb_distance_m": between(-2.0, 2.0),
 }
-_NO_RGB = "the rgb camera is not calibrated"
 #: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
 
@@ -87,6 +87,7 @@ class Calibration:
     stored_homographies: tuple[Matrix | None, Matrix | None]  # layouts up to 4
     nominal_rgb: bool
     warnings: tuple[str, ...]
+    rgb_problem: str  # why `rgb` is None, "" = it is not
     models: Mapping[str, CameraModel] = field(default_factory=dict)  # set by the user, by camera
 
     @property
@@ -98,6 +99,23 @@ class Calibration:
     def baseline_m(self) -> float:
         """Distance of the mono cameras: from the calibration, else from the board."""
         return self.stereo.baseline_m if self.stereo else self.geometry.baseline_m
+
+    @property
+    def rgb_warning(self) -> str:
+        """A sentence if the rgb camera is not calibrated, with the reason, else ""."""
+        if not self.rgb_problem or "rgb" in self.models:
+            return ""
+        if self.nominal_rgb:
+            return (
+                f"calibration.nominal: the rgb camera is not calibrated ({self.rgb_problem}), its "
+                f"model is computed from {self.geometry.rgb_fov_deg:g} degrees"
+            )
+        return f"the rgb camera is not calibrated: {self.rgb_problem}"
+
+    @property
+    def is_rgb_refused(self) -> bool:
+        """True if numbers are stored for the rgb camera, but not used."""
+        return bool(self.rgb_warning) and self.rgb_problem != plausibility.NOT_STORED
 
     # -- camera models
 
@@ -183,8 +201,7 @@ class Calibration:
 
     def with_models(self, models: Mapping[str, CameraModel]) -> Calibration:
         """A copy with other models from set_camera_info."""
-        warnings = [text for text in self.warnings if text != _NO_RGB or "rgb" not in models]
-        return replace(self, models=dict(models), warnings=tuple(warnings))
+        return replace(self, models=dict(models))
 
     # -- poses
 
@@ -384,7 +401,7 @@ def _finish(
     """Check the stereo model against the board; add nominal models with `calibration.nominal`."""
     if stereo:
         _check_baseline(stereo, board)
-        problems += _doubts(stereo)
+        problems += _doubts(stereo, board)
     nominal = settings["calibration.nominal"]
     if stereo is None and nominal:
         stereo, source = stereo_model.nominal(board.fov_deg, board.baseline_m), "nominal"
@@ -392,24 +409,17 @@ def _finish(
             f"calibration.nominal: the mono camera models are not calibrated, but computed from "
             f"{board.fov_deg:g} degrees and {board.baseline_m:g} m"
         )
-    m3, d3 = fields.get("M3"), fields.get("d3")
-    rgb = (m3, d3) if m3 is not None and d3 is not None and is_camera_matrix(m3) else None
-    if rgb is None:
-        problems.append(
-            "calibration.nominal: the rgb camera model is not calibrated, but computed from "
-            f"{board.rgb_fov_deg:g} degrees"
-            if nominal
-            else _NO_RGB
-        )
+    rgb_problem = plausibility.rgb_problem(fields, _RGB_SIZE, board.rgb_fov_deg)
     return Calibration(
         source=source,
         version=version,
         geometry=board,
         stereo=stereo,
-        rgb=rgb,
+        rgb=None if rgb_problem else (fields["M3"], fields["d3"]),
         stored_homographies=(fields.get("H1"), fields.get("H2")),
         nominal_rgb=nominal,
         warnings=tuple(problems),
+        rgb_problem=rgb_problem,
     )
 
 
@@ -428,8 +438,12 @@ def _check_baseline(stereo: StereoModel, board: BoardGeometry) -> None:
         )
 
 
-def _doubts(stereo: StereoModel) -> list[str]:
+def _doubts(stereo: StereoModel, board: BoardGeometry) -> list[str]:
     doubts = []
+    for name, k in (("left", stereo.m1), ("right", stereo.m2)):
+        width = MONO_FULL_SIZE[0]
+        if problem := plausibility.fov_problem(k, width, "left_fov_deg", board.fov_deg):
+            doubts.append(f"the matrix of the {name} camera {problem}")
     for name, coefficients in (("left", stereo.d1), ("right", stereo.d2)):
         if camera_model.has_thin_prism(coefficients):
             doubts.append(f"thin-prism distortion of the {name} camera is ignored")

@@ -19,6 +19,7 @@ from ..config.paths import replace_file
 from ..config.yaml_files import read_yaml_lines, yaml_number
 from ..errors import ConfigError
 from .camera_model import CameraModel, Matrix, projection
+from .plausibility import matrix_problem
 
 #: Distortion model -> number of coefficients. Source: sensor_msgs/CameraInfo
 DISTORTION_MODELS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
@@ -94,7 +95,10 @@ def _k_problem(model: CameraModel) -> str:
         return "k holds a number that is not finite"
     if k[0, 0] <= 0 or k[1, 1] <= 0:
         return f"k has fx {k[0, 0]:g} and fy {k[1, 1]:g}, must be positive: it is not calibrated"
-    return "" if np.array_equal(k[2], [0, 0, 1]) and k[1, 0] == 0 else "k is not a camera matrix"
+    if not np.array_equal(k[2], [0, 0, 1]) or k[1, 0] != 0:
+        return "k is not a camera matrix"
+    problem = matrix_problem(k, (model.width, model.height))
+    return f"k {problem}" if problem else ""
 
 
 def _r_problem(model: CameraModel) -> str:

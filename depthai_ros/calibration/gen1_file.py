@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,20 @@ from ..cameras import (
     CALIBRATION_BYTES,
     CALIBRATION_FIELDS,
     CALIBRATION_FLOATS,
-    calibration_fields,
 )
 from ..config.paths import read_file, replace_file, resolve_path
 from ..errors import ConfigError
+from . import stereo_model
 
 #: Before layout 4: one homography, right -> left.
 _OLD_FLOATS = 9
+#: Early releases: fields of a file with homographies in place of rotations, without distortion.
+_EARLY_FIELDS: dict[str, tuple[int, ...]] = {
+    "H1": (3, 3),
+    "H2": (3, 3),
+    **{name: CALIBRATION_FIELDS[name] for name in ("M1", "M2", "R", "T")},
+}
+_EARLY_FLOATS = sum(map(math.prod, _EARLY_FIELDS.values()))
 #: Gen1 accepts files that are longer than a calibration.
 _LARGEST_FILE_BYTES = 1 << 20
 
@@ -39,28 +47,55 @@ class CalibrationFile:
         """The matrices and vectors by name; the older form has "H" only."""
         if self.is_old:
             return {"H": np.reshape(np.array(self.floats, np.float64), (3, 3))}
-        return {
-            name: np.reshape(np.array(numbers, np.float64), CALIBRATION_FIELDS[name])
-            for name, numbers in calibration_fields(self.floats).items()
-        }
+        return _shaped(self.floats, CALIBRATION_FIELDS)
+
+
+def _shaped(
+    floats: Sequence[float], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[np.float64]]:
+    fields, start = {}, 0
+    for name, shape in shapes.items():
+        end = start + math.prod(shape)
+        fields[name] = np.array(floats[start:end], np.float64).reshape(shape)
+        start = end
+    return fields
 
 
 def read(path: str) -> CalibrationFile:
-    """Read a calibration file of either form, with or without the flag byte.
+    """Read a calibration file of any form, with or without the flag byte.
 
-    Raises  ConfigError if the file cannot be read or has another size
+    Raises  ConfigError if the file cannot be read, has another size, or is an early one whose
+            numbers are no calibration
     Source  docs/wire_format.md#calibration
     """
     content = read_file(path, _LARGEST_FILE_BYTES)
-    for count, may_be_longer in ((CALIBRATION_FLOATS, True), (_OLD_FLOATS, False)):
+    for count, may_be_longer in (
+        (CALIBRATION_FLOATS, True),
+        (_EARLY_FLOATS, False),
+        (_OLD_FLOATS, False),
+    ):
         size = 4 * count
         if len(content) in (size, size + 1) or (may_be_longer and len(content) > size):
-            floats = np.frombuffer(content, "<f4", count)
-            return CalibrationFile(tuple(floats.tolist()), content[size : size + 1] == b"\x01")
+            floats = tuple(np.frombuffer(content, "<f4", count).tolist())
+            if count == _EARLY_FLOATS:
+                floats = _from_early(path, floats)
+            return CalibrationFile(floats, content[size : size + 1] == b"\x01")
     raise ConfigError(
         f"{path}: {len(content)} bytes, a calibration file has {CALIBRATION_BYTES} or "
-        f"{CALIBRATION_BYTES + 1} (older ones {4 * _OLD_FLOATS} or {4 * _OLD_FLOATS + 1})"
+        f"{CALIBRATION_BYTES + 1} (older ones {4 * _EARLY_FLOATS}, {4 * _EARLY_FLOATS + 1}, "
+        f"{4 * _OLD_FLOATS} or {4 * _OLD_FLOATS + 1})"
     )
+
+
+def _from_early(path: str, floats: Sequence[float]) -> tuple[float, ...]:
+    """The numbers of a file of today. Raises ConfigError."""
+    fields = _shaped(floats, _EARLY_FIELDS)
+    try:
+        for name, numbers in fields.items():
+            stereo_model.check_numbers(name, numbers)
+        return tuple(stereo_model.from_early_file(fields).floats(None))
+    except stereo_model.UnusableError as cause:
+        raise ConfigError(f"{path}: not a calibration: {cause}") from None
 
 
 def pack(floats: Sequence[float], *, center_crop: bool) -> bytes:

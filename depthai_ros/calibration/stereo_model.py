@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
 from ..config.limits import between
 from .camera_model import Matrix, is_camera_matrix, pinhole
+from .plausibility import matrix_problem
 
 _CM_PER_M = 100.0
 #: Largest deviation of a stored rotation from an orthogonal matrix.
@@ -135,6 +137,23 @@ def from_homographies(fields: Mapping[str, Matrix]) -> StereoModel:
     )
 
 
+def from_early_file(fields: Mapping[str, Matrix]) -> StereoModel:
+    """The pair from H1, H2, M1, M2, R and T (cm) of an early calibration file.
+
+    It is not known whether its homographies are raw -> rectified, or the inverse, as an EEPROM has
+    them: those are used whose rectified cameras are rotated least with respect to each other.
+    Raises  UnusableError
+    """
+    inverted = {name: inverse(name, fields[name]) for name in ("H1", "H2")}
+    found = []
+    for homographies in ({}, inverted):
+        with suppress(UnusableError):
+            found.append(from_homographies({**fields, **homographies}))
+    if not found:
+        return from_homographies(fields)
+    return min(found, key=lambda model: angle_deg(model.left_to_right[0]))
+
+
 def inverse(name: str, matrix: Matrix) -> Matrix:
     """Inverse of a stored 3x3 matrix. Raises UnusableError if there is none."""
     if abs(np.linalg.det(matrix)) < 1e-12:
@@ -168,6 +187,8 @@ def _checked(model: StereoModel) -> StereoModel:
     for name, k in (("M1", model.m1), ("M2", model.m2)):
         if not is_camera_matrix(k):
             raise UnusableError(f"{name} is not a camera matrix")
+        if problem := matrix_problem(k, MONO_FULL_SIZE):
+            raise UnusableError(f"{name} {problem}")
         inverse(name, k)
     for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
         deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())

@@ -305,6 +305,16 @@ def stream_list(settings: Settings) -> tuple[str, ...]:
     return _streams(settings)
 
 
+def shows_rgb(settings: Settings) -> bool:
+    """True if images of the rgb camera, which have a camera_info, are wanted."""
+    rows = (STREAMS[name] for name in stream_list(settings))
+    return any(
+        row.sensor(settings["ai.camera_input"]) == "rgb"
+        and any(topic.camera_info for topic in row.topics)
+        for row in rows
+    )
+
+
 def derived_streams(settings: Settings) -> dict[str, str]:
     """Streams that the host makes -> the wire stream that each is made from.
 

@@ -72,11 +72,17 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFacts:
-    """Summary of the calibration; `source` is eeprom, file, nominal or none."""
+    """Summary of the calibration; `source` is eeprom, file, nominal or none.
+
+    `rgb_warning` says why the rgb camera is not calibrated, "" = it is; `is_rgb_refused` if numbers
+    for it are stored, but cannot be right.
+    """
 
     source: str = "none"
     baseline_m: float = 0.0
     fx_px: float = 0.0
+    rgb_warning: str = ""
+    is_rgb_refused: bool = False
 
 
 @dataclass(slots=True)
@@ -238,11 +244,14 @@ class Health:
 
     def _calibration_diagnostic(self, facts: CalibrationFacts) -> DiagnosticStatus:
         level, text = _CALIBRATIONS[facts.source]
+        if facts.is_rgb_refused:
+            level, text = _WARN, f"{text}; {facts.rgb_warning}"
         values = {
             "source": facts.source,
             "baseline_m": facts.baseline_m,
             "fx_px": facts.fx_px,
             "eeprom_loaded": facts.source == "eeprom",
+            "rgb": facts.rgb_warning or "calibrated",
         }
         return self._status("calibration", level, text, values)
 

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from rclpy.node import Node
@@ -18,6 +19,7 @@ from rclpy.node import Node
 from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
+from ..config.settings import shows_rgb
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S, RunningPipeline
@@ -216,6 +218,8 @@ class Supervisor:
             self.calibration = calibration
             for warning in calibration.warnings:
                 self._node.get_logger().warning(warning)
+            if calibration.rgb_warning and shows_rgb(self.settings):
+                self._node.get_logger().warning(calibration.rgb_warning)
         if health.device.mx_id not in ("", device.mx_id):
             self._node.get_logger().warning(
                 f"{device.selector} is another device now: {device.mx_id}, "
@@ -275,6 +279,7 @@ class Supervisor:
         health.stream_stats = make_stream_stats(settings, time.monotonic_ns())
         focal_px = float(calibration.rectified(pipeline.sizes.mono).k[0, 0])
         health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
+        self._describe_rgb(calibration)
         label_topic = self._node.resolve_topic_name("~/nn/label_info")
         return make_context(
             settings,
@@ -288,9 +293,17 @@ class Supervisor:
             pipeline.raw_layers,
         )
 
+    def _describe_rgb(self, calibration: Calibration) -> None:
+        if facts := self._health.calibration:
+            refused = calibration.is_rgb_refused and shows_rgb(self.settings)
+            self._health.calibration = replace(
+                facts, rgb_warning=calibration.rgb_warning, is_rgb_refused=refused
+            )
+
     def recalibrate(self, calibration: Calibration) -> None:
         """Use another calibration of this device from the next frame on."""
         self.calibration, context = calibration, self.context
+        self._describe_rgb(calibration)
         if context is not None:
             context.cameras.update(camera_models(self.settings, calibration, context.images.sizes))
 

@@ -8,10 +8,8 @@ import pytest
 
 from depthai_ros import config
 from depthai_ros.calibration import calibration
-from depthai_ros.calibration.calibration import OPTICAL_TO_BODY
 from depthai_ros.errors import ConfigError
-from depthai_ros.virtual.scenes import eeprom, optics
-from depthai_ros.virtual.scenes.source import SceneView
+from depthai_ros.virtual.scenes import eeprom
 
 DEFAULTS = config.defaults()
 NOMINAL = DEFAULTS.replace({"calibration.nominal": True})
@@ -54,15 +52,19 @@ LAYOUTS = [
     (1, "none", 1, "the EEPROM has layout 1, which holds no camera model: calibrate again"),
     (2, "none", 2, "the EEPROM has layout 2, which holds no camera model: calibrate again"),
     (3, "none", 3, "the EEPROM has layout 3, which holds no camera model: calibrate again"),
-    (4, "eeprom", 4, "the rgb camera is not calibrated"),
-    (5, "eeprom", 5, "the rgb camera is not calibrated"),
+    (4, "eeprom", 4, ""),
+    (5, "eeprom", 5, ""),
 ]
 
 
 @pytest.mark.parametrize(("version", "source", "understood", "warning"), LAYOUTS)
 def test_only_layouts_4_and_5_hold_camera_models(version, source, understood, warning):
     found = calibration.from_eeprom(document(version), DEFAULTS)
-    assert (found.source, found.version, found.warnings[0]) == (source, understood, warning)
+    assert (found.source, found.version) == (source, understood)
+    assert found.warnings == ((warning,) if warning else ())
+    reason = "no numbers are stored for it"
+    assert found.rgb_warning == f"the rgb camera is not calibrated: {reason}"
+    assert not found.is_rgb_refused
     for name in ("left", "right"):
         model = found.camera(name, (1280, 720))
         assert model.k.any() == (source == "eeprom")
@@ -103,6 +105,15 @@ UNUSABLE = [
     ({"calib_M1_L": None}, "calib_M1_L is not a list of numbers"),
     ({"calib_M1_L": ["a"] * 9}, "calib_M1_L is not a list of numbers"),
     ({"calib_M1_L": [0.0] * 9}, "M1 is not a camera matrix"),
+    ({"calib_M1_L": [1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, "M1 is the identity"),
+    (
+        {"calib_M2_R": [440.0, 0, 320, 0, 440, 200, 0, 0, 1]},
+        "M2 has cx 320, the middle of the image is at 639.5",
+    ),
+    (
+        {"calib_M1_L": [880.0, 0, 640, 0, 880, 799, 0, 0, 1]},
+        "M1 has cy 799, the middle of the image is at 399.5",
+    ),
     ({"calib_T": [float("nan"), 0, 0]}, "calib_T holds a number that is not finite"),
     ({"calib_T": [0.0, 0, 0]}, "T is 0 m long, must be between 0.0001 and 10"),
     ({"calib_R1_L": [0.0] * 9}, "R1 is not a rotation"),
@@ -306,10 +317,10 @@ def test_nominal_models_come_from_the_field_of_view_with_a_warning():
             "calibration.nominal: the mono camera models are not calibrated, "
             "but computed from 71.86 degrees and 0.075 m"
         ),
-        (
-            "calibration.nominal: the rgb camera model is not calibrated, "
-            "but computed from 68.7938 degrees"
-        ),
+    )
+    assert found.rgb_warning == (
+        "calibration.nominal: the rgb camera is not calibrated (no numbers are stored for it), its "
+        "model is computed from 68.7938 degrees"
     )
 
 
@@ -363,6 +374,13 @@ def test_rotations_that_contradict_each_other_are_announced():
     assert "the rectified cameras are rotated by 2.0 degrees, expected 0" in found.warnings
 
 
+def test_field_of_view_that_is_not_the_boards_is_announced():
+    found = calibration.from_eeprom(document(5, left_fov_deg=110.0), DEFAULTS)
+    sentence = "gives a field of view of 72 degrees, board entry left_fov_deg is 110"
+    assert f"the matrix of the left camera {sentence}" in found.warnings
+    assert f"the matrix of the right camera {sentence}" in found.warnings
+
+
 def test_programmed_eeprom_overrides_board_settings():
     found = calibration.from_eeprom(document(1, rgb_fov_deg=0, left_fov_deg=72), DEFAULTS)
     assert (found.geometry.fov_deg, found.geometry.baseline_m, found.geometry.swap) == (
@@ -397,105 +415,3 @@ def test_homographies_of_older_layouts_are_those_stored():
     assert left is None
     assert right.ravel().tolist() == document(3)["calib_old_H"]
     assert calibration.from_eeprom(document(-1), DEFAULTS).homographies((640, 400)) == (None, None)
-
-
-# -- poses
-
-
-def optical(pose: np.ndarray) -> np.ndarray:
-    """Pose of the optical frame of a camera whose body frame has this pose (REP 103)."""
-    turned = pose.copy()
-    turned[:3, :3] = pose[:3, :3] @ np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-    return turned
-
-
-#: Layout and settings.
-POSED = [
-    (document(5), DEFAULTS),
-    (document(4), DEFAULTS),
-    (document(3), DEFAULTS),
-    (document(-1), BOARD),
-    (document(-1), BOARD.replace({"calibration.nominal": True})),
-]
-
-
-@pytest.mark.parametrize(("stored", "settings"), POSED, ids=["5", "4", "3", "board", "nominal"])
-def test_point_ahead_in_each_optical_frame_is_ahead_of_the_base(stored, settings):
-    poses = calibration.from_eeprom(stored, settings).poses()
-    positions = {"left": (0, 0.0375, 0), "right": (0, -0.0375, 0), "rgb": (0, 0, 0)}
-    assert set(poses) == set(positions)
-    for name, position in positions.items():
-        ahead = optical(poses[name]) @ [0, 0, 1, 1]
-        np.testing.assert_allclose(ahead[:3], np.add([1, 0, 0], position), atol=1e-9)
-        right_of = optical(poses[name]) @ [1, 0, 0, 1]
-        np.testing.assert_allclose(right_of[:3], np.add([0, -1, 0], position), atol=1e-9)
-    right_in_left = np.linalg.inv(optical(poses["left"])) @ optical(poses["right"])
-    np.testing.assert_allclose(right_in_left[:3, 3], [0.075, 0, 0], atol=1e-9)
-
-
-def test_frames_agree_with_the_projection_of_the_right_camera():
-    """A point seen through TF and P of the right camera lies where Tx puts it."""
-    found = calibration.from_eeprom(document(5), DEFAULTS)
-    poses, right = found.poses(), found.camera("right", (1280, 720))
-    in_left = np.array([0.2, -0.1, 2.0, 1.0])
-    in_right = np.linalg.inv(optical(poses["right"])) @ optical(poses["left"]) @ in_left
-    by_frames, by_baseline = right.p[:, :3] @ in_right[:3], right.p @ in_left
-    np.testing.assert_allclose(by_frames, by_baseline, atol=1e-9)
-
-
-#: Left to right, left to rgb (m) -> y of left, right and rgb.
-BOARDS = [
-    (0.075, 0.0375, (0.0375, -0.0375, 0.0)),
-    (0.09, 0.02, (0.045, -0.045, 0.025)),
-    (0.04, 0.01, (0.02, -0.02, 0.01)),
-    (0.0, 0.01, (0.0, 0.0, -0.01)),
-]
-
-
-@pytest.mark.parametrize(("baseline_m", "rgb_m", "expected"), BOARDS)
-def test_lens_positions_follow_the_board(baseline_m, rgb_m, expected):
-    stored = document(3, left_to_right_distance_m=baseline_m, left_to_rgb_distance_m=rgb_m)
-    poses = calibration.from_eeprom(stored, DEFAULTS).poses()
-    found = tuple(poses[name][1, 3] for name in ("left", "right", "rgb"))
-    assert found == pytest.approx(expected)
-
-
-def test_optical_axes_turn_as_rep_103_says():
-    assert (OPTICAL_TO_BODY @ [0, 0, 1]).tolist() == [1, 0, 0]
-    assert (OPTICAL_TO_BODY @ [1, 0, 0]).tolist() == [0, -1, 0]
-    assert (OPTICAL_TO_BODY @ [0, 1, 0]).tolist() == [0, 0, -1]
-
-
-# -- images of the virtual device, which draws them without this module
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("keep_aspect", [True, False])
-def test_models_and_frames_fit_the_images_of_the_virtual_device(size, keep_aspect):
-    view = SceneView(
-        mono_size=size,
-        rgb_size=(1920, 1080),
-        preview_size=(544, 320),
-        keep_aspect_ratio=keep_aspect,
-        nn_camera="rgb",
-        mirror_rectified=True,
-        center_crop=True,
-    )
-    drawn = optics.make_cameras(optics.SceneOptics.from_eeprom(document(5)), view)
-    found = calibration.from_eeprom(document(5), NOMINAL)
-    frames = {name: optical(pose) for name, pose in found.poses().items()}
-    world = points_in_left_camera()  # rectified right camera
-    base = np.hstack([world, np.ones((len(world), 1))]) @ frames["right"].T
-    models = {
-        "left": found.camera("left", size),
-        "right": found.camera("right", size),
-        "rgb": found.camera("rgb", (1920, 1080)),
-        "preview": found.preview("rgb", (1920, 1080), (544, 320), keep_aspect),
-    }
-    for name, model in models.items():
-        frame = frames["rgb" if name == "preview" else name]
-        in_frame = (base @ np.linalg.inv(frame).T)[:, :3]
-        image = in_frame @ model.r @ model.k.T
-        np.testing.assert_allclose(
-            image[:, :2] / image[:, 2:], drawn[name].project(world), atol=1e-6, err_msg=name
-        )

@@ -119,6 +119,20 @@ def test_coefficients_without_a_ros_model_are_refused(
     assert str(caught.value).startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("k", "problem"),
+    [
+        (np.eye(3), "k is the identity"),
+        (np.array([[440.0, 0, 320], [0, 440, 200], [0, 0, 1]]), "k has cx 320, the middle of"),
+    ],
+)
+def test_camera_matrix_that_cannot_be_true_is_refused(k: np.ndarray, problem: str) -> None:
+    good = plausible("plumb_bob", FIVE)
+    wrong = CameraModel(1280, 800, k, good.d, good.distortion_model, good.r, good.p)
+    with pytest.raises(ConfigError, match=problem):
+        camera_info_file.check("left", wrong, (1280, 800), 0.075)
+
+
 def plausible(name: str, d: list[float]) -> CameraModel:
     k = np.array([[880.0, 0, 640], [0, 880, 400], [0, 0, 1]])
     return CameraModel(1280, 800, k, np.array(d), name, np.eye(3), projection(k))

@@ -75,14 +75,14 @@ def test_new_and_old_files_are_read_with_or_without_flag(tmp_path, size, count, 
     assert content.is_old == (count == 9)
 
 
-@pytest.mark.parametrize("size", [0, 35, 38, 443])
+@pytest.mark.parametrize("size", [0, 35, 38, 191, 194, 443])
 def test_file_of_another_size_is_refused(tmp_path, size):
     file = tmp_path / "x.calib"
     file.write_bytes(bytes(size))
     with pytest.raises(ConfigError) as caught:
         gen1_file.read(str(file))
     assert str(caught.value) == (
-        f"{file}: {size} bytes, a calibration file has 444 or 445 (older ones 36 or 37)"
+        f"{file}: {size} bytes, a calibration file has 444 or 445 (older ones 192, 193, 36 or 37)"
     )
 
 
@@ -110,6 +110,7 @@ def test_file_gives_the_same_cameras_as_the_eeprom(path):
 #: Fields of a file -> error behind its name.
 BAD_CONTENTS = [
     ({"M1": np.zeros((3, 3))}, "not a calibration: M1 is not a camera matrix"),
+    ({"M2": np.eye(3)}, "not a calibration: M2 is the identity"),
     ({"R2": np.zeros((3, 3))}, "not a calibration: R2 is not a rotation"),
     ({"d1": np.full(14, np.nan)}, "not a calibration: d1 holds a number that is not finite"),
 ]
@@ -150,6 +151,82 @@ def test_rgb_camera_of_a_file_follows_the_resolution(tmp_path, size, fx, cx, cy)
     assert found.warnings == ()
 
 
+def scaled(fx: float, cx: float, cy: float) -> np.ndarray:
+    return np.array([[fx, 0, cx], [0, fx, cy], [0, 0, 1.0]])
+
+
+#: M3 of a file -> why it is not used, "" = it is.
+M3 = [
+    (np.zeros((3, 3)), "no numbers are stored for it"),
+    (np.diag([1400.0, 1400, 0]), "M3 is not a camera matrix"),
+    (eeprom.M1_LEFT, "M3 is equal to M1 of the left camera"),
+    (eeprom.M2_RIGHT, "M3 is equal to M2 of the right camera"),
+    (np.eye(3), "M3 is the identity"),
+    (scaled(1450, 320, 540), "M3 has cx 320, the middle of the image is at 959.5"),
+    (scaled(1450, 960, 1079), "M3 has cy 1079, the middle of the image is at 539.5"),
+    (
+        scaled(864, 960, 540),
+        "M3 gives a field of view of 96 degrees, board entry rgb_fov_deg is 68.7938",
+    ),
+    (
+        scaled(3000, 1000, 500),
+        "M3 gives a field of view of 35 degrees, board entry rgb_fov_deg is 68.7938",
+    ),
+    (RGB_INTRINSICS, ""),
+    (scaled(1400, 930, 560), ""),
+]
+
+
+@pytest.mark.parametrize(("m3", "reason"), M3)
+def test_rgb_numbers_that_cannot_be_true_are_not_used(tmp_path, m3, reason):
+    file = tmp_path / "x.calib"
+    gen1_file.write(str(file), contents(M3=m3), center_crop=False)
+    found = calibration.from_file(str(file), settings(file, board_config__rgb_fov_deg=68.7938))
+    model = found.camera("rgb", (1920, 1080))
+    assert model.k.any() == model.p.any() == (not reason)
+    assert found.rgb_warning == (reason and f"the rgb camera is not calibrated: {reason}")
+    assert found.is_rgb_refused == bool(m3.any() and reason)
+    assert found.camera("left", (1280, 720)).k.any()
+    assert found.with_models({"rgb": found.camera("left", (1280, 720))}).rgb_warning == ""
+    nominal = settings(file, calibration__nominal=True, board_config__rgb_fov_deg=68.7938)
+    found = calibration.from_file(str(file), nominal)
+    assert found.camera("rgb", (1920, 1080)).k.any()
+    assert reason in found.rgb_warning
+    if reason:
+        assert found.camera("rgb", (1920, 1080)).k[0, 0] == pytest.approx(1402.2, abs=0.1)
+
+
+@pytest.mark.parametrize("flag", [b"", b"\x00", b"\x01"])
+@pytest.mark.parametrize("is_inverse", [False, True])
+def test_early_file_with_homographies_gives_the_same_cameras(tmp_path, flag, is_inverse):
+    m1, m2 = eeprom.M1_LEFT, eeprom.M2_RIGHT
+    h1 = m2 @ eeprom.R1_LEFT @ np.linalg.inv(m1)
+    h2 = m2 @ eeprom.R2_RIGHT @ np.linalg.inv(m2)
+    if is_inverse:
+        h1, h2 = np.linalg.inv(h1), np.linalg.inv(h2)
+    parts = (h1, h2, m1, m2, eeprom.ROTATION, eeprom.TRANSLATION_CM)
+    file = tmp_path / "early.calib"
+    file.write_bytes(b"".join(part.astype("<f4").tobytes() for part in parts) + flag)
+    assert file.stat().st_size == 192 + len(flag)
+    found = calibration.from_file(str(file), settings(file))
+    assert (found.source, found.geometry.center_crop) == ("file", flag == b"\x01")
+    np.testing.assert_allclose(found.camera("left", (1280, 800)).k, m1, rtol=1e-6)
+    np.testing.assert_allclose(found.stereo.r1, eeprom.R1_LEFT, atol=1e-5)
+    np.testing.assert_allclose(found.stereo.r2, eeprom.R2_RIGHT, atol=1e-5)
+    assert found.baseline_m == pytest.approx(0.075)
+    assert found.rgb_problem == "no numbers are stored for it"
+    # The device gets it in the present form.
+    assert len(gen1_file.read(str(file)).floats) == 111
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0, float("nan")])
+def test_early_file_of_other_numbers_is_refused(tmp_path, fill):
+    file = tmp_path / "early.calib"
+    file.write_bytes(np.full(48, fill, "<f4").tobytes())
+    with pytest.raises(ConfigError, match=r"early\.calib: not a calibration: "):
+        gen1_file.read(str(file))
+
+
 #: EEPROM layout, settings -> source that is used.
 PRECEDENCE = [
     (5, {}, "eeprom"),
@@ -173,7 +250,7 @@ def test_unreadable_file_is_an_error_only_where_it_is_used(tmp_path):
     found = calibration.load(eeprom.eeprom_document(5), missing)
     assert found.source == "eeprom"
     assert found.warnings[0] == (
-        f"depth.calibration_file is not used: the EEPROM holds a calibration, with which the device "
+        "depth.calibration_file is not used: the EEPROM holds a calibration, with which the device "
         f"computes depth; board_config.override_eeprom replaces it by {tmp_path}/none.calib"
     )
     with pytest.raises(ConfigError, match="No such file"):
