@@ -122,6 +122,23 @@ def test_two_cameras_on_one_robot_share_no_link_or_joint(tmp_path: Path) -> None
     assert found["rear_left_camera_frame"][1, 3] == pytest.approx(0.02)
 
 
+def test_frames_do_not_depend_on_the_properties_of_the_robot(tmp_path: Path) -> None:
+    names = ("pi", "file", "geometry", "baseline", "rgb_y", "housing", "board", "camera", "y")
+    properties = "".join(f'<xacro:property name="{name}" value="3.1"/>' for name in names)
+    path = tmp_path / "robot.urdf.xacro"
+    macro = ROOT / "urdf" / "depthai_camera.urdf.xacro"
+    path.write_text(
+        '<robot name="robot" xmlns:xacro="http://www.ros.org/wiki/xacro"><link name="base_link"/>'
+        f'{properties}<xacro:include filename="{macro}"/>'
+        '<xacro:depthai_camera name="oak" parent="base_link"><origin/></xacro:depthai_camera>'
+        "</robot>"
+    )
+    found = poses(xacro.process_file(str(path)).toxml(), "base_link")
+    expected = poses(described(), "oak_parent_frame")
+    for frame in frame_ids("oak").values():
+        np.testing.assert_allclose(found[frame], expected[frame], atol=1e-12)
+
+
 def test_example_robot_contains_the_camera() -> None:
     pytest.importorskip("ament_index_python")
     path = ROOT / "urdf" / "example_robot.urdf.xacro"
