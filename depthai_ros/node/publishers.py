@@ -5,7 +5,6 @@ Large messages are published as serialised bytes, without a copy of their buffer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,12 +26,11 @@ from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
 from ..messages.context import MessageContext
 from ..messages.images import StampedPacket
 from ..streams import STREAMS, Stream, Topic
+from .topic_names import TopicNames
 
 _RESULT_DEPTH = 10
 _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
 _IMAGES = frozenset({"image", "compressed_image", "disparity_image"})
-#: Topics of this node that are not in the stream table.
-_OTHER_TOPICS = ("/diagnostics", "/tf_static")
 #: Stream -> a second stream whose packets its messages need.
 _TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
 #: rclpy raises these for a QoS override that it cannot use.
@@ -174,11 +172,11 @@ class StreamPublishers:
         self._node = node
         self._settings = settings
         self._publishers: list[Publisher[Any]] = []
-        self._infos: dict[str, CameraInfoPublisher] = {}
+        self._infos: dict[tuple[str, str], CameraInfoPublisher] = {}
         self._entries: dict[str, list[TopicPublisher]] = {}
         self._muted = frozenset(name for name in STREAMS if not settings[f"stream.{name}.publish"])
         topics = _configured_topics(settings, decoded=decoded)
-        self._check_names(topics)
+        self._names = TopicNames(node, (topic for rows in topics.values() for topic in rows))
         try:
             self._entries = {
                 name: [self._make_entry(STREAMS[name], topic) for topic in rows]
@@ -193,19 +191,6 @@ class StreamPublishers:
         for name in (*derived, *(name for name in topics if name not in derived)):
             self._fed.setdefault(derived.get(name, name), []).append(name)
 
-    def _check_names(self, topics: Mapping[str, Iterable[Topic]]) -> None:
-        """Raise ConfigError if remap rules give two topics the same name."""
-        taken = {self._node.resolve_topic_name(name): name for name in _OTHER_TOPICS}
-        for topic in (topic for rows in topics.values() for topic in rows):
-            for name in filter(None, (topic.name, topic.camera_info)):
-                full = self._node.resolve_topic_name(f"~/{name}")
-                other = taken.setdefault(full, f"~/{name}")
-                if other != f"~/{name}":
-                    raise ConfigError(
-                        f"{other} and ~/{name} would both be {full}: "
-                        "change the remap rule that gives one topic the other's name"
-                    )
-
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
         depth = self._settings["publish.queue_depth"] if topic.message in _IMAGES else None
         if stream.name == "video":
@@ -213,18 +198,22 @@ class StreamPublishers:
         profile = QoSProfile(depth=depth or _RESULT_DEPTH)
         if topic.latched:
             profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        info = self._info(topic.camera_info) if topic.camera_info else None
-        publisher = self._create(BUILDERS[topic.message].message_type, topic.name, profile)
+        info = self._info(topic) if topic.camera_info else None
+        name = self._names.topic(topic)
+        publisher = self._create(BUILDERS[topic.message].message_type, name, profile)
         return TopicPublisher(stream, topic, publisher, info)
 
-    def _info(self, name: str) -> CameraInfoPublisher:
-        if name not in self._infos:
+    def _info(self, topic: Topic) -> CameraInfoPublisher:
+        """The camera_info of an image; images of one camera share it where they are together."""
+        key = topic.camera_info, self._names.camera_info(topic)
+        if key not in self._infos:
             profile = QoSProfile(depth=self._settings["publish.queue_depth"])
-            self._infos[name] = CameraInfoPublisher(name, self._create(CameraInfo, name, profile))
-        return self._infos[name]
+            publisher = self._create(CameraInfo, key[1], profile)
+            self._infos[key] = CameraInfoPublisher(topic.camera_info, publisher)
+        return self._infos[key]
 
     def _create(self, message_type: type[Any], name: str, profile: QoSProfile) -> Publisher[Any]:
-        topic = self._node.resolve_topic_name(f"~/{name}")
+        topic = self._names.full(name)
 
         def complain(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -236,14 +225,14 @@ class StreamPublishers:
         try:
             publisher = self._node.create_publisher(
                 message_type,
-                f"~/{name}",  # unresolved: rcl applies the remap rules
+                name,  # unresolved: rcl applies the remap rules
                 profile,
                 event_callbacks=PublisherEventCallbacks(incompatible_qos=complain),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         except _BAD_OVERRIDE as cause:
             words = str(cause).partition("\n")[0]
-            raise ConfigError(f"qos_overrides of ~/{name}: {words}") from cause
+            raise ConfigError(f"qos_overrides of {name}: {words}") from cause
         self._publishers.append(publisher)
         return publisher
 

@@ -23,6 +23,7 @@ from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import STREAMS
 
 CONFIGURATION = 2
+INFO = "camera_info"
 QUIET: dict[str, Any] = {
     "device.id": "virtual:pattern",
     "stream_list": ["left", "right", "depth"],
@@ -126,8 +127,9 @@ def test_rules_that_exchange_two_names_exchange_the_topics(
     assert (left.topic_name, right.topic_name) == ("/oak/right/image_raw", "/oak/left/image_raw")
     publishers.destroy()
     start_node(QUIET, "--ros-args", *(word for rule in rules for word in ("-r", rule)))
-    message = listener.first(Image, "left/image_raw")
-    assert message.header.frame_id == "oak_right_camera_optical_frame"
+    for message_type, name in ((Image, "image_raw"), (CameraInfo, INFO)):
+        message = listener.first(message_type, f"left/{name}")
+        assert message.header.frame_id == "oak_right_camera_optical_frame"
 
 
 def test_remapped_topics_keep_their_camera_info_and_their_qos_name(
@@ -160,6 +162,59 @@ EVERY_TOPIC = sorted(
         if name
     }
 )
+
+
+#: remap rules, streams, further options, topics of images and camera_info
+MOVES: list[tuple[list[str], list[str], set[str]]] = [
+    (["~/left/image_raw:=/eye/image"], ["left"], {"/eye/image", "/eye/camera_info"}),
+    (["/oak/left/image_raw:=/image"], ["left"], {"/image", "/camera_info"}),
+    (
+        ["~/left/image_raw:=/eye/image", "~/left/camera_info:=/model"],
+        ["left"],
+        {"/eye/image", "/model"},
+    ),
+    (["~/left/camera_info:=/model"], ["left"], {"/oak/left/image_raw", "/model"}),
+    (  # raw and rectified share a camera_info until one of them moves
+        ["~/left/image_rect:=/eye/image"],
+        ["left", "rectified_left"],
+        {"/oak/left/image_raw", "/oak/left/camera_info", "/eye/image", "/eye/camera_info"},
+    ),
+    (
+        ["~/left/image_raw:=/eye/raw", "~/left/image_rect:=/eye/rect"],
+        ["left", "rectified_left"],
+        {"/eye/raw", "/eye/rect", "/eye/camera_info"},
+    ),
+    (  # both cannot be /eyes/camera_info
+        ["~/left/image_raw:=/eyes/left", "~/right/image_raw:=/eyes/right"],
+        ["left", "right"],
+        {"/eyes/left", "/eyes/right", "/oak/left/camera_info", "/oak/right/camera_info"},
+    ),
+    (
+        ["~/left/image_raw:=~/right/image_raw", "~/right/image_raw:=~/left/image_raw"],
+        ["left", "right"],
+        {f"/oak/{side}/{name}" for side in ("left", "right") for name in ("image_raw", INFO)},
+    ),
+    (
+        ["~/rgb/image_raw:=/eye/image"],
+        ["video"],
+        {"/eye/image/compressed", "/eye/camera_info"},
+    ),
+    (
+        ["~/rgb/image_raw/compressed:=/jpeg/compressed"],
+        ["video"],
+        {"/jpeg/compressed", "/camera_info"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", MOVES, ids=lambda case: " ".join(case[0]))
+def test_camera_info_and_transports_move_with_their_image(case: Any, make_node: MakeNode) -> None:
+    rules, streams, expected = case
+    node = make_node(*rules)
+    before = {publisher.topic_name for publisher in node.publishers}
+    publishers = publishers_of(node, streams)
+    assert {publisher.topic_name for publisher in node.publishers} - before == expected
+    publishers.destroy()
 
 
 @pytest.mark.complaint(18)
