@@ -33,6 +33,8 @@ _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next k
 _IMAGES = frozenset({"image", "compressed_image", "disparity_image"})
 #: Stream -> a second stream whose packets its messages need.
 _TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
+#: QoS policies that qos_overrides can change, of those that may not match.
+_OVERRIDABLE = frozenset({"reliability"})
 #: rclpy raises these for a QoS override that it cannot use.
 _BAD_OVERRIDE = (RuntimeError, ValueError, TypeError, ParameterException)
 #: Called once: it searches the libraries of the process. rclpy has loaded rcl by now.
@@ -216,10 +218,11 @@ class StreamPublishers:
         topic = self._names.full(name)
 
         def complain(event: Any) -> None:
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+            own = f", or set qos_overrides.{topic}.publisher.{policy} of this node"
             self._node.get_logger().warning(
                 f"{topic}: a subscriber receives nothing, its QoS policy {policy} does not match: "
-                f"change the subscriber, or set qos_overrides.{topic}.publisher.* of this node"
+                f"change the subscriber{own if policy in _OVERRIDABLE else ''}"
             )
 
         try:

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from nodes import Listener, StartNode, wait_until
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depthai_ros.config import validate
@@ -130,6 +130,32 @@ def test_rules_that_exchange_two_names_exchange_the_topics(
     for message_type, name in ((Image, "image_raw"), (CameraInfo, INFO)):
         message = listener.first(message_type, f"left/{name}")
         assert message.header.frame_id == "oak_right_camera_optical_frame"
+
+
+QOS = [
+    (
+        QoSProfile(
+            depth=1,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+            reliability=ReliabilityPolicy.BEST_EFFORT,
+        ),
+        "its QoS policy durability does not match: change the subscriber\n",
+    ),
+    (
+        QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE),
+        "change the subscriber, or set qos_overrides./oak/left/image_raw.publisher.reliability of",
+    ),
+]
+
+
+def test_advice_for_a_subscriber_that_receives_nothing_can_be_followed(
+    start_node: StartNode, listener: Listener
+) -> None:
+    override = {"qos_overrides./oak/left/image_raw.publisher.reliability": "best_effort"}
+    node = start_node({**QUIET, **override})
+    for profile, advice in QOS:
+        listener.node.create_subscription(Image, "/oak/left/image_raw", lambda _: None, profile)
+        wait_until(lambda advice=advice: advice in node.output, lambda: f"advice in {node.output}")
 
 
 def test_remapped_topics_keep_their_camera_info_and_their_qos_name(
