@@ -6,9 +6,11 @@ finite, and text can be printed and sent in messages.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 from .errors import DecodeError
@@ -29,6 +31,12 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 # -- text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ ", the nearest is NAME" for a name that is not known; "" if none is like it."""
+    found = difflib.get_close_matches(name, known, n=1)
+    return f", the nearest is {found[0]}" if found else ""
 
 
 def clean_text(text: str, limit: int = MAX_FIELD) -> str:

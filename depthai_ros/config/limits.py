@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,7 +39,19 @@ class Choice:
         return f"one of {texts}" if len(self.values) > 1 else texts
 
 
-Limits: TypeAlias = "Range | Choice | None"
+@dataclass(frozen=True, slots=True)
+class FrameName:
+    """A name of a tf frame, or "": tf2 refuses a slash at its start."""
+
+    def allows(self, value: Value) -> bool:
+        """True if tf2 takes the name."""
+        return isinstance(value, str) and re.fullmatch(r"(?!/)\S*", value) is not None
+
+    def __str__(self) -> str:
+        return "a frame name without blanks or a slash at its start"
+
+
+Limits: TypeAlias = "Range | Choice | FrameName | None"
 
 
 def between(low: float, high: float) -> Range:

@@ -21,7 +21,7 @@ from ..cameras import (
 )
 from ..streams import STREAMS
 from ..wire_formats import CAMERAS
-from .limits import Limits, Value, between, one_of
+from .limits import FrameName, Limits, Value, between, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,8 +545,10 @@ _NODE_OPTIONS = (
         "from the urdf, or none",
         one_of("calibration", "urdf", "none"),
     ),
-    Option("tf.prefix", "", "prefix of all frame names; empty = node name"),
-    Option("tf.parent_frame", "", "parent frame of the camera's base frame; empty = none"),
+    Option("tf.prefix", "", "prefix of all frame names; empty = node name", FrameName()),
+    Option(
+        "tf.parent_frame", "", "parent frame of the camera's base frame; empty = none", FrameName()
+    ),
     Option(
         "sync.enable",
         False,

@@ -6,12 +6,11 @@ program (`gen1/config.py`) follow Gen1's less strict rules.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from ..bounded import clean_text, describe, shown
+from ..bounded import clean_text, describe, nearest, shown
 from ..cameras import MONO_WIDTHS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
@@ -107,8 +106,7 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
 def _option(key: str) -> Option:
     if key in BY_KEY:
         return BY_KEY[key]
-    nearest = difflib.get_close_matches(key, BY_KEY, n=1, cutoff=0.0)
-    raise ConfigError(f"{clean_text(key)} is not an option, the nearest is {nearest[0]}")
+    raise ConfigError(f"{clean_text(key)} is not an option{nearest(key, BY_KEY)}")
 
 
 def _checked(option: Option, value: Any, dialect: Dialect) -> Value:

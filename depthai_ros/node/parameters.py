@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,9 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..bounded import nearest
 from ..config import BY_KEY, OPTIONS, Option, Settings, defaults, validate
-from ..config.limits import Choice, Range, Value, plain
+from ..config.limits import Choice, FrameName, Range, Value, plain
 from ..errors import ConfigError, DepthaiError
 from .live_parameters import LiveOptions
 
@@ -145,9 +145,7 @@ def _given(node: Node) -> dict[str, Any]:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    hint = f", the nearest is {nearest[0]}" if nearest else ""
-    return f"{name} is not a parameter{hint}"
+    return f"{name} is not a parameter{nearest(name, known)}"
 
 
 def _declare(node: Node, settings: Settings) -> None:
@@ -166,7 +164,7 @@ def _descriptor(option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=f"{option.meaning}{unit}", read_only=not option.live
     )
-    if isinstance(option.limits, Choice):
+    if isinstance(option.limits, (Choice, FrameName)):
         descriptor.additional_constraints = str(option.limits)
     elif isinstance(option.limits, Range):
         low, high = option.limits.low, option.limits.high
