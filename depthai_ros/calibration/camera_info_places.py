@@ -66,7 +66,7 @@ def files(settings: Settings, camera: str, name: str) -> tuple[list[Path], list[
     if url := settings[url_key(camera)]:
         try:
             path = from_url(url, name)
-            if path.exists():
+            if os.path.lexists(path):
                 found.append(path)
             else:
                 warnings.append(f"{url_key(camera)} is not used: there is no file {path}")
@@ -74,21 +74,26 @@ def files(settings: Settings, camera: str, name: str) -> tuple[list[Path], list[
             warnings.append(f"{url_key(camera)} is not used: {cause}")
     try:
         path = folder(settings) / f"{name}.yaml"
-        found += [path] if path.exists() else []
+        found += [path] if os.path.lexists(path) else []
     except ConfigError:
         pass  # `folder_warning` tells it once, not for each camera
     return found, warnings
 
 
 def folder_warning(settings: Settings, names: Sequence[str]) -> str:
-    """Why the folder that the user named has no file of these names, or ""."""
-    if not settings[FOLDER]:
-        return ""
+    """Why there is no folder, or the one that the user named has no file of these names; or ""."""
     try:
         place = folder(settings)
     except ConfigError as cause:
-        return f"{FOLDER} is not used: {cause}"
-    if not place.exists():
+        if settings[FOLDER]:
+            return f"{FOLDER} is not used: {cause}"
+        return (
+            "set_camera_info keeps nothing, and nothing kept is used: "
+            f"{cause}; set ROS_HOME or {FOLDER}"
+        )
+    if not settings[FOLDER]:
+        return ""
+    if not os.path.lexists(place):
         return f"{FOLDER} is not used: there is no folder {place}; set_camera_info creates it"
     if not place.is_dir():
         return (
@@ -96,7 +101,7 @@ def folder_warning(settings: Settings, names: Sequence[str]) -> str:
             "CAMERA.camera_info_url takes a file"
         )
     wanted = [f"{name}.yaml" for name in names]
-    if any((place / name).exists() for name in wanted):
+    if any(os.path.lexists(place / name) for name in wanted):
         return ""
     others = [path.name for path in islice(sorted(place.glob("*.yaml")), _LISTED)]
     if not others:

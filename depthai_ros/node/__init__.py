@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import signal
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +27,22 @@ def main(args: Sequence[str] | None = None) -> int:
     if missing := _missing():
         print(missing)
         return _EXIT_CONFIG
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback from an unfinished import
+    # No traceback from an unfinished import, and no "process has died" from launch.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    _find_home()
     from .node import main as run
 
     return run(args)
+
+
+def _find_home() -> None:
+    """Give rcl a folder for its log: it ends the process if HOME is not set."""
+    if any(os.environ.get(name) for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR")):
+        return
+    try:
+        os.environ["HOME"] = pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        os.environ["ROS_LOG_DIR"] = tempfile.gettempdir()
 
 
 def _missing() -> str:

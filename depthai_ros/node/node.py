@@ -68,6 +68,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         """`stop` ends every wait for the device."""
         super().__init__(DEFAULT_NAME)
         self.failure: Exception | None = None
+        self._stop = stop or threading.Event()
         settings, self._refused = declare_options(self)
         self._health = Health(self.get_name(), settings)
         self.supervisor = Supervisor(
@@ -76,7 +77,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
             self._health,
             self._publish_status,
             self._give_up,
-            stop or threading.Event(),
+            self._stop,
         )
         self._has_given_up = False
         self._is_patient = False  # True while the node may wait for the device
@@ -170,7 +171,10 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         except (DepthaiError, OSError, MemoryError) as cause:
             self.failure = cause
             self._health.last_error = str(cause) or repr(cause)
-            self.get_logger().error(self._health.last_error)
+            if self._stop.is_set():  # nobody waits for the device any more
+                self.get_logger().info(f"stopped: {self._health.last_error}")
+            else:
+                self.get_logger().error(self._health.last_error)
             undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as cause:  # rclpy would swallow it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from nodes import DEADLINE_S, Listener, StartNode, wait_until
+from nodes import DEADLINE_S, ROOT, Listener, StartNode, wait_until
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from sensor_msgs.msg import Image
@@ -27,6 +28,50 @@ QUIET = {
 }
 CONFIGURATION, DEVICE = 2, 3
 BLOB = "package://depthai_ros/config/models/virtual_ssd.blob"
+
+
+#: The node as a user that has neither HOME nor an entry in passwd.
+NO_HOME = """
+import os, pwd, sys
+for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR"):
+    os.environ.pop(name, None)
+def none(number):
+    raise KeyError(number)
+pwd.getpwuid = none
+from depthai_ros.node import main
+sys.exit(main(["camera_node", *sys.argv[1:]]))
+"""
+
+
+def test_user_without_a_home_folder_gets_a_warning(start_node: StartNode) -> None:
+    node = start_node(QUIET, program=("-c", NO_HOME))
+    node.wait_for_output("streaming")
+    (line,) = [row for row in node.output.splitlines() if "set_camera_info keeps nothing" in row]
+    assert "[WARN]" in line
+    assert "there is no home folder of ~; set ROS_HOME or calibration.camera_info_" in line
+    assert node.stop() == 0
+    assert "ERROR" not in node.output
+
+
+def test_signal_during_the_imports_is_no_error(start_node: StartNode) -> None:
+    node = start_node(QUIET, program=(str(ROOT / "tools/camera_node"),))
+    maps = Path(f"/proc/{node.process.pid}/maps")
+    wait_until(lambda: "numpy" in maps.read_text(), lambda: "the import of numpy")
+    assert node.stop() == 0
+    assert node.output == ""
+
+
+def test_signal_while_the_streams_start_is_no_error(start_node: StartNode) -> None:
+    node = start_node(QUIET)
+    node.wait_for_output("connected to")
+    (device,) = node.children()
+    os.kill(device, signal.SIGSTOP)  # it does not answer any more
+    node.process.send_signal(signal.SIGINT)
+    ends = ("stopped: ", "ERROR", "streaming")
+    wait_until(lambda: any(word in node.output for word in ends), lambda: node.output)
+    os.kill(device, signal.SIGCONT)
+    assert node.stop() == 0
+    assert "ERROR" not in node.output
 
 
 #: parameters, exit status, words of the one error line
@@ -45,6 +90,16 @@ REFUSALS: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
         {"depth.paddingfactor": 0.2},
         CONFIGURATION,
         ("depth.paddingfactor is not an option", "the nearest is depth.padding_factor"),
+    ),
+    (
+        {"tf.prefix": "/robot1/oak"},
+        CONFIGURATION,
+        ("tf.prefix is '/robot1/oak', must be a frame name without blanks",),
+    ),
+    (
+        {"tf.parent_frame": " "},
+        CONFIGURATION,
+        ("tf.parent_frame is ' ', must be a frame name",),
     ),
     (
         {"stream_list": ["left", "rigth"]},
