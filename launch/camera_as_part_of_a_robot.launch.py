@@ -19,6 +19,7 @@ from depthai_ros import launching
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """The robot_state_publisher of the robot, its camera, and optionally rviz2."""
+    launching.need_options(values)
     board = launching.board_file(values["camera_model"] or "OAK-D")
     words = {"camera_name": values["name"], "camera_board": str(board)}
     robot = launching.robot_state_publisher(

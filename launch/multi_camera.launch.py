@@ -25,6 +25,8 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     common["use_rviz"] = "false"
     common.pop("rviz_config", None)
     listed = launching.cameras(resolve_path(values["cameras"]), common)
+    for words in [values, *listed]:
+        launching.need_options(words)
     actions = [launching.part(_FILE, words) for words in listed]
     if launching.is_true(values["use_rviz"]):
         actions += launching.rviz("", "", values)

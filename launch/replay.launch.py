@@ -19,6 +19,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """`ros2 bag play`, and optionally a point cloud and rviz2."""
     if not values["bag"]:
         raise ConfigError("argument bag is missing: give a folder that record.launch.py wrote")
+    launching.need_options(values)
     rate = launching.number(values, "rate")
     if rate <= 0:
         raise ConfigError(f"argument rate: {values['rate']!r} must be above 0")

@@ -5,14 +5,10 @@ Only this module imports `launch`, and only launch files import this module.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,11 +28,11 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from ..config import read_file, resolve_path
+from ..config import read_file, resolve_path, validate
 from ..config.limits import Value
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
-from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
+from .arguments import LAUNCH_FILES, OPTIONAL_PACKAGES, SHARE, TRUTHS, is_true, unknown
 from .environment import (
     MEMORY,
     PROFILE_VARIABLES,
@@ -108,26 +104,22 @@ def sim_time(values: Mapping[str, str]) -> dict[str, bool]:
     return {"use_sim_time": is_true(given)} if given else {}
 
 
-@cache
-def _own_folder() -> Path:
-    """Folder for files that the programs read; removed when the launch ends."""
-    folder = tempfile.mkdtemp(prefix="depthai_ros-launch-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+def own_file(name: str, text: str) -> Path:
+    """A file in memory that the programs read; it lasts until the launch ends, however that ends.
 
-
-def own_file(suffix: str, text: str) -> Path:
-    """Write a file that is removed when the launch ends."""
-    number, path = tempfile.mkstemp(suffix=suffix, dir=_own_folder())
-    with os.fdopen(number, "w", encoding="utf-8") as file:
+    `ros2 launch` ended by SIGTERM runs nothing more that could remove a file.
+    """
+    number = os.memfd_create(name)
+    os.set_inheritable(number, False)
+    with open(number, "w", encoding="utf-8", closefd=False) as file:
         file.write(text)
-    return Path(path)
+    return Path(f"/proc/{os.getpid()}/fd/{number}")
 
 
 def parameter_files(values: Mapping[str, Value]) -> list[str]:
     """A parameter file for one program; none without values.
 
-    launch_ros would write one too, but never removes it. The file is JSON, which quotes every
+    launch_ros would write one too, but never removes it. This file is JSON, which quotes every
     text: each YAML parser then reads "1.3" and "1e5" as text.
     """
     if not values:
@@ -137,7 +129,7 @@ def parameter_files(values: Mapping[str, Value]) -> list[str]:
         for key, value in values.items()
     }
     document = {"/**": {"ros__parameters": typed}}
-    return [str(own_file(".yaml", json.dumps(document, ensure_ascii=False)))]
+    return [str(own_file("parameters.yaml", json.dumps(document, ensure_ascii=False)))]
 
 
 def need(package: str, purpose: str) -> None:
@@ -153,6 +145,19 @@ def need(package: str, purpose: str) -> None:
             f"{purpose} needs the package {package}, which is not installed here "
             f"(apt install ros-{distro}-{package.replace('_', '-')})"
         ) from None
+
+
+def need_options(values: Mapping[str, str]) -> None:
+    """Check the packages of what these arguments start, before anything starts.
+
+    Raises  ConfigError as `need`
+    """
+    for argument, package in OPTIONAL_PACKAGES.items():
+        if is_true(values.get(argument, "")):
+            need(package, argument)
+    cloud, composed = (values.get(name, "") for name in ("pointcloud.enable", "use_composition"))
+    if is_true(cloud) and not is_true(composed):
+        need("rclcpp_components", "pointcloud.enable")
 
 
 def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
@@ -246,6 +251,7 @@ def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
 
 def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     """The publisher of the camera frames, and optionally a point cloud and rviz2."""
+    need_options(values)
     actions: list[Any] = camera_frames(asked, values)
     if is_true(values["pointcloud.enable"]):
         file = "pointcloud.launch.py"
@@ -294,17 +300,19 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
     Raises  ConfigError
     """
     need("rviz2", "rviz")
+    validate({"tf.prefix": prefix})
     text = values["rviz_config"]
     own = resolve_path(f"{SHARE}/config/rviz") / f"{text}.rviz"
     path = own if own.is_file() else resolve_path(text)
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
         raise ConfigError(f"argument rviz_config: {text!r} is not one of {names} and not a file")
+    shown = path
     if own.is_file() and text != "multi_camera":
         document = renamed_rviz(read_yaml(path), node, prefix)
-        path = own_file(f"-{text}.rviz", yaml.safe_dump(document, sort_keys=False))
+        path = own_file(f"{text}.rviz", yaml.safe_dump(document, sort_keys=False))
     return [
-        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {path}"),
+        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {shown}"),
         Node(
             package="rviz2",
             executable="rviz2",

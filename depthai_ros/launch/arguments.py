@@ -6,10 +6,10 @@ one that was not given. Priority: launch argument, then parameter files, then de
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..bounded import nearest
 from ..config import BY_KEY, OPTIONS, Option
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
@@ -17,6 +17,8 @@ from ..errors import ConfigError
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _BOOLEANS = ("true", "false")
+#: Argument -> the package that it needs, which is no dependency of this package.
+OPTIONAL_PACKAGES = {"pointcloud.enable": "depth_image_proc", "use_rviz": "rviz2"}
 #: The share directory of this package, in paths.
 SHARE = "package://depthai_ros"
 
@@ -61,7 +63,7 @@ MOUNT = (
 _SIM_TIME = Argument("use_sim_time", "use the time of /clock; empty = false", "", _BOOLEANS)
 _TF_PREFIX = _sets("tf.prefix", "tf_prefix")
 _RVIZ = (
-    Argument("use_rviz", "start rviz2", "false", _BOOLEANS),
+    Argument("use_rviz", "start rviz2, of the package rviz2", "false", _BOOLEANS),
     Argument("rviz_config", "name of a file in config/rviz, or a path", "oak_d"),
 )
 _COMPOSITION = (
@@ -129,7 +131,7 @@ _NODE_ARGUMENTS = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "start depth_image_proc in a container; it publishes the topic points",
+        "start depth_image_proc (a package) in a container; it publishes the topic points",
         "false",
         _BOOLEANS,
     ),
@@ -175,17 +177,18 @@ REPLAY = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "start depth_image_proc; it publishes the topic points",
+        "start depth_image_proc (a package); it publishes the topic points",
         "false",
         _BOOLEANS,
     ),
     _CLOUD_COLOR,
 )
 _ONE_EACH = {"name", "namespace", "device", "tf_prefix", *(argument.name for argument in MOUNT)}
+_LISTED_ARGUMENT = " here: each camera has its own, in the list that cameras:=FILE names"
 #: multi_camera.launch.py: the arguments of camera.launch.py that may apply to all cameras.
 MULTI_CAMERA = (
     Argument("cameras", "YAML file with the list of cameras", f"{SHARE}/config/multi_camera.yaml"),
-    Argument("use_rviz", "start one rviz2 for all cameras", "false", _BOOLEANS),
+    Argument("use_rviz", "start one rviz2 (package rviz2) for all cameras", "false", _BOOLEANS),
     Argument("rviz_config", _RVIZ[1].meaning, "multi_camera"),
     *(
         argument
@@ -200,7 +203,7 @@ ROBOT = (
         for argument in _NODE_ARGUMENTS
         if argument.name in {"params_file", "camera_model", "device", "stream_list"}
     ),
-    Argument("use_rviz", "start rviz2", "false", _BOOLEANS),
+    _RVIZ[0],
     _SIM_TIME,
     _OUTPUT,
 )
@@ -243,8 +246,9 @@ def unknown(given: Iterable[str], arguments: Sequence[Argument]) -> str:
     sentences = []
     for name in given:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            sentences.append(f"{name} is not an argument, the nearest is {nearest}")
+            is_listed = arguments == MULTI_CAMERA and name in _ONE_EACH
+            hint = _LISTED_ARGUMENT if is_listed else nearest(name, known)
+            sentences.append(f"{name} is not an argument{hint}")
     if not sentences:
         return ""
     short = ", ".join(argument.name for argument in arguments if argument.name != argument.option)

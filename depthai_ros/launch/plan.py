@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bounded import shown
-from ..config import resolve_path
+from ..config import resolve_path, validate
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
 from ..config.yaml_files import read_yaml
@@ -134,6 +134,7 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
     parent = values.get("parent_frame") or str(in_files.get("tf.parent_frame", ""))
     mounted = bool(values.get("parent_frame")) or any(mount)
     _check_mount(tf_source, values, mounted)
+    validate({"tf.prefix": prefix, "tf.parent_frame": parent})
     if not parent and (any(mount) or tf_source == "urdf"):
         parent = f"{prefix}_parent_frame"
     # The node can attach its base frame to a parent frame, but only without a pose.
@@ -148,10 +149,10 @@ def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> No
         tf_source == "urdf" and not is_true(values.get("publish_urdf", "true"))
     )
     if is_unpublished and mounted:
-        names = ", ".join(argument.name for argument in MOUNT)
+        given = [argument.name for argument in MOUNT if values.get(argument.name)]
         raise ConfigError(
-            f"{names} have no effect: with tf_source none, or urdf and publish_urdf false, "
-            "the camera pose is published elsewhere"
+            f"no effect of {', '.join(given)}: with tf_source none, or urdf and publish_urdf "
+            "false, the camera pose is published elsewhere"
         )
 
 

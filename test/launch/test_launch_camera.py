@@ -93,7 +93,7 @@ def test_text_parameters_that_look_like_numbers_stay_text(
         (["camera.mono.fsp:=5"], "the nearest is camera.mono.fps"),
         (["camera.mono.fps:=fast"], "argument camera.mono.fps: 'fast' is not a number"),
         (["camera_model:=OAK-9"], f"'OAK-9' is not one of {', '.join(BOARDS)} and not a path"),
-        (["tf_source:=none", "cam_pos_x:=1"], "cam_pos_x, cam_pos_y"),
+        (["tf_source:=none", "cam_pos_x:=1"], "no effect of cam_pos_x: with"),
         (["tf_source:=both"], "tf_source"),
         (["params_file:=/nowhere.yaml"], "/nowhere.yaml: No such file"),
         (["params_file:=package://depthai_ros/LICENCE"], "package://depthai_ros/LICENCE"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -31,6 +32,42 @@ def test_show_args_is_the_reference_page(name: str) -> None:
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for argument in LAUNCH_FILES[name]:
         assert f"'{argument.name}':" in shown
+
+
+MISSING = [
+    ("camera.launch.py", "tf_source:=calibration", "use_rviz:=true"),
+    ("camera.launch.py", "tf_source:=calibration", "pointcloud.enable:=true"),
+    ("multi_camera.launch.py", "tf_source:=calibration", "pointcloud.enable:=true"),
+    ("camera_as_part_of_a_robot.launch.py", "use_rviz:=true"),
+    ("replay.launch.py", "bag:=recording", "use_rviz:=true"),
+]
+
+
+@pytest.mark.parametrize("words", MISSING, ids=" ".join)
+def test_missing_package_is_reported_before_anything_starts(
+    start_launch: StartLaunch, stand_ins: StandIns, words: tuple[str, ...]
+) -> None:
+    launched = start_launch(*words, AMENT_PREFIX_PATH=str(stand_ins.prefix))
+    assert launched.wait() != 0
+    option = words[-1].partition(":=")[0]
+    assert f"{option} needs the package " in launched.output
+    assert "apt install ros-" in launched.output
+    assert "process started" not in launched.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_launch_that_is_ended_by_force_leaves_no_file(
+    start_launch: StartLaunch, stand_ins: StandIns, tmp_path: Path, number: signal.Signals
+) -> None:
+    stand_ins.install("rviz2")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    launched = start_launch("rviz.launch.py", "use_sim_time:=true", TMPDIR=str(folder))
+    (call,) = stand_ins.wait_for("rviz2")
+    assert "use_sim_time" in call["files"][0]
+    launched.process.send_signal(number)
+    launched.wait()
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ import yaml
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.config.options import DEFAULT_NAME
 from depthai_ros.errors import ConfigError
-from depthai_ros.launch.arguments import CAMERA, LAUNCH_FILES, Argument, read, unknown
+from depthai_ros.launch.arguments import (
+    CAMERA,
+    LAUNCH_FILES,
+    MULTI_CAMERA,
+    Argument,
+    read,
+    unknown,
+)
 from depthai_ros.launch.environment import MEMORY, segment_bytes
 from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in, renamed_rviz
 from depthai_ros.streams import STREAMS
@@ -72,6 +79,11 @@ def test_unknown_argument_gets_the_nearest_name() -> None:
         ["streamlist", "device"], CAMERA
     )
     assert unknown(["device", "depth.lr_check"], CAMERA) == ""
+    assert unknown(["nonexistent"], CAMERA).startswith("nonexistent is not an argument. The argu")
+    for name in ("device", "cam_pos_x"):
+        assert "each camera has its own, in the list that cameras:=FILE names" in unknown(
+            [name], MULTI_CAMERA
+        )
     assert "every parameter" not in unknown(["x"], (Argument("bag", ""),))
 
 
@@ -120,7 +132,13 @@ def test_last_of_several_files_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tf_source": "none", "cam_yaw": "1"}, "published elsewhere"),
+        ({"tf_source": "none", "cam_yaw": "1"}, "no effect of cam_yaw: with tf_source none"),
+        ({"tf_prefix": "/robot1/oak"}, "tf.prefix is '/robot1/oak', must be a frame name without"),
+        (
+            {"parent_frame": "/mast"},
+            "tf.parent_frame is '/mast', must be a frame name without",
+        ),
+        ({"parent_frame": "the mast"}, "tf.parent_frame is 'the mast', must be a frame name"),
         ({"tf_source": "none", "parent_frame": "mast"}, "published elsewhere"),
         ({"publish_urdf": "false", "cam_pos_x": "0.1"}, "published elsewhere"),
         ({"cam_pos_x": "left"}, "argument cam_pos_x: 'left' is not a number"),

@@ -73,6 +73,7 @@ def test_every_scene_is_described() -> None:
 #: Fragments of error texts that the code puts together from parts.
 COMPOSED = {
     "is not a parameter, the nearest is",
+    "is not an argument, the nearest is",
     "needs the package robot_state_publisher",
     "is in use by process",
     "the node is inactive, it has to be active",
