@@ -323,8 +323,10 @@ def tensor_view(data: NDArray[np.uint8], tensor: Mapping[str, Any]) -> NDArray[A
         )
     try:
         return np.ndarray(dimensions, dtype, data, offset, strides)
-    except (ValueError, OverflowError) as cause:  # more axes or elements than numpy can count
-        raise DecodeError(f"tensor {shown(tensor['name'])}: {cause}") from cause
+    except (ValueError, OverflowError) as cause:
+        raise DecodeError(
+            f"tensor {shown(tensor['name'])} has more axes or elements than an array can have"
+        ) from cause
 
 
 def _tensor_layout(
@@ -340,7 +342,7 @@ def _tensor_layout(
         )
     except (KeyError, TypeError) as cause:
         raise DecodeError(
-            f"tensor {shown(tensor)}: {cause!r} is missing or of a wrong type"
+            f"tensor {shown(tensor)}: name, offset or shape is missing or of a wrong type"
         ) from cause
     if len(dimensions) != len(strides):
         raise DecodeError(

@@ -113,14 +113,14 @@ LIES: list[tuple[list[Any], str]] = [
     ([layer("out", UINT8, [0], [1])], "ends at byte"),
     ([layer("out", UINT8, [257], [0])], "tensors have 257 bytes, the payload has 256"),
     ([layer("out", UINT8, [1 << 40], [0])], "tensors have 1099511627776 bytes"),
-    ([layer("out", UINT8, [1 << 80], [0])], "tensor 'out': "),
-    ([layer("out", UINT8, [1] * 100, [1] * 100)], "tensor 'out': "),
+    ([layer("out", UINT8, [1 << 80], [0])], "tensor 'out' has more axes or elements than"),
+    ([layer("out", UINT8, [1] * 100, [1] * 100)], "tensor 'out' has more axes or elements than"),
     ([layer("out", UINT8, [129], [1]), layer("two", UINT8, [128], [1])], "tensors have 257 bytes"),
     ([layer("out", 5, [1], [1])], "missing or of a wrong type"),
     ([layer("out", UINT8, [1, 1], [1])], "2 dimensions and 1 strides"),
     ([layer("x" * 256, UINT8, [1], [1])], "name has 256 characters, at most 255"),
-    ([{"name": "out"}], "missing or of a wrong type"),
-    (["out"], "missing or of a wrong type"),
+    ([{"name": "out"}], "'out'}: name, offset or shape is missing or of a wrong type"),
+    (["out"], "tensor 'out': name, offset or shape is missing or of a wrong type"),
 ]
 
 
