@@ -184,7 +184,7 @@ DIAGNOSTICS = {
     "memory": "buffers_allocated buffers_in_use buffers_in_use_bytes",
     "temperature": "css_c mss_c upa0_c upa1_c max_c age_s",
     "clock": "offset_s drift_ppm jumps jitter_ms",
-    "calibration": "source baseline_m fx_px eeprom_loaded",
+    "calibration": "source baseline_m fx_px eeprom_loaded rgb",
     "usb link": "planned_mb_s measured_mb_s capacity_mb_s",
     **{f"stream {name}": STREAM_KEYS for name in STREAMED},
 }
