@@ -43,6 +43,7 @@ JOINED_PATHS: dict[str, str] = {
     "device.device_lock: _folder() / f'depthai_ros.{digest}.{user}'": "a hash and a number",
     "device.usb_sysfs: self.root / f'dev/bus/usb/{bus:03}/{number:03}'": "numbers of the kernel",
     "device.usb_sysfs: self.root / name": "constants",
+    "launch.actions: Path(f'/proc/{os.getpid()}/fd/{number}')": "numbers of the kernel",
     "launch.actions: resolve_path(f'{SHARE}/config/rviz') / f'{text}.rviz'": "written by the user",
     "node.services: camera_info_places.folder(self._supervisor.settings) / name": "a safe_name",
     "calibration.camera_info_places: folder(settings) / f'{name}.yaml'": "the name of the node",

@@ -42,10 +42,14 @@ class TopicNames:
 
     def full(self, name: str) -> str:
         """The name after remapping."""
-        return self._node.resolve_topic_name(name)
+        return str(self._node.resolve_topic_name(name))
 
     def _is_remapped(self, name: str) -> bool:
-        return self.full(name) != self._node.resolve_topic_name(name, only_expand=True)
+        return self.full(name) != self._expanded(name)
+
+    def _expanded(self, name: str) -> str:
+        """The full name without remapping."""
+        return str(self._node.resolve_topic_name(name, only_expand=True))
 
     def _name(self, relative: str) -> str:
         name = f"~/{relative}"
@@ -61,7 +65,7 @@ class TopicNames:
         """
         own, image = f"~/{topic.camera_info}", self._names[topic.name]
         full = self.full(image)
-        has_moved = full != self._node.resolve_topic_name(f"~/{topic.name}", only_expand=True)
+        has_moved = full != self._expanded(f"~/{topic.name}")
         if not has_moved or self._is_remapped(own):
             return own
         for transport in _TRANSPORTS:

@@ -103,12 +103,12 @@ def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
         }, name  # fmt: skip
         assert entry["count"] >= 1, name
         assert entry["expected_fps"] == (30.0 if rated else None), name
-        if rated:
+        if rated and name != "/oak/nn/markers":  # a MarkerArray has no stamp of its own
             assert sum(entry["lost"].values()) == entry["drops"], name
             assert entry["fps"] <= 40.0, name  # delayed messages may arrive together
             assert entry["latency_ms"]["mean"] > 0.0, name
     assert topics["/oak/rgb/image_raw"]["type"] == "sensor_msgs/msg/Image"
-    assert "22 topics in" in output.splitlines()[-1]
+    assert "23 topics in" in output.splitlines()[-1]
 
 
 def test_ctrl_c_ends_everything_with_status_0(start: Start, left_running: LeftRunning) -> None:
