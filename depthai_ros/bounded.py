@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+from array import array
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
@@ -71,7 +72,9 @@ def shown(value: object, limit: int = _SHOWN) -> str:
 
 
 def describe(value: object) -> str:
-    """A value and its type, for error messages."""
+    """A value and its type, for error messages; an array of ROS is a list of numbers to a user."""
+    if isinstance(value, array):
+        value = value.tolist()
     return f"{shown(value)} ({type(value).__name__})"
 
 

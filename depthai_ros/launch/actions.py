@@ -212,7 +212,7 @@ def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node]
         parameters=[*map(str, asked.files), *own],
         ros_arguments=["--log-level", level] if level else [],
         output=values["output"],
-        emulate_tty=True,
+        emulate_tty=sys.stdout.isatty(),  # no colours in a file
         respawn=is_true(values["respawn"]),
         respawn_delay=_RESPAWN_DELAY_S,
         additional_env=picture_environment(values["large_messages"]),

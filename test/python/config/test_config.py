@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,8 @@ REFUSED = [
      "diagnostics.temp_warn_c is 101, must not exceed diagnostics.temp_error_c, which is 100"),
     ({"depth.paddingfactor": 0.5},
      "depth.paddingfactor is not an option, the nearest is depth.padding_factor"),
+    ({"stream_list": array("q", [0, 100])},
+     "stream_list is [0, 100] (list), must be a list of texts"),
     ({"nonexistent": 1}, "nonexistent is not an option"),
     ({"tf.prefix": "/robot1/oak"},
      "tf.prefix is '/robot1/oak', must be a frame name without blanks or a slash at its start"),
