@@ -1,4 +1,4 @@
-"""Argument tables, parameter files and rviz files match the tables of the node."""
+"""Argument tables and parameter files match the tables of the node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.config.options import DEFAULT_NAME
@@ -20,11 +19,9 @@ from depthai_ros.launch.arguments import (
     unknown,
 )
 from depthai_ros.launch.environment import MEMORY, segment_bytes
-from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in, renamed_rviz
-from depthai_ros.streams import STREAMS
+from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in
 
 ROOT = Path(__file__).resolve().parents[2]
-RVIZ = sorted((ROOT / "config" / "rviz").glob("*.rviz"))
 
 
 def test_every_launch_file_has_its_arguments_and_every_table_its_file() -> None:
@@ -175,64 +172,7 @@ def test_example_of_several_cameras_is_valid() -> None:
     assert listed[1]["cam_pos_x"] == "-0.2"
 
 
-# -- rviz
-
-
-def displays(path: Path) -> list[dict[str, object]]:
-    document = yaml.safe_load(path.read_text())
-    return list(document["Visualization Manager"]["Displays"])
-
-
-def topics_in(document: object) -> list[str]:
-    if isinstance(document, dict):
-        return [topic for value in document.values() for topic in topics_in(value)]
-    if isinstance(document, list):
-        return [topic for value in document for topic in topics_in(value)]
-    is_topic = isinstance(document, str) and document.startswith("/")
-    return [str(document)] if is_topic else []
-
-
-@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_has_only_plugins_of_rviz_itself(path: Path) -> None:
-    classes = re.findall(r"Class: (\S+)", path.read_text())
-    assert {name.partition("/")[0] for name in classes if name != "''"} <= {
-        "rviz_common",
-        "rviz_default_plugins",
-    }
-
-
-@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_shows_only_existing_topics(path: Path) -> None:
-    offered = {topic.name for stream in STREAMS.values() for topic in stream.topics}
-    offered |= {"robot_description", "points"}  # from robot_state_publisher and depth_image_proc
-    nodes = (
-        ("/front_side/front/", "/rear_side/rear/") if path.stem == "multi_camera" else ("/oak/",)
-    )
-    found = topics_in(displays(path))
-    assert found
-    for topic in found:
-        assert any(topic.removeprefix(node) in offered for node in nodes), topic
-
-
-@pytest.mark.parametrize("path", RVIZ, ids=lambda path: path.stem)
-def test_rviz_file_has_the_qos_of_the_publishers(path: Path) -> None:
-    for row in displays(path):
-        for key in ("Topic", "Description Topic"):
-            if isinstance(profile := row.get(key), dict):
-                latched = profile["Value"].endswith("robot_description")
-                durability = "Transient Local" if latched else "Volatile"
-                found = (profile["Reliability Policy"], profile["Durability Policy"])
-                assert found == ("Reliable", durability), row["Name"]
-                assert profile["Depth"] <= 2
-
-
-def test_rviz_file_is_adapted_to_another_camera_name() -> None:
-    (path,) = [path for path in RVIZ if path.stem == "oak_d"]
-    document = yaml.safe_load(path.read_text())
-    other = renamed_rviz(document, "/robot/eye", "mast_eye")
-    shown = other["Visualization Manager"]
-    assert shown["Global Options"]["Fixed Frame"] == "mast_eye"
-    assert all(topic.startswith("/robot/eye/") for topic in topics_in(shown["Displays"]))
+# -- documents
 
 
 def test_documented_settings_for_subscribers_are_those_of_the_launch_files() -> None:
