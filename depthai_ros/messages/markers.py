@@ -62,7 +62,7 @@ def _text(detection: Detection3D) -> Marker:
             position=Point(x=centre.x, y=above, z=centre.z),
             orientation=detection.bbox.center.orientation,
         ),
-        scale=Vector3(z=_TEXT_M),
+        scale=Vector3(x=_TEXT_M / 2, z=_TEXT_M),  # x is the width of a space in rviz
         color=_color(detection, _TEXT_OPACITY),
         text=f"{found.class_id} {found.score:.0%} {centre.z:.2f} m",
     )

@@ -174,6 +174,7 @@ def test_each_spatial_detection_is_a_box_with_a_text_above_it() -> None:
         assert (box.pose, box.scale) == (found.bbox.center, found.bbox.size)
         assert text.pose.position.y < box.pose.position.y - box.scale.y / 2
         assert 0.0 < box.color.a < text.color.a == 1.0
+        assert 0.0 < text.scale.x < text.scale.z  # the width of a space in rviz; 0 is far too wide
     assert made[1].text == "aeroplane 75% 2.00 m"
     assert made[0].color != made[2].color
 
