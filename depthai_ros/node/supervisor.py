@@ -219,7 +219,9 @@ class Supervisor:
             for warning in calibration.warnings:
                 self._node.get_logger().warning(warning)
             if calibration.rgb_warning and shows_rgb(self.settings):
-                self._node.get_logger().warning(calibration.rgb_warning)
+                logger = self._node.get_logger()
+                is_asked_for = calibration.nominal_rgb and not calibration.is_rgb_refused
+                (logger.info if is_asked_for else logger.warning)(calibration.rgb_warning)
         if health.device.mx_id not in ("", device.mx_id):
             self._node.get_logger().warning(
                 f"{device.selector} is another device now: {device.mx_id}, "

@@ -90,7 +90,7 @@ class CameraState:
         except (ValueError, LookupError):
             self.log(f"ignored camera control {text!r}")
             return
-        self.log(f"camera control {text}")
+        self.log(f"camera control {text} ({_CONTROL_NAMES.get(number, 'unknown')} of {name})")
 
     def _expose(self, camera: str) -> None:
         """Recompute the brightness table of a camera from its exposure settings."""
@@ -127,6 +127,7 @@ class CameraState:
         self.lens_position = arguments[0]
 
 
+_CONTROL_NAMES = {number: name for name, number in CONTROLS.items()}
 #: Number of a camera control that changes something here -> what it does.
 _CONTROLS: dict[int, Callable[[CameraState, str, list[int]], None]] = {
     CONTROLS["REQUEST_STILL"]: lambda state, _camera, _arguments: state._request_still(),

@@ -43,7 +43,18 @@ def test_exposure_commands_change_the_brightness(case: tuple[tuple[str, ...], fl
     for words in commands:
         state.execute(f"3A {words}\0".encode())
     assert brightness(state) == expected
-    assert state.take_logs() == [f"camera control 3A {words}" for words in commands]
+    logs = [line.partition(" (")[0] for line in state.take_logs()]
+    assert logs == [f"camera control 3A {words}" for words in commands]
+
+
+def test_the_log_names_a_camera_control() -> None:
+    state = CameraState()
+    state.execute(b"3A 5 1 8000 400 200000\0")
+    state.execute(b"3A 99 0\0")
+    assert state.take_logs() == [
+        "camera control 3A 5 1 8000 400 200000 (AE_MANUAL of left)",
+        "camera control 3A 99 0 (unknown of rgb)",
+    ]
 
 
 @pytest.mark.parametrize(

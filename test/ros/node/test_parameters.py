@@ -19,6 +19,7 @@ from parameter_clients import QUIET, read, set_one, set_together
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import Image
 
+from depthai_ros.cameras import CONTROLS
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.streams import STREAMS
 
@@ -28,8 +29,10 @@ FRAME_US = {"rgb": 33333, "left": 100000, "right": 100000}
 
 
 def control(camera: str, words: str) -> str:
-    """How a device echoes a camera control; % stands for the camera's number."""
-    return "camera control 3A " + words.replace("%", str(CAMERA_NUMBERS[camera]))
+    """How the device logs a camera control; % stands for the camera's number."""
+    number, words = int(words.split()[0]), words.replace("%", str(CAMERA_NUMBERS[camera]))
+    name = next(name for name, value in CONTROLS.items() if value == number)
+    return f"camera control 3A {words} ({name} of {camera})"
 
 
 def focus(mode: int) -> str:

@@ -165,7 +165,7 @@ def test_reset_brings_the_device_back_with_its_values(
     node.wait_for_output("streaming")
     listener.wait_until(lambda: listener.state() == "active", "the state active")
     assert set_one(listener, "camera.left.ae_lock", True).successful
-    lines = "device: camera control 3A 12 1 1\n"
+    lines = "device: camera control 3A 12 1 1 (AE_LOCK of left)\n"
     node.wait_for_output(lines)
     before = node.children()
     succeed(listener, "reset_device")
