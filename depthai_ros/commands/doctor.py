@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
+from ..blob_header import read_blob_header
+from ..config import read_blob
 from ..device import firmware
 from ..device.connect import read_firmware
 from ..device.usb_sysfs import BOOTED, ROM, VENDOR, UsbBoard, UsbTree
-from ..errors import ConfigError
+from ..errors import ConfigError, DecodeError
 
 #: Largest amount of data in flight per board, both directions. Source: src/usb_transport.cpp
 BOARD_MB = 8
@@ -301,6 +303,30 @@ def examine(tree: UsbTree, firmware_path: str = "") -> list[Finding]:
     return [finding for check in CHECKS for finding in check(patient)]
 
 
+def examine_blob(path: str) -> list[Finding]:
+    """What is in a network file. Its SHAVE and CMX counts are an assumption, and never a fault."""
+    expected = "a compiled network (.blob of OpenVINO 2020)"
+    try:
+        blob = read_blob(path)
+        if blob.lstrip()[:1] == b"{":
+            found = f"{path} is JSON text, which describes a network to the virtual device"
+            cure = "give a real board the compiled network instead"
+            return [Finding("hint", "network", found, expected, cure)]
+        header = read_blob_header(blob)
+    except (ConfigError, DecodeError) as cause:
+        found = str(cause) if path in str(cause) else f"{path}: {cause}"
+        return [Finding("bad", "network", found, expected, "download or compile it again")]
+    rows = [
+        ("network", f"{path}, {len(blob)} bytes, version {header.version}, {header.stages} stages"),
+        *(("input", str(tensor)) for tensor in header.inputs),
+        *(("output", str(tensor)) for tensor in header.outputs),
+        ("resources", f"{header.shaves} SHAVEs, {header.cmx_slices} CMX slices (an assumption)"),
+    ]
+    findings = [Finding("ok", about, found) for about, found in rows]
+    cure = "the driver uses what the device says; only the virtual device needs the header"
+    return findings + [Finding("hint", "network", note, expected, cure) for note in header.notes]
+
+
 def main(words: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -310,6 +336,9 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--firmware", default="", metavar="PATH", help="also check this image")
     parser.add_argument(
+        "--blob", default="", metavar="FILE", help="only print what is in this compiled network"
+    )
+    parser.add_argument(
         "--root",
         type=Path,
         default=Path("/"),
@@ -318,7 +347,10 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     arguments = parser.parse_args(words)
-    findings = examine(UsbTree(arguments.root), arguments.firmware)
+    if arguments.blob:
+        findings = examine_blob(arguments.blob)
+    else:
+        findings = examine(UsbTree(arguments.root), arguments.firmware)
     for finding in findings:
         print(*finding.lines(), sep="\n")
     count = sum(finding.level == "bad" for finding in findings)

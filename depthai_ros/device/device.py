@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import _core
+from ..blob_header import resource_warning
 from ..bounded import device_json
 from ..calibration import gen1_file
 from ..cameras import FOCUS_MODES
@@ -224,6 +225,9 @@ class OpenDevice:
     def _load_networks(self, blobs: Sequence[bytes], document: Mapping[str, Any]) -> Layers:
         layers = Layers()
         for index, blob in enumerate(blobs):
+            ai = document["ai"]
+            if warning := resource_warning(blob, ai["shaves"], ai["cmx_slices"]):
+                _log.warning("%s", warning)
             self._write_once("inBlob", [blob])
             answer = self._read_document("outBlob", OUT_BLOB_WINDOW)
             with _malformed_by_device():

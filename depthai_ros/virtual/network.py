@@ -1,12 +1,13 @@
 """Imitates the neural network of the virtual device.
 
-The virtual device cannot execute a blob; results come from the objects of the scene. A blob that is
-JSON text describes a network (input size, output tensors); any other blob stands for a 300x300 SSD.
-Tensors that are not SSD output hold a counting pattern.
+The virtual device cannot execute a blob; results come from the objects of the scene. The sizes of
+input and outputs are in the header of a compiled network, or in a blob that is JSON text; any other
+blob stands for a 300x300 SSD. Tensors that are not SSD output hold a counting pattern.
 """
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..blob_header import BlobHeader, is_compiled, read_blob_header
 from ..errors import DecodeError
 from ..streams import STREAMS
 from ..wire_formats import DETECTION, TENSOR_DTYPES, TRAILER, encode_detections
@@ -23,7 +25,7 @@ from .host_documents import NETWORK, read_document
 _ALIGNMENT = 64
 #: Blanks that may stand before a description.
 _BLANK_BYTES = 64
-_SSD = {
+_SSD: dict[str, Any] = {
     "input": [3, 300, 300],
     "outputs": [{"name": "detection_out", "dimensions": [1, 1, 100, 7], "type": "float16"}],
 }
@@ -46,19 +48,20 @@ class Stage:
     bytes_end: int  # end of this stage in a metaout payload
     values: tuple[Any, ...] = ()  # per output: its constant values, or None
     shaves: int = 0  # shaves it was compiled for; 0 = any number
+    notes: tuple[str, ...] = ()  # what was not read of a compiled network
 
 
 def read_stage(blob: bytes, *, first_offset: int = 0) -> Stage:
     """The network that a blob describes; its output tensors start at `first_offset`.
 
-    Raises  DecodeError if the blob is a description, but not a valid one
+    Raises  DecodeError if the blob is a description or a compiled network, but not a valid one
     """
-    document = _description(blob)
+    document, orders, notes = _description(blob)
     _limit("inBlob.input", 3 * math.prod(document["input"][1:]), "previewout")
     outputs, offset = [], first_offset
-    for index, tensor in enumerate(document["outputs"]):
+    for index, (tensor, order) in enumerate(zip(document["outputs"], orders, strict=True)):
         offset = -(-offset // _ALIGNMENT) * _ALIGNMENT
-        layer, size = _layer(index, tensor["name"], tensor["dimensions"], tensor["type"], offset)
+        layer, size = _layer(index, tensor, order, offset)
         _check_values(tensor)
         outputs.append(layer)
         offset += size
@@ -66,14 +69,36 @@ def read_stage(blob: bytes, *, first_offset: int = 0) -> Stage:
     channels, height, width = document["input"]
     values = tuple(tensor.get("values") for tensor in document["outputs"])
     input_chw = (channels, height, width)
-    return Stage(input_chw, tuple(outputs), offset, values, document.get("shaves", 0))
+    return Stage(input_chw, tuple(outputs), offset, values, document.get("shaves", 0), notes)
 
 
-def _description(blob: bytes) -> dict[str, Any]:
-    """The checked description in a blob that begins with "{"; any other blob is an SSD."""
-    if not blob[:_BLANK_BYTES].lstrip().startswith(b"{"):
-        return _SSD
-    return read_document("inBlob", blob, NETWORK)
+def _description(
+    blob: bytes,
+) -> tuple[dict[str, Any], list[Sequence[int]], tuple[str, ...]]:
+    """The checked description of a blob, the axes of each output, and what was not read of it."""
+    notes: tuple[str, ...] = ()
+    if is_compiled(blob):
+        header = read_blob_header(blob)
+        if header.inputs:
+            return _described(header), [tensor.order for tensor in header.outputs], header.notes
+        notes = tuple(f"{note}: it stands for a 300x300 SSD" for note in header.notes)
+    document = _SSD
+    if blob[:_BLANK_BYTES].removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        document = read_document("inBlob", blob.removeprefix(codecs.BOM_UTF8), NETWORK)
+    return document, [_NCHW[-len(row["dimensions"]) :] for row in document["outputs"]], notes
+
+
+def _described(header: BlobHeader) -> dict[str, Any]:
+    """The description of a compiled network. It names no shaves, because those are assumed."""
+    outputs = [
+        {
+            "name": tensor.name,
+            "dimensions": tensor.dimensions,
+            "type": np.dtype(TENSOR_DTYPES[tensor.type_code]).name,
+        }
+        for tensor in header.outputs
+    ]
+    return {"input": header.inputs[0].chw(), "outputs": outputs}
 
 
 def _limit(what: str, size: int, stream: str) -> None:
@@ -97,19 +122,21 @@ def _check_values(tensor: Mapping[str, Any]) -> None:
 
 
 def _layer(
-    index: int, name: str, dimensions: Sequence[int], type_name: str, offset: int
+    index: int, tensor: Mapping[str, Any], order: Sequence[int], offset: int
 ) -> tuple[dict[str, Any], int]:
-    code = _TYPE_CODES[type_name]
+    """The layer of a described tensor, and its size in bytes."""
+    dimensions: Sequence[int] = tensor["dimensions"]
+    code = _TYPE_CODES[tensor["type"]]
     element_size = np.dtype(TENSOR_DTYPES[code]).itemsize
     strides = [math.prod(dimensions[i + 1 :]) * element_size for i in range(len(dimensions))]
     layer = {
-        "name": name,
+        "name": tensor["name"],
         "offset": offset,
         "idx": index,
         "shape": {
             "data_type": code,
             "element_size": element_size,
-            "order": _NCHW[-len(dimensions) :],
+            "order": list(order),
             "dimensions": list(dimensions),
             "strides": strides,
         },
@@ -125,7 +152,8 @@ def out_blob(
     free = _FREE_SHAVES.get(config["camera"]["rgb"]["resolution_h"], min(_FREE_SHAVES.values()))
     if "object_tracker" in streams:
         free -= _TRACKER_SHAVES
-    input_layer, _ = _layer(0, "data", (1, *stage.input_chw), "uint8", 0)
+    data = {"name": "data", "dimensions": (1, *stage.input_chw), "type": "uint8"}
+    input_layer, _ = _layer(0, data, _NCHW, 0)
     metadata: dict[str, Any] = {
         "satisfied_resources": int(config["ai"]["shaves"] <= free),
         "number_of_shaves": stage.shaves or config["ai"]["shaves"],
@@ -217,7 +245,7 @@ def _fill(
     if constants is not None:
         tensor[...] = np.asarray(constants, dtype).reshape(tensor.shape)
         return
-    if tensor.ndim == 4 and tensor.shape[3] in (7, 10):
+    if tensor.ndim == 4 and tensor.shape[:2] == (1, 1) and tensor.shape[3] in (7, 10):
         _fill_ssd(tensor[0, 0], rows)
         return
     counting = (np.arange(tensor.size) + sequence) % 251

@@ -166,6 +166,8 @@ class DeviceSession:
         if self._stages:  # after the first stage in either of its layouts
             first_offset = max(DETECTIONS_BYTES, self._stages[-1].bytes_end)
         self._stages.append(read_stage(bytes(packet.buffer), first_offset=first_offset))
+        for note in self._stages[-1].notes:
+            self._state.log(note)
 
     def _send_tensors(self, stream: str) -> None:
         if not self._stages or self._config is None:

@@ -7,9 +7,11 @@ import math
 from typing import Any
 
 import numpy as np
+from compiled_networks import F16, SSD_OUTPUT, U8, compiled_network
 from inputs import seeds_of, text
 from reader import Reader, check_document
 
+from depthai_ros.blob_header import read_blob_header, resource_warning
 from depthai_ros.config import validate
 from depthai_ros.config.device_document import device_config
 from depthai_ros.errors import ConfigError, DecodeError
@@ -66,6 +68,14 @@ def _blob(data: bytes) -> None:
     Network([stage], {}).payload(_EMPTY, 1)
 
 
+def _compiled(data: bytes) -> None:
+    resource_warning(data, 1, 1).encode()
+    header = read_blob_header(data)
+    for line in (*map(str, (*header.inputs, *header.outputs)), *header.notes):
+        line.encode()
+    _blob(data)
+
+
 def _settings(data: bytes) -> None:
     settings = parse_settings(data.decode("utf-8", "surrogateescape"))
     assert math.isfinite(settings.drift_ppm)
@@ -92,7 +102,14 @@ _SETTINGS = [
 ]
 _COMMANDS = [b"\xad\xde\xad\xde|\x07|" + bytes(33), b"5 0 100 800|0 1|37 1 -3|38 1 1|23 0"]
 
+_IMAGE = ("data", (1, 3, 8, 8), U8)
+_COMPILED = [
+    bytes(compiled_network([_IMAGE], [SSD_OUTPUT])),
+    bytes(compiled_network([_IMAGE, ("info", (1, 3), F16)], [("a", (1, 4), F16), SSD_OUTPUT])),
+]
+
 READERS = {
+    "blob_header": Reader(_compiled, (DecodeError,), _COMPILED),
     "host_config": Reader(_config, (DecodeError,), seeds_of(CONFIGS)),
     "host_board": Reader(_board, (DecodeError,), seeds_of(CONFIGS)),
     "host_blob": Reader(_blob, (DecodeError,), seeds_of(BLOBS)),

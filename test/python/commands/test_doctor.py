@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from compiled_networks import F16, SSD_OUTPUT, compiled_network
 
 from depthai_ros.commands import doctor
 from depthai_ros.device.usb_sysfs import UsbTree
@@ -194,3 +195,38 @@ def test_malformed_sysfs_attribute_does_not_end_the_examination(
     machine.plug("1-1.3", BOOTED)
     machine.write(f"sys/bus/usb/devices/1-1.3/{name}", garbage)
     assert any(one.about == "boards" for one in machine.findings())
+
+
+def test_blob_prints_what_is_in_a_compiled_network(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blob = compiled_network([("data", (1, 3, 320, 544), F16)], [SSD_OUTPUT])
+    path = machine.write("network.blob", bytes(blob))
+    assert doctor.main(["--blob", str(path)]) == 0
+    output = capsys.readouterr().out
+    assert f"{path}, 1024 bytes, version 5, 1 stages" in output
+    assert "input: data 1x3x320x544 float16" in output
+    assert "output: detection_out 1x1x200x7 float16" in output
+    assert "4 SHAVEs, 4 CMX slices (an assumption)" in output
+
+
+@pytest.mark.parametrize(
+    ("content", "level", "words"),
+    [
+        (None, "bad", "No such file"),
+        (b"", "bad", "is empty"),
+        (b"<html>", "bad", "begins with b'<htm', must begin with"),
+        (b"\x7felf" + bytes(100), "bad", "104 bytes, its header has 124: download it again"),
+        (b' {"input": [3, 3, 3]}', "hint", "describes a network to the virtual device"),
+    ],
+)
+def test_blob_that_is_no_compiled_network_is_said(
+    machine: Machine, content: bytes | None, level: str, words: str
+) -> None:
+    path = machine.root / "network.blob"
+    if content is not None:
+        path.write_bytes(content)
+    (finding,) = doctor.examine_blob(str(path))
+    assert finding.level == level
+    assert words in finding.found
+    assert str(path) in finding.found

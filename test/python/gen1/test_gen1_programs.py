@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_networks import F16, SSD_OUTPUT, U8, Tensor, compiled_network
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -36,6 +37,29 @@ def test_sample_program_runs_to_its_end(program: Path) -> None:
     done = run(*RUN, "--device", scene, program, MODELS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+#: Program -> the header of its network.
+COMPILED: dict[str, tuple[str, tuple[int, ...], Tensor]] = {
+    "b1_faces_544x320.py": ("faces.blob", (1, 3, 320, 544), SSD_OUTPUT),
+    "b2_landmarks_48x48.py": ("landmarks.blob", (1, 3, 48, 48), ("95", (1, 10, 1, 1), F16)),
+    "b3_raw_ssd.py": ("ssd.blob", (1, 3, 300, 300), SSD_OUTPUT),
+}
+
+
+def test_programs_get_the_sizes_of_their_compiled_networks(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    running = {}
+    for program, (name, size, output) in COMPILED.items():
+        (tmp_path / name).write_bytes(compiled_network([("data", size, U8)], [output]))
+        command = [*RUN, "--device", "virtual:pattern", PROGRAMS / program, tmp_path]
+        running[program] = start(*command, stderr=subprocess.PIPE)
+    for program, process in running.items():
+        errors = process.communicate(timeout=60)[1]
+        assert process.returncode == 0, f"{program}: {errors}"
+        # The header says 4 SHAVEs, b3 gives 2: a warning, and the network runs.
+        assert ("compiled for 4 SHAVEs" in errors) == program.startswith("b3"), errors
 
 
 def test_ctrl_c_ends_a_blocking_getter(start: Callable[..., subprocess.Popen[str]]) -> None:
