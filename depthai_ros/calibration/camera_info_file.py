@@ -105,8 +105,9 @@ def _r_problem(model: CameraModel) -> str:
     r = model.r
     if not np.isfinite(r).all():
         return "r holds a number that is not finite"
-    deviation = float(np.abs(r @ r.T - np.eye(3)).max())
-    is_rotation = deviation < _ROTATION_TOLERANCE and np.linalg.det(r) > 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = float(np.abs(r @ r.T - np.eye(3)).max())
+        is_rotation = deviation < _ROTATION_TOLERANCE and np.linalg.det(r) > 0
     return "" if is_rotation else "r is not a rotation"
 
 

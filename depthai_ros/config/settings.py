@@ -243,12 +243,12 @@ def _region_fits(camera: str) -> _Rule:
         if not text:
             return ""
         if not found:
-            return f"{key} is {text!r}, must be four numbers: X Y WIDTH HEIGHT"
+            return f"{key} is {shown(text)}, must be four numbers: X Y WIDTH HEIGHT"
         x0, y0, width, height = map(int, found.groups())
         size = image_size(values, camera)
         if width and height and x0 + width <= size[0] and y0 + height <= size[1]:
             return ""
-        return f"{key} is {text!r}, must lie inside the image of {size[0]}x{size[1]} pixels"
+        return f"{key} is {shown(text)}, must lie inside the image of {size[0]}x{size[1]} pixels"
 
     return rule
 

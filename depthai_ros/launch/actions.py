@@ -28,6 +28,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from ..bounded import shown
 from ..config import read_file, resolve_path, validate
 from ..config.limits import Value
 from ..config.yaml_files import read_yaml
@@ -306,7 +307,7 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
     path = own if own.is_file() else resolve_path(text)
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
-        raise ConfigError(f"argument rviz_config: {text!r} is not one of {names} and not a file")
+        raise ConfigError(f"argument rviz_config: {shown(text)} is not one of {names} and not a file")
     shown = path
     if own.is_file() and text != "multi_camera":
         document = renamed_rviz(read_yaml(path), node, prefix)

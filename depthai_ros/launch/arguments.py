@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..bounded import nearest
+from ..bounded import nearest, shown
 from ..config import BY_KEY, OPTIONS, Option
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
@@ -286,7 +286,7 @@ def read(option: Option, text: str, name: str) -> Value:
     except (KeyError, ValueError):
         kinds = {bool: "true or false", int: "an integer", float: "a number"}
         expected = kinds[type(default)]
-        raise ConfigError(f"argument {name}: {text!r} is not {expected}") from None
+        raise ConfigError(f"argument {name}: {shown(text)} is not {expected}") from None
 
 
 def number(values: Mapping[str, str], name: str) -> float:
@@ -297,7 +297,7 @@ def number(values: Mapping[str, str], name: str) -> float:
     try:
         return float(values.get(name) or 0.0)
     except ValueError:
-        raise ConfigError(f"argument {name}: {values[name]!r} is not a number") from None
+        raise ConfigError(f"argument {name}: {shown(values[name])} is not a number") from None
 
 
 # -- documents

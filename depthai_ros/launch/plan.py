@@ -85,7 +85,7 @@ def board_file(model: str) -> Path:
     boards = {path.stem.lower(): path for path in sorted(folder.glob("*.yaml"))}
     if model.lower() not in boards:
         names = ", ".join(name.upper() for name in boards)
-        raise ConfigError(f"argument camera_model: {model!r} is not one of {names} and not a path")
+        raise ConfigError(f"argument camera_model: {shown(model)} is not one of {names} and not a path")
     return boards[model.lower()]
 
 
@@ -144,7 +144,7 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
 
 def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:
     if tf_source not in ("urdf", "calibration", "none"):
-        raise ConfigError(f"tf.source: {tf_source!r} is not one of urdf, calibration, none")
+        raise ConfigError(f"tf.source: {shown(tf_source)} is not one of urdf, calibration, none")
     is_unpublished = tf_source == "none" or (
         tf_source == "urdf" and not is_true(values.get("publish_urdf", "true"))
     )
