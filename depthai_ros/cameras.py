@@ -112,15 +112,3 @@ def calibration_fields(floats: Sequence[float]) -> dict[str, Sequence[float]]:
         found[name] = floats[start : start + math.prod(shape)]
         start += math.prod(shape)
     return found
-
-
-#: Largest step: more frames than a camera ever sends. A quotient of two rates may be infinite.
-_MOST_STEPS = 1 << 53
-
-
-def frame_step(fps: float, max_fps: float) -> int:
-    """N, where a stream with this rate limit (0 = no limit) sends every N-th frame of its camera.
-
-    Source  docs/virtual_device.md#assumptions
-    """
-    return max(1, math.ceil(min(fps / max_fps, _MOST_STEPS) - 0.5)) if max_fps > 0 else 1

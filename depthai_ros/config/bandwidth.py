@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..cameras import NN_CAMERAS, frame_step
+from ..cameras import NN_CAMERAS
 from ..errors import ConfigError
+from ..rates import frame_spacing
 from ..streams import STREAMS
 from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
 
@@ -110,13 +111,13 @@ def _nn_cameras(settings: Settings) -> tuple[str, ...]:
 
 
 def _rate_hz(settings: Settings, stream: str) -> float:
-    """Packets per second: the rate of the camera, divided by a whole number if `max_fps` is set."""
+    """Packets per second: the rate of the camera, or `max_fps` if that is less."""
     row = STREAMS[stream]
     if row.pace != "exposure":
         return 0.0 if row.pace == "request" else _REPORT_HZ
     fps: float = settings[f"camera.{row.sensor(settings['ai.camera_input'])}.fps"]
-    step = frame_step(fps, wire_rate_limit(settings, stream))
-    return fps / step * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
+    spacing = frame_spacing(fps, wire_rate_limit(settings, stream))
+    return fps / spacing * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
 
 
 def fitted(settings: Settings, speed: str) -> tuple[Settings, str]:

@@ -347,6 +347,16 @@ def wire_rate_limit(settings: Settings, wire_stream: str) -> float:
     return max(limits) if limits and min(limits) > 0 else 0.0
 
 
+def host_rate_limit(settings: Settings, stream: str) -> float:
+    """Rate limit that the host applies to a stream, Hz; 0 = none, or the device applies it.
+
+    A device limits only what is on the wire, for the fastest of the streams made from it.
+    """
+    source = derived_streams(settings).get(stream, stream)
+    limit: float = settings[f"stream.{stream}.max_fps"]
+    return limit if limit != wire_rate_limit(settings, source) else 0.0
+
+
 def mono_size(settings: Mapping[str, Any]) -> tuple[int, int]:
     """(width, height) of the mono frames, px."""
     height = settings["camera.mono.resolution_h"]

@@ -16,17 +16,15 @@ from numpy.typing import NDArray
 
 from .. import _core, wire_formats
 from ..calibration.calibration import board_geometry
-from ..cameras import frame_step
-from ..config.settings import Settings, derived_streams
+from ..config.settings import derived_streams, host_rate_limit
 from ..device.pipeline import Frame, RunningPipeline
+from ..rates import RateLimiter
 from ..streams import ALIASES, STREAMS
 from .packets import Bytes, DataPacket, Reader, make_packet
 from .results import NNetPacket, ResultReader, make_result
 
 #: Length of the packet queue, all streams together.
 CAPACITY = 30
-#: Longer than a device is up.
-_LONGEST_NS = 1 << 62
 
 
 def _colors(shape: tuple[int, ...]) -> Reader:
@@ -56,26 +54,23 @@ def _through(table: NDArray[np.uint8], shape: tuple[int, ...], then: Reader) -> 
 class _Route:
     """Makes one packet from each frame of a wire stream.
 
-    `read` makes the array. `bytes_per_pixel` is None if the metadata is unchanged. Frames less than
-    `least_ns` after the one before are dropped here if several streams come from one wire stream:
-    the device can limit only the wire stream.
+    `read` makes the array. `bytes_per_pixel` is None if the metadata is unchanged. `limiter` drops
+    frames that the device sends for another stream.
     """
 
     name: str
     read: Reader
     bytes_per_pixel: int | None = None
-    least_ns: int = 0
-    last_ns: int = -1
+    limiter: RateLimiter | None = None
 
     def is_due(self, metadata: wire_formats.FrameTrailer | None) -> bool:
-        """False if `least_ns` has not passed since the last packet."""
-        if not self.least_ns or metadata is None:
+        """False if `max_fps` drops the frame."""
+        if self.limiter is None or metadata is None:
             return True
-        elapsed_ns = metadata.timestamp_ns - self.last_ns
-        if self.last_ns >= 0 and 0 <= elapsed_ns < self.least_ns:
-            return False
-        self.last_ns = metadata.timestamp_ns
-        return True
+        is_due = self.limiter.is_due(metadata.timestamp_ns)
+        if is_due:
+            self.limiter.keep(metadata.timestamp_ns)
+        return is_due
 
     def packet(self, frame: Frame) -> DataPacket:
         metadata = frame.metadata
@@ -125,19 +120,10 @@ def _routes(pipeline: RunningPipeline, eeprom: Mapping[str, Any]) -> dict[str, l
         name = ALIASES.get(asked, asked)
         source = derived.get(name, name)
         route = _route(asked, name, source, pipeline, eeprom)
-        route.least_ns = _least_ns(pipeline.settings, name)
+        if limit := host_rate_limit(pipeline.settings, name):
+            route.limiter = RateLimiter(pipeline.settings["camera.mono.fps"], limit)
         routes[source].append(route)
-    for single in routes.values():
-        if len(single) == 1:  # the device limits the rate
-            single[0].least_ns = 0
     return dict(routes)
-
-
-def _least_ns(settings: Settings, name: str) -> int:
-    """Minimum time between two frames by `max_fps`: half a frame less than the device's step."""
-    fps = settings["camera.mono.fps"]
-    step = frame_step(fps, settings[f"stream.{name}.max_fps"])
-    return round(min((step - 0.5) / fps * 1e9, _LONGEST_NS)) if step > 1 else 0
 
 
 def _route(

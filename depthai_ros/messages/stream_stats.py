@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..cameras import frame_step
 from ..config.settings import Settings, stream_list
+from ..rates import frame_spacing, packets_within
 from ..streams import STREAMS
 
 #: Where a packet can be lost, in the order of its way. Work beside the packet loop has stages of
@@ -21,7 +21,7 @@ STAGES = ("device", "link", "loop", "dds")
 WORKER = "worker."
 #: What else becomes of a packet.
 PUBLISHED, UNSUBSCRIBED = "published", "unsubscribed"
-#: Frames that a slow network left out: not lost, but missing for a subscriber.
+#: Frames that a slow network or a rate limit left out: not lost, but missing for a subscriber.
 SKIPPED = "skipped"
 _ARRIVED = (PUBLISHED, UNSUBSCRIBED)
 #: Prefix of a stage in the keys of /diagnostics.
@@ -118,7 +118,7 @@ class Passage(NamedTuple):
     """One packet that the packet loop has finished.
 
     `sequence` is the camera's frame number (None: unknown), `serial` the number of the packet on
-    its link. `fate` is PUBLISHED, UNSUBSCRIBED or a stage.
+    its link. `fate` is PUBLISHED, UNSUBSCRIBED, SKIPPED (beyond its rate limit) or a stage.
     """
 
     sequence: int | None
@@ -141,8 +141,8 @@ class _Arrival(NamedTuple):
 class StreamStats:
     """Collects the statistics of one stream. `expected_fps` 0 = no fixed rate.
 
-    The camera's frame number advances with `camera_fps` even if the device sends only every N-th
-    frame. Frames lost before the link are gaps in it that are larger than the gap in the numbers
+    The camera's frame number advances with `camera_fps` even if the device sends only some of the
+    frames. Frames lost before the link are gaps in it that are larger than the gap in the numbers
     of the packets on the link. Results of a network are not `steady`: a slow network skips frames,
     which are not lost.
     """
@@ -154,7 +154,7 @@ class StreamStats:
         self.is_held = False
         #: True if a missing frame number means a lost frame.
         self.is_steady = steady and expected_fps > 0.0
-        self._step = frame_step(camera_fps, expected_fps) if expected_fps else 0
+        self._spacing = frame_spacing(camera_fps, expected_fps) if expected_fps else 0.0
         frames_s = min(_WINDOW_FRAMES / (expected_fps or 30.0), _LONGEST_WINDOW_S)
         self._window_ns = int(_NS_PER_S * max(_WINDOW_S, frames_s))
         self._lock = threading.Lock()
@@ -222,6 +222,9 @@ class StreamStats:
                 missing = passage.serial - self._last.serial - 1
                 missing += frames if self.is_steady else 0
                 gap_ns = passage.received_ns - self._last_ns
+            if passage.fate == SKIPPED:
+                self._last = passage
+                continue
             self._arrivals.append(
                 _Arrival(
                     passage.received_ns,
@@ -236,9 +239,9 @@ class StreamStats:
 
     def _missing_frames(self, last: Passage, passage: Passage) -> int:
         """Frames between two packets for which no packet came on the link."""
-        if not self._step or passage.sequence is None or last.sequence is None:
+        if not self._spacing or passage.sequence is None or last.sequence is None:
             return 0
-        frames = (passage.sequence - last.sequence) // self._step
+        frames = packets_within(passage.sequence - last.sequence, self._spacing)
         return max(0, frames - (passage.serial - last.serial))
 
     def _forget(self, now_ns: int) -> None:

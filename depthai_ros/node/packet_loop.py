@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from ..device.clock import StampSource
+from ..config.settings import Settings, host_rate_limit, stream_list
 from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure
 from ..errors import DecodeError, LinkError
 from ..messages.builders import PACKET_HOOKS
 from ..messages.context import MessageContext
 from ..messages.exposure_sync import ExposureSet, Sync
 from ..messages.images import StampedPacket
-from ..messages.stream_stats import PUBLISHED, UNSUBSCRIBED, Passage, StreamCounts
+from ..messages.stream_stats import PUBLISHED, SKIPPED, UNSUBSCRIBED, Passage, StreamCounts
+from ..rates import RateLimiter
 from ..streams import STREAMS
 from .idle_streams import IdleStreamPolicy
 from .publishers import Sent, StreamPublishers
@@ -60,6 +62,7 @@ class PacketLoop:
         self._earlier = dict(context.health.counts)  # of the runs before this one
         settings = pipeline.settings
         self._sync = _make_sync(pipeline) if settings["sync.enable"] else None
+        self._limiters = _make_limiters(settings)
         self._publishes_incomplete = settings["sync.incomplete"] == "publish"
         context.health.sync = self._sync.tallies if self._sync is not None else None
         hold_s = settings["publish.idle_hold_s"]
@@ -188,7 +191,9 @@ class PacketLoop:
         """Publish every topic of every stream that is made from this packet."""
         for stream in self._publishers.made_from(packet.stream.name):
             fate = "loop"
-            if send:
+            if self._is_beyond_rate(stream, packet):
+                fate = SKIPPED
+            elif send:
                 try:
                     sent = self._publishers.send(stream, self._context, packet)
                 except DecodeError as cause:
@@ -198,6 +203,16 @@ class PacketLoop:
                     count_failure(self._refused, stream, sent.refusal)
                 fate = _fate(sent)
             self._count(stream, packet, fate)
+
+    def _is_beyond_rate(self, stream: str, packet: StampedPacket) -> bool:
+        """True if `max_fps` drops the packet, which the device sent for another stream."""
+        limiter, metadata = self._limiters.get(stream), packet.metadata
+        if limiter is None or metadata is None:
+            return False
+        if not limiter.is_due(metadata.timestamp_ns):
+            return True
+        limiter.keep(metadata.timestamp_ns)
+        return False
 
     def _count(self, stream: str, packet: StampedPacket, fate: str) -> None:
         metadata = packet.metadata
@@ -217,6 +232,13 @@ def _fate(sent: Sent) -> str:
     if sent.refused:
         return "dds"
     return PUBLISHED if sent.published else UNSUBSCRIBED
+
+
+def _make_limiters(settings: Settings) -> dict[str, RateLimiter]:
+    """The rate limiters of the streams that share a faster wire stream."""
+    limits = {stream: host_rate_limit(settings, stream) for stream in stream_list(settings)}
+    fps = settings["camera.mono.fps"]
+    return {stream: RateLimiter(fps, limit) for stream, limit in limits.items() if limit}
 
 
 def _make_sync(pipeline: RunningPipeline) -> Sync[StampedPacket]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _core, wire_formats
-from ..cameras import frame_step
 from ..errors import DepthaiError, LinkError
+from ..rates import RateLimiter, packets_within
 from ..streams import STREAMS, WIRE_STREAMS
 from .packet_factory import Exposure, PacketFactory, Parts
 from .settings import VirtualSettings
@@ -85,10 +85,10 @@ class SentFrames:
     lost: int = 0
     last: int | None = None  # frame number of the last packet since the host opened the stream
 
-    def add(self, sequence: int, step: int) -> None:
-        """A packet was sent; `step` frame numbers are between two packets without a loss."""
-        if self.last is not None and sequence > self.last:
-            self.lost += (sequence - self.last) // step - 1
+    def add(self, sequence: int, spacing: float) -> None:
+        """A packet was sent; without a loss the mean distance of two is `spacing` frames."""
+        if self.last is not None:
+            self.lost += max(0, packets_within(sequence - self.last, spacing) - 1)
         self.sent += 1
         self.last = sequence
 
@@ -109,15 +109,14 @@ class FrameScheduler:
         self._clock = clock
         self._factory = factory
         self._groups = groups
-        self._steps = {
-            stream: frame_step(group.fps, max_fps.get(stream, 0.0))
+        self._limiters = {  # of one origin, so that streams of one rate have the same exposures
+            stream: RateLimiter(group.fps, max_fps.get(stream, 0.0), origin_ns=0)
             for group in groups
             for stream in group.streams
         }
         self._fault = settings.fault
         self._waits = settings.pace == "receiver"
         self._open: frozenset[str] = frozenset()
-        self._last_sent_ns: dict[str, int] = {}
         self._made: Counter[str] = Counter()
         self.statement = {stream: SentFrames() for stream in WIRE_STREAMS}
         self._start_s = clock.now_s()
@@ -127,6 +126,8 @@ class FrameScheduler:
 
     def open(self, stream: str) -> None:
         """Start sending a stream."""
+        if stream in self._limiters:
+            self._limiters[stream].restart()
         self._open |= {stream}
 
     def close(self, stream: str) -> None:
@@ -190,24 +191,19 @@ class FrameScheduler:
     def _expose(self, group: ExposureGroup) -> None:
         exposure = self._next_exposure(group)
         streams = [stream for stream in group.streams if stream in self._open]
-        streams = [stream for stream in streams if self._is_due(stream, exposure, group.fps)]
+        time_ns = round(exposure.time_s * 1e9)
+        streams = [stream for stream in streams if self._limiters[stream].is_due(time_ns)]
         for turn in range(max(map(self._factory.turns, streams), default=0)):
             for stream in streams:
                 if turn < self._factory.turns(stream):
                     self._send(stream, replace(exposure, turn=turn))
 
-    def _is_due(self, stream: str, exposure: Exposure, fps: float) -> bool:
-        """False if `max_fps` of the stream skips this exposure."""
-        if stream not in self._last_sent_ns:
-            return True
-        elapsed_s = (exposure.timestamp_ns - self._last_sent_ns[stream]) / 1e9
-        return round(elapsed_s * fps) >= self._steps[stream]
-
     def _send(self, stream: str, exposure: Exposure) -> None:
         parts = self._factory.packet(stream, exposure)
         if parts is None:
             return
-        self._last_sent_ns[stream] = exposure.timestamp_ns
+        if exposure.turn == 0:
+            self._limiters[stream].keep(round(exposure.time_s * 1e9))
         self._made[stream] += 1
         fault = self._fault
         if fault and fault.stream == stream and self._made[stream] % fault.every == 0:
@@ -216,7 +212,7 @@ class FrameScheduler:
                 return
         try:
             if self._write(stream, parts):
-                self.statement[stream].add(exposure.sequence, self._steps[stream])
+                self.statement[stream].add(exposure.sequence, self._limiters[stream].spacing)
         except LinkError:
             is_ours = stream in self._open and self._link.has_stream(name=stream)
             if is_ours or not self._link.is_up:

@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 
 from depthai_ros import _core
 from depthai_ros.messages.diagnostics import Health
-from depthai_ros.messages.stream_stats import PUBLISHED, STAGES, UNSUBSCRIBED, StreamCounts
+from depthai_ros.messages.stream_stats import PUBLISHED, SKIPPED, STAGES, UNSUBSCRIBED, StreamCounts
 from depthai_ros.virtual.frame_scheduler import FrameScheduler, SentFrames
 from depthai_ros.virtual.session import DeviceSession
 from depthai_ros.virtual.settings import parse_settings
@@ -211,6 +211,19 @@ def test_packet_loop_that_stays_behind_gets_new_packets(
     counts = finish(running, device).counts["right"]
     assert counts.produced == device.statement("right").sent + device.statement("right").lost
     assert counts.of("link") == pipeline.dropped()["right"]
+
+
+def test_stream_made_from_a_faster_one_has_its_own_rate(node: Node, stack: ExitStack) -> None:
+    values = {"stream_list": ["disparity", "disparity_color"], "camera.mono.resolution_h": 400}
+    running = Running(node, {**values, "stream.disparity_color.max_fps": 7.5})
+    stack.callback(running.close)
+    running.wait_for_packets(4, "disparity_color")
+    running.loop.stop()
+    counts = running.loop.counts()
+    slow, fast = counts["disparity_color"], counts["disparity"]
+    assert slow.of("device") == 0
+    assert slow.of(SKIPPED) >= 2 * slow.produced
+    assert slow.of(SKIPPED) + slow.produced == fast.of(UNSUBSCRIBED)
 
 
 def test_message_that_the_middleware_refuses_is_a_loss_of_dds(stack: ExitStack) -> None:

@@ -1,0 +1,70 @@
+"""Rate limits: which frames a stream with `max_fps` keeps, for every place that drops frames."""
+
+from __future__ import annotations
+
+import math
+
+_NS_PER_S = 1_000_000_000
+#: Packets that a stream catches up after missing frames; what was missed before is lost.
+_MOST_OWED = 10
+#: A quotient of two rates, such as 30 / 10, may be a little below the whole number.
+_ROUNDING = 1e-6
+#: Longest distance of two frames, in frames; a quotient of two rates may be infinite.
+_MOST_FRAMES = float(1 << 53)
+
+
+def frame_spacing(fps: float, max_fps: float) -> float:
+    """Mean distance of two packets in frames of a camera with `fps`; 0 = no rate limit."""
+    return max(1.0, min(fps / max_fps, _MOST_FRAMES)) if max_fps > 0 else 1.0
+
+
+def packets_within(frames: int, spacing: float) -> int:
+    """Packets that certainly belong to so many consecutive frames, at this mean distance.
+
+    A limiter that keeps 2 of 5 frames sends after 2 or 3 of them: 3 frames are one packet.
+    """
+    return math.floor(frames / spacing + _ROUNDING)
+
+
+class RateLimiter:
+    """Keeps as many frames of a camera with `fps` as belong to `max_fps`; 0 = all.
+
+    Time is divided into periods of 1/max_fps. Each period keeps one frame, the first that is at
+    most half a frame too early. If frames are missing, later ones take their place, up to
+    `_MOST_OWED`: the mean rate is `max_fps` whenever the camera sends enough frames. The periods
+    begin at `origin_ns`, or at the first frame; streams with one origin keep the same frames.
+    """
+
+    def __init__(self, fps: float, max_fps: float, origin_ns: int | None = None) -> None:
+        self.spacing = frame_spacing(fps, max_fps)
+        self._frame_ns = _NS_PER_S / fps
+        self._origin_ns = origin_ns
+        self._kept: int | None = None  # periods that have their frame, counted from the origin
+
+    def restart(self) -> None:
+        """Forget what was kept: the next frame is due."""
+        self._kept = None
+
+    def is_due(self, time_ns: int) -> bool:
+        """True if the frame of this time is to be kept."""
+        if self.spacing <= 1.0 or self._kept is None:
+            return True
+        periods = self._periods(time_ns)
+        return periods >= self._kept or periods < self._kept - 2  # the clock started again
+
+    def keep(self, time_ns: int) -> None:
+        """Count the frame of this time as kept."""
+        if self.spacing <= 1.0:
+            return
+        if self._origin_ns is None:
+            self._origin_ns = time_ns
+        periods = self._periods(time_ns)
+        if self._kept is None or periods < self._kept - 2:
+            self._kept = math.floor(periods) + 1 + (periods % 1.0 >= 0.5)
+        else:
+            self._kept = max(self._kept + 1, math.floor(periods) + 1 - _MOST_OWED)
+
+    def _periods(self, time_ns: int) -> float:
+        """Periods from the origin to this time, half a frame early."""
+        frames = (time_ns - (self._origin_ns or 0)) / self._frame_ns
+        return (frames + 0.5) / self.spacing
