@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from ..bounded import clean_text, is_number, shown
 from ..errors import ConfigError
+from .network_keys import unused_in
 from .paths import read_file, read_json_file
 from .settings import Settings, stream_list
 
 #: Largest compiled network; a device has 512 MB of memory in all.
 _BLOB_BYTES = 1 << 28
+#: Numbers of one detection in the output of an SSD, without and with its position.
+_SSD_RECORDS = (7, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class NetworkConfig:
     """How to decode the output of a network.
 
     `document` is the NN_config object for the device, `tensors` the descriptions in older Gen1
-    files. `confidence_threshold` is the lowest confidence of a reported detection.
+    files. `confidence_threshold` is the lowest confidence of a reported detection. `unused` says
+    what of the file has no effect, and why.
     """
 
     output_format: Literal["raw", "detection"] = "raw"
@@ -28,6 +32,7 @@ class NetworkConfig:
     labels: tuple[str, ...] = ()
     tensors: tuple[Mapping[str, Any], ...] = ()
     confidence_threshold: float = 0.0
+    unused: tuple[str, ...] = ()
 
 
 def read_blob(path: str) -> bytes:
@@ -44,6 +49,7 @@ def read_blob(path: str) -> bytes:
 def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> NetworkConfig:
     """How to decode a network; an empty path means raw tensors.
 
+    The device decodes the SSDs of older files, too: they have `tensors`, and no NN_config.
     `confidence_threshold` is used for a detection network whose file has none.
 
     Raises  ConfigError naming the file, and the field or the line and column
@@ -51,16 +57,35 @@ def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> Netw
     if not path:
         return NetworkConfig()
     document = _parse(path)
+    labels, tensors = _labels(path, document), _tensors(path, document)
+    unused = tuple(unused_in(path, document))
+    if tensors and "NN_config" not in document:
+        if _is_ssd(tensors):
+            document = {"NN_config": {"output_format": "detection", "NN_family": "mobilenet"}}
+        else:
+            unused += (
+                (
+                    f"{path}: tensors is not used: the driver decodes one tensor of the dimensions "
+                    "[1, 1, N, 7], an SSD; the output of the network is raw on nn/tensors"
+                ),
+            )
     nn_config = document.get("NN_config", {})
     if not isinstance(nn_config, dict):
         raise ConfigError(f"{path}: NN_config is {_kind(nn_config)}, must be an object")
     output_format = _choice(path, nn_config, "output_format", ("raw", "detection"), "raw")
-    labels, tensors = _labels(path, document), _tensors(path, document)
     if output_format == "raw":
-        return NetworkConfig("raw", nn_config or None, labels, tensors)
+        return NetworkConfig("raw", nn_config or None, labels, tensors, unused=unused)
     _choice(path, nn_config, "NN_family", ("mobilenet", "YOLO"), None)
     nn_config, threshold = _with_threshold(path, nn_config, confidence_threshold)
-    return NetworkConfig("detection", nn_config, labels, tensors, threshold)
+    return NetworkConfig("detection", nn_config, labels, tensors, threshold, unused)
+
+
+def _is_ssd(tensors: tuple[Mapping[str, Any], ...]) -> bool:
+    """True if these older descriptions are those of a network of the SSD family."""
+    sizes = tensors[0].get("output_dimensions")
+    if len(tensors) > 1 or not isinstance(sizes, list) or len(sizes) != 4:
+        return False
+    return sizes[:2] == [1, 1] and sizes[3] in _SSD_RECORDS
 
 
 def _parse(path: str) -> dict[str, Any]:

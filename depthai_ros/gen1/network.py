@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..bounded import describe
+from ..bounded import clean_text, describe
 from ..config.network import NetworkConfig
+from ..config.network_keys import unused_in
 from ..config.paths import read_json_file, resolve_path
 from ..config.settings import Settings
 from ..errors import ConfigError, ConfigTypeError
 from .entries import TensorPlan, bind, read_tensors
+
+_log = logging.getLogger("depthai")
 
 #: NN_config for the device if the host makes the records with distances. The device must report all
 #: detections; the host's threshold decides only which of them keep their distances.
@@ -126,14 +130,18 @@ def _check_mappings(path: str, mappings: Any) -> None:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The JSON document of a file; empty if the file does not exist."""
+    """The JSON document of a file; empty if the file does not exist.
+
+    Gen1 accepts every file: what of it has no effect is a warning.
+    """
     if not path:
         return {}
     try:
-        file = resolve_path(path)
+        exists = resolve_path(path).is_file()
     except ConfigError:
-        return {}
-    if not file.is_file():
+        exists = False
+    if not exists:
+        _log.warning("%s is not used: there is no such file", clean_text(path))
         return {}
     try:
         document = read_json_file(path)
@@ -141,4 +149,6 @@ def _read(path: str) -> dict[str, Any]:
         raise ConfigTypeError(str(cause)) from cause
     if not isinstance(document, dict):
         raise ConfigTypeError(f"{path}: {describe(document)}, must be an object")
+    for text in unused_in(path, document):
+        _log.warning("%s", text)
     return document

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from .. import _core
 from ..config.settings import Settings
+from ..config.unused import UnusedTable
 from ..msg import DeviceStatus
 from .device_log import DeviceLog
 from .exposure_sync import Tally
@@ -105,6 +106,7 @@ class Health:
     temperatures_ns: int = 0
     sync: Mapping[str, Tally] | None = None  # by wire stream; None = sync.enable is false
     name_conflict: str = ""  # warning about another node of this name, "" = none
+    unused: UnusedTable = field(default_factory=UnusedTable)
     logs: DeviceLog = field(default_factory=DeviceLog)
     _synced: dict[str, Tally] = field(default_factory=dict)  # `sync` at the last report
 
@@ -134,6 +136,8 @@ class Health:
             message.status.append(self._sync_diagnostic(self.sync))
         if self.name_conflict:
             message.status.append(self._status("name", _WARN, self.name_conflict, {}))
+        if unused := self.unused.text():
+            message.status.append(self._status("not used", _WARN, unused, {}))
         return message
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
@@ -274,6 +278,8 @@ class Health:
             **counts.values(),
         }
         level, text = self._judged(stats, figures)
+        if unused := self.unused.text(stream):
+            level, text = max(level, _WARN), f"{text}; {unused}"
         if not self.settings[f"stream.{stream}.publish"]:
             text += f", not published: stream.{stream}.publish is false"
         return self._status(f"stream {stream}", level, text, values)

@@ -31,6 +31,7 @@ from rclpy.signals import SignalHandlerOptions
 from .. import _core
 from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
 from ..config.options import DEFAULT_NAME
+from ..config.unused import Unused
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
 from ..messages.diagnostics import Health
@@ -192,6 +193,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
                 "use_sim_time is true and has no effect on stamps: a camera always uses system time"
             )
         self.supervisor.network = network = _read_networks(settings)
+        sentences = network.unused if network is not None else ()
+        self.supervisor.warn_unused("network", (Unused(text, "metaout") for text in sentences))
         decoded = network is not None and network.output_format == "detection"
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
 from ..config.settings import shows_rgb
+from ..config.unused import Unused
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S, RunningPipeline
@@ -389,6 +390,11 @@ class Supervisor:
             self._node.get_logger().fatal(f"bug in the driver:\n{line}")
 
     # -- reports
+
+    def warn_unused(self, source: str, rows: Iterable[Unused]) -> None:
+        """Put what is not used into the health report, and log it once."""
+        for text in self._health.unused.report(source, rows):
+            self._node.get_logger().warning(text)
 
     def read_counters(self) -> None:
         """Copy the counters of the running streams into the health report."""

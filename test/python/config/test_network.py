@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,90 @@ def test_older_network_description_keeps_its_tensors_and_labels(tmp_path):
     network = config.read_network_config(write(tmp_path / "net.json", text))
     assert (network.output_format, network.labels) == ("raw", ("a",))
     assert network.tensors == ({"output_tensor_name": "out"},)
+
+
+def yolo(**metadata: Any) -> dict[str, Any]:
+    whole = {
+        "classes": 2,
+        "coordinates": 4,
+        "anchors": [1, 2, 3, 4],
+        "anchor_masks": {"side13": [0, 1]},
+    }
+    return {
+        "output_format": "detection",
+        "NN_family": "YOLO",
+        "NN_specific_metadata": whole | metadata,
+    }
+
+
+def ssd(*sizes: int) -> dict[str, Any]:
+    return {"tensors": [{"output_tensor_name": "out", "output_dimensions": list(sizes)}]}
+
+
+METADATA = "NN_config.NN_specific_metadata"
+#: Description -> what has no effect, behind the file name; several sentences are joined.
+UNUSED = [
+    ({"nn_config": {"output_format": "detection"}},
+     ": nn_config is not used, the nearest is NN_config"),
+    ({"NNConfig": {}, "mapping": {}}, (": NNConfig is not used, the nearest is NN_config; "
+     ": mapping is not used, the nearest is mappings")),
+    ({"tensor": []}, ": tensor is not used, the nearest is tensors"),
+    ({}, " is not used: it has none of the keys NN_config, tensors, mappings"),
+    ({"model": {"xml": "x"}}, " is not used: it has none of the keys NN_config, tensors, mappings"),
+    ({"output_format": "detection"},
+     ": output_format is not used, the nearest is NN_config.output_format"),
+    ({"NN_config": {}, "labels": ["a"]}, ": labels is not used, the nearest is mappings.labels"),
+    ({"NN_config": {"outputFormat": "detection"}},
+     ": NN_config.outputFormat is not used, the nearest is NN_config.output_format"),
+    ({"NN_config": {"NN_family": "mobilenet"}},
+     ": NN_config.NN_family is not used: without the output_format detection the output is raw"),
+    ({"NN_config": {"output_format": "detection", "NN_family": "YOLO"}},
+     (": NN_config.NN_family YOLO is not used: NN_specific_metadata has no classes, coordinates, "
+     "anchors, anchor_masks, without which the device finds no boxes")),
+    ({"NN_config": yolo() | {"confidence_threshold": 0.5}},
+     f": NN_config.confidence_threshold is not used: for YOLO it belongs in {METADATA}"),
+    ({"NN_config": yolo(anchor_masks={"side26": [0, 2]})},
+     (f": {METADATA}.anchor_masks.side26 is not used: it has 2, anchors has 2 pairs of numbers, "
+     "counted from 0")),
+    ({"NN_config": yolo(anchor_masks={"side26": 5})},
+     (f": {METADATA}.anchor_masks.side26 is not used: it has 5, anchors has 2 pairs of numbers, "
+     "counted from 0")),
+    ({"NN_config": yolo(), "mappings": {"labels": ["a", "b", "c"]}},
+     f": mappings.labels from number 2 on is not used: it has 3 names, {METADATA}.classes is 2"),
+    (ssd(1, 5, 1, 1), (": tensors is not used: the driver decodes one tensor of the dimensions "
+     "[1, 1, N, 7], an SSD; the output of the network is raw on nn/tensors")),
+    # everything is used
+    ({"NN_config": yolo(), "mappings": {"labels": ["a", "b"]}, "comment": "of nn_config"}, ""),
+    ({"NN_config": {"output_format": "raw", "NN_family": "mobilenet"}, "nn_config": {}}, ""),
+    ({"mappings": {"labels": ["a"]}}, ""),
+    (ssd(1, 1, 100, 7), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "sentence"), UNUSED)
+def test_part_of_a_description_that_has_no_effect_is_named(tmp_path, document, sentence):
+    path = write(tmp_path / "net.json", json.dumps(document))
+    found = config.read_network_config(path).unused
+    assert "; ".join(text.removeprefix(path) for text in found) == sentence
+
+
+def test_hostile_description_gives_few_sentences(tmp_path):
+    keys = {f"nn_confi{number}": {} for number in range(5000)}
+    path = write(tmp_path / "net.json", json.dumps({"NN_confi\x1b": 1, "N" * 10**5: 2, **keys}))
+    found = config.read_network_config(path).unused
+    assert len(found) == 8
+    assert "\x1b" not in "".join(found)
+
+
+@pytest.mark.parametrize("record", [7, 10])
+def test_device_decodes_the_ssds_of_older_descriptions(tmp_path, record):
+    document = {**ssd(1, 1, 100, record), "mappings": {"labels": ["a"]}}
+    path = write(tmp_path / "net.json", json.dumps(document))
+    network = config.read_network_config(path, confidence_threshold=0.4)
+    assert (network.output_format, network.labels) == ("detection", ("a",))
+    assert network.document == {
+        "output_format": "detection", "NN_family": "mobilenet", "confidence_threshold": 0.4
+    }  # fmt: skip
 
 
 def test_labels_are_printable(tmp_path):

@@ -275,6 +275,26 @@ def test_missing_file_means_raw_tensors(name: str) -> None:
         result.entries()
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"nn_config": {}}', "nn_config is not used, the nearest is NN_config"),
+        ("{}", "is not used: it has none of the keys NN_config, tensors, mappings"),
+        (None, "is not used: there is no such file"),
+    ],
+)
+def test_file_without_effect_is_accepted_with_a_warning(
+    tmp_path: Path, text: str | None, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "net.json"
+    if text is not None:
+        path.write_text(text)
+    assert plan_of(path).formats == ("raw", "raw")
+    (warning,) = caplog.messages
+    assert warning.startswith(str(path))
+    assert words in warning
+
+
 def test_more_or_larger_tensors_than_the_network_has_are_refused() -> None:
     with pytest.raises(ConfigTypeError, match="declares 2 tensors, the network has 1"):
         plan_of(AGE_GENDER).bound_to((layer("age", [1, 1, 1, 1]),))

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from nodes import ROOT
 
 from depthai_ros.config import validate
+from depthai_ros.config.unused import Unused
 from depthai_ros.messages.diagnostics import (
     STATES,
     CalibrationFacts,
@@ -238,6 +239,25 @@ def test_sync_report_covers_the_time_since_the_last_report(case: Any) -> None:
     assert status(health, "sync").level == OK
 
 
+def test_what_is_not_used_is_in_the_status_of_its_stream_and_in_one_of_its_own() -> None:
+    health = make_health(temperatures_ns=10 * S)
+    rows = [Unused("no left camera", "left"), Unused("FILE is not used")]
+    assert health.unused.report("a", rows) == ["no left camera", "FILE is not used"]
+    assert health.unused.report("a", rows) == []  # said once, and shown as long as it is so
+    health.unused.report("b", [Unused("no names", "meta_d2h")])
+    left, meta, own = (
+        status(health, name) for name in ("stream left", "stream meta_d2h", "not used")
+    )
+    assert (left.level, left.message) == (ERROR, "no frame for 10.0 s; no left camera")
+    assert (meta.level, meta.message) == (WARN, "0.0 fps; no names")
+    assert (own.level, own.message) == (WARN, "no left camera; FILE is not used; no names")
+    health.unused.report("a", [])
+    health.unused.report("b", [])
+    assert status(health, "stream meta_d2h").level == OK
+    names = [row.name for row in health.diagnostics(Time(), S, {}).status]
+    assert "oak: not used" not in names
+
+
 def test_values_are_plain_numbers_as_text() -> None:
     health = make_health(clock=ClockFacts(1.25, 20.5, 0, 0.5), rejected={"left": 3})
     values = {pair.key: pair.value for pair in status(health, "clock").values}
@@ -263,6 +283,7 @@ def test_every_status_and_value_is_documented() -> None:
         sync={"NAME": Tally()},
         name_conflict="another",
     )
+    health.unused.report("network", [Unused("a key")])
     statuses = health.diagnostics(Time(), 10 * S, {}).status
     components = {row.name.removeprefix("oak: ").replace("left", "NAME") for row in statuses}
     words = components - {"stream meta_d2h"} | {pair.key for row in statuses for pair in row.values}
