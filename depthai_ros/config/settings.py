@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from ..bounded import clean_text, describe, nearest, shown
-from ..cameras import MONO_WIDTHS, RGB_WIDTHS
+from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, STREAMS
 from .limits import Value, plain
@@ -42,6 +42,8 @@ _MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
 _RGB_FPS = {1080: 118.0, 2160: 42.0}
 #: Camera -> the option group with its resolution and rate.
 _SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
+#: Contents that the device computes from both mono cameras.
+_STEREO_CONTENTS = frozenset({"rectified", "disparity", "depth"})
 
 
 class Settings(Mapping[str, Any]):
@@ -301,6 +303,18 @@ _RULES: tuple[_Rule, ...] = (
 def stream_list(settings: Settings) -> tuple[str, ...]:
     """The configured streams by their present names, in the device's order."""
     return _streams(settings)
+
+
+def cameras_of(settings: Settings, stream: str) -> frozenset[str]:
+    """The cameras whose images a stream needs."""
+    row, nn_input = STREAMS[stream], settings["ai.camera_input"]
+    if row.camera == "nn":
+        cameras = set(NN_CAMERAS[nn_input])
+        has_distances = settings["ai.calc_dist_to_bb"] and stream != "previewout"
+        is_stereo = has_distances or nn_input.startswith("rectified_")
+    else:
+        cameras, is_stereo = {row.camera} - {""}, row.content in _STEREO_CONTENTS
+    return frozenset(cameras | {"left", "right"} if is_stereo else cameras)
 
 
 def shows_rgb(settings: Settings) -> bool:

@@ -5,8 +5,10 @@ One wording everywhere: the warning at the start, the status of the stream, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from .settings import Settings, cameras_of, stream_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,26 @@ class UnusedTable:
         return "; ".join(
             dict.fromkeys(row.text for row in rows if stream is None or row.stream == stream)
         )
+
+
+def connected(settings: Settings, cameras: Mapping[str, bool]) -> dict[str, bool]:
+    """By camera: it is connected. `cameras` is what the device reports, which may be swapped."""
+    present = dict(cameras)
+    if settings["board_config.swap_left_and_right_cameras"]:
+        present["left"], present["right"] = present["right"], present["left"]
+    return present
+
+
+def without_camera(settings: Settings, cameras: Mapping[str, bool]) -> list[Unused]:
+    """The streams that need a camera which is not connected, by what the device reports."""
+    rows = []
+    for camera, is_present in connected(settings, cameras).items():
+        needing = [name for name in stream_list(settings) if camera in cameras_of(settings, name)]
+        if not is_present and needing:
+            names = ", ".join(needing)
+            text = (
+                f"the {camera} camera is not connected, as the device reports: check its cable, or "
+                f"leave out of stream_list what needs it ({names})"
+            )
+            rows += [Unused(text, name) for name in needing]
+    return rows

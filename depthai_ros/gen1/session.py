@@ -21,6 +21,7 @@ from typing import Any
 from ..cameras import CALIBRATION_BYTES, ROTATIONS_LAYOUT
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
+from ..config.unused import connected, without_camera
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S
 from ..device.reconnect import Backoff, Recovery, is_bug
@@ -104,6 +105,9 @@ class Gen1Session:
             try:
                 settings = self._with_usable_calibration(from_gen1(config))
                 settings = self._with_present_camera(settings)
+                absent = without_camera(settings, self.device.cameras)
+                for text in dict.fromkeys(row.text for row in absent):
+                    _log.warning("%s", text)
                 _warn_of_order(settings["stream_list"])
                 plan = read_network_plan(settings)
                 feed = Feed()
@@ -159,9 +163,7 @@ class Gen1Session:
 
     def _with_present_camera(self, settings: Settings) -> Settings:
         """Replace `ai.camera_input` if that camera is not connected."""
-        present = dict(self.device.cameras)
-        if settings["board_config.swap_left_and_right_cameras"]:
-            present["left"], present["right"] = present["right"], present["left"]
+        present = connected(settings, self.device.cameras)
         wanted = instead = settings["ai.camera_input"]
         if wanted == "rgb" and not present["rgb"]:
             instead = "right"

@@ -5,70 +5,18 @@ Does not import `launch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bounded import shown
 from ..config import resolve_path, validate
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
+from ..config.parameter_files import for_other_nodes, parameters_in
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unknown
-
-#: Parts of a node name's pattern in a parameter file; a longer one matches nothing.
-_LONGEST_PATTERN = 32
-
-# -- parameter files
-
-
-def parameters_in(path: Path, node: str) -> dict[str, Any]:
-    """The parameters in a file that apply to the node with this full name, as flat keys.
-
-    Raises  ConfigError if it is not a parameter file
-    """
-    document = read_yaml(path)
-    found: dict[str, Any] = {}
-    for pattern, parameters in _sections(document, "", path):
-        if _matches(pattern.strip("/").split("/"), node.strip("/").split("/")):
-            found.update(_flat(parameters))
-    return found
-
-
-def _sections(document: Any, pattern: str, path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    if not isinstance(document, dict):
-        raise ConfigError(
-            f"{path}: not a parameter file: it must contain '/**: ros__parameters: …', "
-            f"see config/default.yaml"
-        )
-    for key, value in document.items():
-        if key == "ros__parameters":
-            if not isinstance(value, (dict, type(None))):
-                raise ConfigError(f"{path}: ros__parameters is {shown(value)}, must be a mapping")
-            yield pattern, value or {}
-        else:
-            yield from _sections(value, f"{pattern}/{str(key).strip('/')}", path)
-
-
-def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
-    """Match wildcards as in ROS: * is one part of a name, ** any number of parts."""
-    if not pattern:
-        return not name
-    if len(pattern) > _LONGEST_PATTERN:
-        return False
-    if pattern[0] == "**":
-        return any(_matches(pattern[1:], name[start:]) for start in range(len(name) + 1))
-    return bool(name) and pattern[0] in ("*", name[0]) and _matches(pattern[1:], name[1:])
-
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in parameters.items():
-        nested = isinstance(value, dict)
-        flat.update(_flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
-    return flat
 
 
 def board_file(model: str) -> Path:
@@ -104,6 +52,7 @@ class CameraPlan:
     board: Path
     files: tuple[Path, ...]  # parameter files, the last wins
     options: Mapping[str, Value]  # parameters that override the files
+    warnings: tuple[str, ...] = ()  # requests that have no effect
 
 
 def full_name(namespace: str, name: str) -> str:
@@ -139,7 +88,8 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
         parent = f"{prefix}_parent_frame"
     # The node can attach its base frame to a parent frame, but only without a pose.
     options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
-    return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options)
+    warnings = tuple(filter(None, (for_other_nodes(path, node) for path in files)))
+    return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options, warnings)
 
 
 def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:

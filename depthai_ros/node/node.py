@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import rclpy
@@ -31,6 +31,7 @@ from rclpy.signals import SignalHandlerOptions
 from .. import _core
 from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
 from ..config.options import DEFAULT_NAME
+from ..config.parameter_files import for_other_nodes, given_files
 from ..config.unused import Unused
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
@@ -115,6 +116,15 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
                     self._stream_publishers.set_published(
                         stream, settings[f"stream.{stream}.publish"]
                     )
+
+    def check_files(self, paths: Sequence[str]) -> None:
+        """Warn of parameter files that rcl has read, and that have no parameter for this node."""
+        sentences = []
+        for path in paths:
+            with suppress(ConfigError):  # rcl reads some files that the driver does not
+                sentences.append(for_other_nodes(path, self.get_fully_qualified_name()))
+        rows = (Unused(text) for text in sentences if text)
+        self.supervisor.warn_unused("parameter files", rows)
 
     # -- transitions
 
@@ -297,6 +307,7 @@ def main(args: Sequence[str] | None = None) -> int:
             print(f"cannot create the node, see `ulimit -a` and ROS_SECURITY_*: {reason}")
             return EXIT_CONFIG
         try:
+            node.check_files(given_files(words))
             return _run(node, stop)
         finally:
             rclpy.shutdown()

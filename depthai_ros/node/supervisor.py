@@ -20,7 +20,7 @@ from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
 from ..config.settings import shows_rgb
-from ..config.unused import Unused
+from ..config.unused import Unused, without_camera
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.pipeline import WATCHDOG_S, RunningPipeline
@@ -206,6 +206,7 @@ class Supervisor:
             find_s=find_s,
             should_stop=self._must_stop,
         )
+        self.warn_unused("cameras", without_camera(settings, device.cameras))
         self._read_calibration(device)
         self._node.get_logger().info(f"connected to {device.selector} {device.mx_id}".rstrip())
         self._fitted(device)  # refused before anything is started

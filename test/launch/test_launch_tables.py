@@ -9,6 +9,7 @@ import pytest
 
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.config.options import DEFAULT_NAME
+from depthai_ros.config.parameter_files import for_other_nodes, given_files, parameters_in
 from depthai_ros.errors import ConfigError
 from depthai_ros.launch.arguments import (
     CAMERA,
@@ -19,7 +20,7 @@ from depthai_ros.launch.arguments import (
     unknown,
 )
 from depthai_ros.launch.environment import MEMORY, segment_bytes
-from depthai_ros.launch.plan import board_file, camera, cameras, parameters_in
+from depthai_ros.launch.plan import board_file, camera, cameras
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +108,36 @@ def test_parameter_file_is_read_as_ros_reads_it(
     path = tmp_path / "file.yaml"
     path.write_text(document)
     assert parameters_in(path, "/robot/oak").get("tf.prefix") == value
+    sentence = for_other_nodes(path, "/robot/oak")
+    assert sentence.startswith(f"{path} has parameters for /") == (value is None)
+
+
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [
+        ("/robot1/oak: {ros__parameters: {a: 1}}", "/robot1/oak"),
+        ("{a: {ros__parameters: {x: 1}}, b: {c: {ros__parameters: {x: 1}}}}", "/a, /b/c"),
+        ("{a: {ros__parameters: {x: 1}}, /oak: {ros__parameters: }}", "/a"),
+        ("\n".join(f"n{i}: {{ros__parameters: {{x: 1}}}}" for i in range(9)), "/n0, /n1, /n2, …"),
+        ("{a: {ros__parameters: {x: 1}}, oak: {ros__parameters: {x: 1}}}", None),
+        ("oak: {ros__parameters: }", None),
+    ],
+)  # fmt: skip
+def test_file_for_other_nodes_is_named_with_them(
+    tmp_path: Path, document: str, names: str | None
+) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(document)
+    sentence = f"{path} has parameters for {names}, none for /oak: the file is not used"
+    assert for_other_nodes(path, "/oak") == (sentence if names else "")
+    assert camera({"params_file": str(path)}).warnings == ((sentence,) if names else ())
+
+
+def test_parameter_files_of_a_node_are_those_after_ros_args() -> None:
+    words = (
+        "node --params-file a --ros-args --params-file b -p x:=1 --params-file c -- --params-file d"
+    )
+    assert given_files(words.split()) == ["b", "c"]
 
 
 @pytest.mark.parametrize("text", ["device: virtual", "[1, 2]", "a: [", "just text"])

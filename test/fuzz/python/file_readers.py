@@ -19,6 +19,7 @@ from reader import Reader, check_document, check_finite
 from depthai_ros.calibration import calibration, camera_info_file, gen1_file
 from depthai_ros.cameras import CALIBRATION_FLOATS
 from depthai_ros.config import defaults, read_network_config, validate
+from depthai_ros.config.parameter_files import for_other_nodes, parameters_in
 from depthai_ros.config.yaml_files import read_yaml
 from depthai_ros.device import firmware
 from depthai_ros.errors import ConfigError
@@ -50,8 +51,10 @@ def _yaml(data: bytes) -> None:
 
 
 def _launch_parameters(data: bytes) -> None:
-    for key in plan.parameters_in(Path(_holding(data, PARAMETERS)), "/robot/oak"):
+    path = Path(_holding(data, PARAMETERS))
+    for key in parameters_in(path, "/robot/oak"):
         key.encode()
+    assert for_other_nodes(path, "/robot/oak").isprintable()
 
 
 def _launch_cameras(data: bytes) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from option_document import default_yaml, parameters_markdown
 from depthai_ros import config
 from depthai_ros.config.limits import Range, between
 from depthai_ros.config.options import GROUPS
+from depthai_ros.config.unused import without_camera
 from depthai_ros.errors import ConfigError, ConfigTypeError
 from depthai_ros.streams import STREAMS
 from depthai_ros.wire_formats import MAX_TRACKLETS
@@ -243,3 +245,28 @@ def test_configuration_needs_neither_yaml_nor_opencv_nor_ros():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: settings -> by absent camera: the streams that need it
+NEEDING: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
+    ({"stream_list": ["left", "right", "color", "meta_d2h"]},
+     {"left": ["left"], "right": ["right"], "rgb": ["color"]}),
+    ({"stream_list": ["depth", "rectified_left"]},
+     {"left": ["rectified_left", "depth"], "right": ["rectified_left", "depth"], "rgb": []}),
+    ({"stream_list": ["metaout", "previewout"], "ai.blob_file": "x", "ai.calc_dist_to_bb": True},
+     {"left": ["metaout"], "right": ["metaout"], "rgb": ["metaout", "previewout"]}),
+    ({"stream_list": ["metaout"], "ai.blob_file": "x", "ai.camera_input": "rectified_right"},
+     {"left": ["metaout"], "right": ["metaout"], "rgb": []}),
+    ({"stream_list": ["left"], "board_config.swap_left_and_right_cameras": True},
+     {"left": [], "right": ["left"], "rgb": []}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "needing"), NEEDING)
+def test_streams_of_a_camera_that_is_not_connected(
+    values: dict[str, Any], needing: dict[str, list[str]]
+) -> None:
+    settings = config.validate(values)
+    for camera, streams in needing.items():
+        cameras = {name: name != camera for name in ("rgb", "left", "right")}
+        assert [row.stream for row in without_camera(settings, cameras)] == streams

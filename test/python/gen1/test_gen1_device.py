@@ -261,7 +261,9 @@ def test_network_compiled_for_more_shaves_runs_with_a_warning(
     ("absent", "requested", "used"),
     [("rgb", "rgb", "right"), ("left", "right", "rgb"), ("right", "left_right", "rgb")],
 )
-def test_missing_camera_of_the_network_is_replaced(absent: str, requested: str, used: str) -> None:
+def test_missing_camera_of_the_network_is_replaced(
+    absent: str, requested: str, used: str, caplog: pytest.LogCaptureFixture
+) -> None:
     device = depthai.Device(f"virtual:pattern?absent={absent}", False)
     connected = {
         "rgb": device.is_rgb_connected(),
@@ -270,8 +272,9 @@ def test_missing_camera_of_the_network_is_replaced(absent: str, requested: str, 
     }
     assert [name for name, is_there in connected.items() if not is_there] == [absent]
     ai = {**DETECTION, "camera_input": requested}
-    result = packets_of(start(device, streams=["metaout"], ai=ai), "metaout")["metaout"]
+    result = packets_of(start(device, streams=["metaout", "left"], ai=ai), "metaout")["metaout"]
     assert result.getMetadata().getCameraName() == used  # type: ignore[union-attr]
+    assert ("the left camera is not connected" in caplog.text) == (absent == "left")
     device._close()
 
 
