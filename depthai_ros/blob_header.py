@@ -86,7 +86,8 @@ def read_blob_header(blob: bytes) -> BlobHeader:
         )
     if len(blob) < _FIELDS_AT + _FIELDS.size:
         raise DecodeError(
-            f"blob: {len(blob)} bytes, its header has {_FIELDS_AT + _FIELDS.size}: download it again"
+            f"blob: {len(blob)} bytes, the header alone has {_FIELDS_AT + _FIELDS.size}: "
+            "download it again"
         )
     fields = _FIELDS.unpack_from(blob, _FIELDS_AT)
     magic, size, version, _, inputs, outputs, stages = fields[:7]

@@ -306,14 +306,16 @@ def rviz(node: str, prefix: str, values: Mapping[str, str]) -> list[Any]:
     own = resolve_path(f"{SHARE}/config/rviz") / f"{text}.rviz"
     path = own if own.is_file() else resolve_path(text)
     if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in own.parent.glob("*.rviz")))
-        raise ConfigError(f"argument rviz_config: {shown(text)} is not one of {names} and not a file")
-    shown = path
+        names = ", ".join(sorted(known.stem for known in own.parent.glob("*.rviz")))
+        raise ConfigError(
+            f"argument rviz_config: {shown(text)} is not one of {names} and not a file"
+        )
+    file = path
     if own.is_file() and text != "multi_camera":
         document = renamed_rviz(read_yaml(path), node, prefix)
         path = own_file(f"{text}.rviz", yaml.safe_dump(document, sort_keys=False))
     return [
-        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {shown}"),
+        LogInfo(msg=f"rviz2 shows {node or 'all cameras'} with {file}"),
         Node(
             package="rviz2",
             executable="rviz2",

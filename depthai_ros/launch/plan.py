@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..bounded import shown
 from ..config import resolve_path, validate
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
@@ -33,7 +34,9 @@ def board_file(model: str) -> Path:
     boards = {path.stem.lower(): path for path in sorted(folder.glob("*.yaml"))}
     if model.lower() not in boards:
         names = ", ".join(name.upper() for name in boards)
-        raise ConfigError(f"argument camera_model: {shown(model)} is not one of {names} and not a path")
+        raise ConfigError(
+            f"argument camera_model: {shown(model)} is not one of {names} and not a path"
+        )
     return boards[model.lower()]
 
 

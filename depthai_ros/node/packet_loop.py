@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from ..device.clock import StampSource
 from ..config.settings import Settings, host_rate_limit, stream_list
+from ..device.clock import StampSource
 from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure
 from ..errors import DecodeError, LinkError
 from ..messages.builders import PACKET_HOOKS
