@@ -84,11 +84,9 @@ def read_blob_header(blob: bytes) -> BlobHeader:
         raise DecodeError(
             f"blob: begins with {shown(blob[:4])}, must begin with {shown(BLOB_START)}"
         )
-    if len(blob) < _FIELDS_AT + _FIELDS.size:
-        raise DecodeError(
-            f"blob: {len(blob)} bytes, the header alone has {_FIELDS_AT + _FIELDS.size}: "
-            "download it again"
-        )
+    least = _FIELDS_AT + _FIELDS.size
+    if len(blob) < least:
+        raise DecodeError(f"blob: {len(blob)} bytes, its header has {least}: download it again")
     fields = _FIELDS.unpack_from(blob, _FIELDS_AT)
     magic, size, version, _, inputs, outputs, stages = fields[:7]
     if magic != _MAGIC:

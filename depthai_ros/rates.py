@@ -19,7 +19,7 @@ def frame_spacing(fps: float, max_fps: float) -> float:
 
 
 def packets_within(frames: int, spacing: float) -> int:
-    """Packets that certainly belong to so many consecutive frames, at this mean distance.
+    """Least number of packets among this many consecutive frames, at this mean distance.
 
     A limiter that keeps 2 of 5 frames sends after 2 or 3 of them: 3 frames are one packet.
     """

@@ -22,7 +22,7 @@ _FIRST_REQUEST_S = 5.0
 _EPILOG = f"""
 DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.
 keys: eeprom=-1|1..5  strict=0|1  mx_id=TEXT  drift_ppm=N  uptime_s=N
-      absent=CAMERA,CAMERA  usb_speed=SPEED  pace=camera|receiver
+      absent=CAMERA,CAMERA  usb_speed=SPEED  pace=camera|receiver  stereo_lag_ms=LOW:HIGH
       fault=KIND:STREAM:N with KIND one of {", ".join(FAULTS)}
 Connect to it with the device selector unix:/path or tcp:host:port.
 """

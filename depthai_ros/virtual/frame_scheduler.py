@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,6 +74,28 @@ class ExposureGroup:
     late: int = 0  # exposures dropped because rendering fell behind
 
 
+@dataclass(frozen=True, slots=True)
+class LateStereo:
+    """Stereo images of an exposure that are sent after its rgb images, at `due_s` or later."""
+
+    due_s: float
+    exposure: Exposure
+    streams: tuple[str, ...]
+
+
+def is_stereo(stream: str) -> bool:
+    """True for the streams that the stereo engine makes of the mono pair."""
+    return STREAMS[stream].content in ("rectified", "disparity", "depth")
+
+
+def stereo_lag_s(sequence: int, limits_ms: tuple[float, float]) -> float:
+    """Lag of the stereo images of an exposure behind its rgb images; the same in every session.
+
+    0 for a negative lag: these are sent with their exposure, before the rgb images.
+    """
+    return max(0.0, random.Random(sequence).uniform(*limits_ms)) / 1000
+
+
 @dataclass(slots=True)
 class SentFrames:
     """The device's statement about one stream.
@@ -116,6 +139,8 @@ class FrameScheduler:
         }
         self._fault = settings.fault
         self._waits = settings.pace == "receiver"
+        self._lag_ms = settings.stereo_lag_ms
+        self._late: deque[LateStereo] = deque()
         self._open: frozenset[str] = frozenset()
         self._made: Counter[str] = Counter()
         self.statement = {stream: SentFrames() for stream in WIRE_STREAMS}
@@ -163,11 +188,16 @@ class FrameScheduler:
         with part_of_session(self._link, "frames"):
             while True:
                 group = min(self._groups, key=self._due_s)
-                delay_s = self._clock.host_delay_s(self._due_s(group))
+                due_s = self._due_s(group)
+                late = self._late.popleft() if self._late and self._late[0].due_s < due_s else None
+                delay_s = self._clock.host_delay_s(late.due_s if late else due_s)
                 if self._stopping.wait(max(0.0, delay_s)):
                     return
-                self._skip_missed(group)
-                self._expose(group)
+                if late:
+                    self._send_all(late.streams, late.exposure)
+                else:
+                    self._skip_missed(group)
+                    self._expose(group)
 
     def _skip_missed(self, group: ExposureGroup) -> None:
         """Drop exposures beyond the buffer; with pace=receiver delay all exposures instead."""
@@ -193,6 +223,19 @@ class FrameScheduler:
         streams = [stream for stream in group.streams if stream in self._open]
         time_ns = round(exposure.time_s * 1e9)
         streams = [stream for stream in streams if self._limiters[stream].is_due(time_ns)]
+        for stream in streams:
+            self._limiters[stream].keep(time_ns)
+        lag_s = stereo_lag_s(exposure.sequence, self._lag_ms)
+        late = tuple(name for name in streams if is_stereo(name))
+        if late and (lag_s > 0 or self._late):  # a stream stays in order
+            due_s = exposure.timestamp_ns / 1e9 + lag_s
+            self._late.append(LateStereo(due_s, exposure, late))
+            streams = [name for name in streams if name not in late]
+        self._send_all(streams, exposure)
+
+    def _send_all(self, streams: Sequence[str], exposure: Exposure) -> None:
+        """Send the streams of one exposure that are still open."""
+        streams = [stream for stream in streams if stream in self._open]
         for turn in range(max(map(self._factory.turns, streams), default=0)):
             for stream in streams:
                 if turn < self._factory.turns(stream):
@@ -202,8 +245,6 @@ class FrameScheduler:
         parts = self._factory.packet(stream, exposure)
         if parts is None:
             return
-        if exposure.turn == 0:
-            self._limiters[stream].keep(round(exposure.time_s * 1e9))
         self._made[stream] += 1
         fault = self._fault
         if fault and fault.stream == stream and self._made[stream] % fault.every == 0:

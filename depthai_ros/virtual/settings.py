@@ -23,6 +23,10 @@ USB_SPEEDS = ("FULL", "HIGH", "SUPER", "SUPER_PLUS")
 #: If the host or the machine is too slow, exposures are dropped (camera) or delayed (receiver).
 PACES = ("camera", "receiver")
 
+#: Limits of the lag of stereo behind rgb. Source: docs/virtual_device.md#order
+STEREO_LAG_MS = (-10.0, 5.0)
+_MOST_LAG_MS = 1000.0
+
 #: Malformed or missing packets, for tests. Source: docs/virtual_device.md#faults
 FAULTS = ("frame_size", "no_trailer", "short", "shape", "drop", "mute", "unplug")
 
@@ -50,6 +54,8 @@ class VirtualSettings:
     absent: tuple[str, ...] = ()  # cameras that are not connected
     pace: str = "camera"  # "receiver": exposures wait for the slowest stream, none is dropped
     usb_speed: str = "UNKNOWN"  # reported by the host as speed of the link
+    #: Stereo is sent this much later than the rgb images of its exposure, ms; negative = before.
+    stereo_lag_ms: tuple[float, float] = STEREO_LAG_MS
 
 
 def _flag(text: str) -> bool:
@@ -102,6 +108,17 @@ def _pace(text: str) -> str:
     return text
 
 
+def _lag(text: str) -> tuple[float, float]:
+    low_text, _, high_text = text.partition(":")
+    try:
+        low, high = (_number(-_MOST_LAG_MS, _MOST_LAG_MS)(part) for part in (low_text, high_text))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if low > high:
+        raise ValueError(f"LOW:HIGH, two numbers from {-_MOST_LAG_MS:g} to {_MOST_LAG_MS:g}")
+    return low, high
+
+
 def _speed(text: str) -> str:
     if text not in USB_SPEEDS:
         raise ValueError(f"one of {', '.join(USB_SPEEDS)}")
@@ -119,6 +136,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "absent": _cameras,
     "pace": _pace,
     "usb_speed": _speed,
+    "stereo_lag_ms": _lag,
 }
 
 

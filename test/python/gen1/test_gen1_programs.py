@@ -62,6 +62,19 @@ def test_programs_get_the_sizes_of_their_compiled_networks(
         assert ("compiled for 4 SHAVEs" in errors) == program.startswith("b3"), errors
 
 
+def test_programs_that_depend_on_the_order_of_preview_and_stereo(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    programs = sorted(PROGRAMS.glob("o*.py"))
+    running = {
+        program: start(*RUN, "--device", "virtual:pattern", program, stderr=subprocess.PIPE)
+        for program in programs
+    }
+    for program, process in running.items():
+        errors = process.communicate(timeout=60)[1]
+        assert process.returncode == 0, f"{program.name}: {errors}"
+
+
 def test_ctrl_c_ends_a_blocking_getter(start: Callable[..., subprocess.Popen[str]]) -> None:
     program = PROGRAMS / "ctrl_c.py"
     command = [*RUN, "--device", "virtual:pattern", program]
