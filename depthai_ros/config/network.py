@@ -152,6 +152,14 @@ def _tensors(path: str, document: dict[str, Any]) -> tuple[Mapping[str, Any], ..
     return tuple(tensors)
 
 
+def has_positions(network: NetworkConfig) -> bool:
+    """True for an SSD of an older description, whose detections have a position."""
+    if network.output_format != "detection" or not network.tensors:
+        return False
+    sizes = network.tensors[0].get("output_dimensions")
+    return isinstance(sizes, list) and sizes[-1:] == [_SSD_RECORDS[1]]
+
+
 def check_network(settings: Settings, network: NetworkConfig) -> None:
     """Check that the network supports the settings; for Gen1 programs only ai.blob_file2.
 

@@ -86,7 +86,8 @@ WHITE_BALANCES = (
     "shade",
 )
 
-_UNUSED = "accepted for Gen1 programs; no effect on 1.0 devices"
+#: Meaning of options that Gen1 programs may set.
+NO_EFFECT = "accepted for Gen1 programs; no effect on 1.0 devices"
 _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
 
 
@@ -210,9 +211,9 @@ _DEPTH_OPTIONS = (
         "EEPROM has no camera models, and sent to the device with store_to_eeprom or "
         "override_eeprom",
     ),
-    Option("depth.left_mesh_file", "", _UNUSED),
-    Option("depth.right_mesh_file", "", _UNUSED),
-    Option("depth.type", "", _UNUSED),
+    Option("depth.left_mesh_file", "", NO_EFFECT),
+    Option("depth.right_mesh_file", "", NO_EFFECT),
+    Option("depth.type", "", NO_EFFECT),
     Option(
         "depth.padding_factor",
         0.3,
@@ -274,7 +275,7 @@ _AI_OPTIONS = (
         "",
         "second network, run on each detection of the first; its output is always raw",
     ),
-    Option("ai.blob_file_config2", "", _UNUSED),
+    Option("ai.blob_file_config2", "", NO_EFFECT),
     Option("ai.calc_dist_to_bb", False, "measure the position of each detection"),
     Option(
         "ai.keep_aspect_ratio",

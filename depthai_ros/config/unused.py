@@ -5,9 +5,12 @@ One wording everywhere: the warning at the start, the status of the stream, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ..streams import STREAMS
+from .network import NetworkConfig, has_positions
+from .options import NO_EFFECT, OPTIONS
 from .settings import Settings, cameras_of, stream_list
 
 
@@ -63,3 +66,33 @@ def without_camera(settings: Settings, cameras: Mapping[str, bool]) -> list[Unus
             )
             rows += [Unused(text, name) for name in needing]
     return rows
+
+
+def without_effect(settings: Settings, network: NetworkConfig | None) -> list[Unused]:
+    """The parameters that have no effect together with the others and the network."""
+    rows = [
+        Unused(f"{option.key} is not used: {option.meaning}; remove it")
+        for option in OPTIONS
+        if option.meaning == NO_EFFECT and settings[option.key] != option.default
+    ]
+    if network is not None:
+        return [*rows, *_of_network(settings, network)]
+    keys = [key for key in ("ai.blob_file_config", "ai.labels") if settings[key]]
+    return [*rows, *(Unused(f"{key} is not used: set ai.blob_file, too") for key in keys)]
+
+
+def _of_network(settings: Settings, network: NetworkConfig) -> Iterator[Unused]:
+    if not any(STREAMS[name].camera == "nn" for name in stream_list(settings)):
+        yield Unused("ai.blob_file is not used: add metaout or previewout to stream_list")
+    if settings["ai.labels"] and network.output_format == "raw":
+        yield Unused(
+            "ai.labels is not used: the output of the network is raw, set output_format detection "
+            "in ai.blob_file_config",
+            "metaout",
+        )
+    if has_positions(network) and not settings["ai.calc_dist_to_bb"]:
+        yield Unused(
+            f"the positions in {settings['ai.blob_file_config']} are not used: set "
+            "ai.calc_dist_to_bb",
+            "metaout",
+        )

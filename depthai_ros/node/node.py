@@ -32,7 +32,7 @@ from .. import _core
 from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
 from ..config.options import DEFAULT_NAME
 from ..config.parameter_files import for_other_nodes, given_files
-from ..config.unused import Unused
+from ..config.unused import Unused, without_effect
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
 from ..messages.diagnostics import Health
@@ -205,6 +205,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self.supervisor.network = network = _read_networks(settings)
         sentences = network.unused if network is not None else ()
         self.supervisor.warn_unused("network", (Unused(text, "metaout") for text in sentences))
+        self.supervisor.warn_unused("parameters", without_effect(settings, network))
         decoded = network is not None and network.output_format == "detection"
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)

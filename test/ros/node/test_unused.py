@@ -40,6 +40,7 @@ def test_what_is_not_used_is_in_the_log_and_the_diagnostics(
         **NETWORK,
         "ai.blob_file_config": str(network),
         "device.id": "virtual:pattern?absent=right",
+        "depth.type": "x",
     }
     node = start_node(values, params_file=others)
     found = statuses(listener)
@@ -55,6 +56,7 @@ def test_what_is_not_used_is_in_the_log_and_the_diagnostics(
         assert found[component].level >= DiagnosticStatus.WARN
         (line,) = [line for line in node.output.splitlines() if sentence in line]
         assert "[WARN]" in line
+    assert "depth.type is not used" in found["not used"].message
     assert "not" not in found["stream left"].message
     assert node.stop() == 0
 
