@@ -42,7 +42,7 @@ MAY_IMPORT = table("""
     device:         top config calibration virtual _core numpy
     messages:       top config calibration _core msg ros_messages numpy
     node:           top config calibration device messages _core msg srv ros_messages rclpy numpy
-    launch:         top config yaml xacro ament_index_python launch launch_ros
+    launch:         top config calibration yaml xacro ament_index_python launch launch_ros
     gen1:           top config calibration device _core numpy
     gen1.name:
     commands:       top config device gen1 messages _core msg ros_messages rclpy numpy cv2

@@ -23,6 +23,11 @@ def url_key(camera: str) -> str:
     return f"{camera}.camera_info_url"
 
 
+def file_name(node: str, camera: str) -> str:
+    """The name, without ".yaml", of a file for one camera of the node with this full name."""
+    return f"{node.strip('/').replace('/', '_')}_{camera}"
+
+
 def folder(settings: Settings) -> Path:
     """The folder of the files. Raises ConfigError."""
     return resolve_path(settings[FOLDER]) if settings[FOLDER] else _ros_home() / "camera_info"

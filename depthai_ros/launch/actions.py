@@ -25,6 +25,7 @@ from launch.actions import (
     OpaqueFunction,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -253,6 +254,8 @@ def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
 def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     """The publisher of the camera frames, and optionally a point cloud and rviz2."""
     need_options(values)
+    for sentence in asked.warnings:
+        get_logger("depthai_ros").warning(sentence)
     actions: list[Any] = camera_frames(asked, values)
     if is_true(values["pointcloud.enable"]):
         file = "pointcloud.launch.py"

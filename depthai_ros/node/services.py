@@ -192,8 +192,7 @@ class Services:
         return set_camera_info
 
     def _camera_name(self, camera: str) -> str:
-        node_name = self._node.get_fully_qualified_name().strip("/").replace("/", "_")
-        return f"{node_name}_{camera}"
+        return camera_info_places.file_name(self._node.get_fully_qualified_name(), camera)
 
     def _with_stored_models(self, calibration: Calibration, device: OpenDevice) -> Calibration:
         """Add the models from camera_info files that fit this device and image size."""

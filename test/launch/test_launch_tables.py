@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +133,44 @@ def test_file_for_other_nodes_is_named_with_them(
     sentence = f"{path} has parameters for {names}, none for /oak: the file is not used"
     assert for_other_nodes(path, "/oak") == (sentence if names else "")
     assert camera({"params_file": str(path)}).warnings == ((sentence,) if names else ())
+
+
+#: arguments without pointcloud.enable, parameters in a file -> part of the warning, "" = none
+CLOUDS: list[tuple[dict[str, str], dict[str, Any], str]] = [
+    ({}, {}, ""),
+    ({"pointcloud.color": "grey"}, {}, "pointcloud.color grey needs rectified_right, which"),
+    ({"pointcloud.color": "grey", "stream_list": "depth,rectified_right"}, {}, ""),
+    ({"pointcloud.color": "grey"}, {"stream_list": ["depth_raw", "rectified_right"]}, ""),
+    ({"stream_list": "left"}, {}, "pointcloud.color none needs depth, which stream_list lacks"),
+    ({"pointcloud.color": "rgb", "stream_list": "left"}, {}, "rgb needs depth, color, which"),
+    ({}, {"stream": {"depth": {"publish": False}}}, "stream.NAME.publish switches off"),
+    ({"pointcloud.color": "rgb"}, {}, "pointcloud.color rgb is not used: the rgb camera is not"),
+    ({"pointcloud.color": "rgb"}, {"depth": {"calibration_file": "x"}}, ""),
+    ({"pointcloud.color": "rgb"}, {"calibration": {"nominal": True}}, ""),
+    ({"pointcloud.color": "rgb"}, {"calibration": {"camera_info_folder": "HERE"}}, ""),
+    ({"pointcloud.color": "rgb"}, {"rgb": {"camera_info_url": "file://HERE/oak_rgb.yaml"}}, ""),
+    ({"pointcloud.color": "rgb"}, {"rgb": {"camera_info_url": "/no.yaml"}}, "is not used: the rgb"),
+    ({}, {"stream_list": 5}, ""),
+]
+
+
+@pytest.mark.parametrize(("values", "parameters", "words"), CLOUDS)
+def test_cloud_that_stays_empty_is_a_warning(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, str],
+    parameters: dict[str, Any],
+    words: str,
+) -> None:
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "nothing"))
+    (tmp_path / "oak_rgb.yaml").touch()
+    document = json.dumps({"/**": {"ros__parameters": parameters}})
+    (tmp_path / "p.yaml").write_text(document.replace("HERE", str(tmp_path)))
+    asked = {**values, "params_file": str(tmp_path / "p.yaml")}
+    found = camera({**asked, "pointcloud.enable": "true"}).warnings
+    assert len(found) == bool(words)
+    assert words in "".join(found)
+    assert camera(asked).warnings == ()
 
 
 def test_parameter_files_of_a_node_are_those_after_ros_args() -> None:
