@@ -338,7 +338,8 @@ _VIDEO_OPTIONS = (
     Option(
         "video_config.numBFrames",
         0,
-        "bidirectionally predicted frames between two others; they add latency",
+        "bidirectionally predicted frames between two others; they add latency, and some viewers "
+        "of compressed video refuse them",
         between(0, 16),
         unit="frames",
     ),

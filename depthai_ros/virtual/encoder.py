@@ -1,8 +1,9 @@
 """Encodes rgb images: JPEG stills, and one access unit of video per frame.
 
 PyAV encodes H.264 with x264 and H.265 with x265. The presets are the fastest ones without delay:
-each image gives one packet, so `numBFrames` has no effect. Each key frame carries its parameter
-sets, so a decoder can start at any key frame.
+each image gives one packet. With `numBFrames` the first packets come some images later (x264: that
+many), in decoding order; baseline has no B frames. Each key frame carries its parameter sets, so a
+decoder can start at any key frame.
 """
 
 from __future__ import annotations
@@ -72,7 +73,10 @@ class VideoEncoder:
         self.image_form = "color" if self._context else "color_bgr"
 
     def encode(self, image: NDArray[np.uint8], sequence: int) -> bytes:
-        """The access unit of one image in `image_form`; `sequence` must increase."""
+        """The next access unit, after an image in `image_form`; b"" while B frames delay the first.
+
+        `sequence` must increase.
+        """
         if self._context is None:
             return encode_jpeg(image, self._quality)
         import av
@@ -83,7 +87,7 @@ class VideoEncoder:
 
 
 def _open_codec(profile: str, size: tuple[int, int], fps: float, config: Mapping[str, Any]) -> Any:
-    """A PyAV encoder that returns one packet per image; None for MJPEG or without PyAV."""
+    """A PyAV encoder that returns at most one packet per image; None for MJPEG or without PyAV."""
     encoder, options = _PROFILES[profile]
     if not encoder:
         return None
@@ -98,8 +102,11 @@ def _open_codec(profile: str, size: tuple[int, int], fps: float, config: Mapping
     context.framerate = Fraction(fps).limit_denominator(1000)
     context.time_base = 1 / context.framerate
     context.gop_size = int(config.get("keyframeFrequency", 0)) or _DEFAULT_KEYFRAMES
-    context.max_b_frames = 0
+    context.max_b_frames = int(config.get("numBFrames", 0))
     context.thread_count = 1
+    if context.max_b_frames and "x265-params" in options:
+        b_frames = f":b-adapt=0:open-gop=0:rc-lookahead={context.max_b_frames + 1}"
+        options = {**options, "x265-params": options["x265-params"] + b_frames}
     context.options = {**options, **_rate_options(config)}
     return context
 

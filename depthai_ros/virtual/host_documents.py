@@ -26,6 +26,8 @@ from ..streams import CONFIG_H2D_BYTES
 from ..wire_formats import MAX_TRACKLETS, TENSOR_DTYPES
 
 _TEXT_LIMIT = 64
+#: x264 and x265 make no more.
+MAX_B_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ CONFIG: Mapping[str, Rule] = {
     "video_config?.rateCtrlMode?": _named(RATE_CONTROL_MODES),
     "video_config?.bitrate?": _number(0, 1e9),
     "video_config?.keyframeFrequency?": _number(0, 1e6),
+    "video_config?.numBFrames?": _integer(0, MAX_B_FRAMES),
     "video_config?.quality?": _number(0, 100),
 }
 

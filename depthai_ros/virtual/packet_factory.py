@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,7 @@ class PacketFactory:
         costs = np.random.default_rng(7).integers(0, _MAX_COST, (height, width), np.uint8)
         self._costs = costs
         self._video: VideoEncoder | None = None
+        self._encoding: deque[Exposure] = deque()  # of images whose packet is to come
         self._painted: dict[tuple[str, int], tuple[int, NDArray[Any]]] = {}
         self._detections: tuple[Any, NDArray[Any]] = (None, np.zeros(0, wire_formats.DETECTION))
 
@@ -263,7 +265,11 @@ class PacketFactory:
         size = self._settings.rgb_size
         return self._frame(stream, data, size, exposure, category=wire_formats.CATEGORY_STILL)
 
-    def video(self, stream: str, exposure: Exposure) -> Parts:
+    def video(self, stream: str, exposure: Exposure) -> Parts | None:
+        """The next packet of the encoder, with the trailer of the image of the same number.
+
+        With B frames packets come in decoding order, their trailers in the order of the images.
+        """
         settings = self._settings
         if self._video is None:
             self._video = VideoEncoder(
@@ -271,7 +277,10 @@ class PacketFactory:
             )
         image = self._rgb(self._video.image_form, exposure)
         data = self._video.encode(image, exposure.sequence)
-        return self._frame(stream, data, settings.rgb_size, exposure)
+        self._encoding.append(exposure)
+        if not data:
+            return None
+        return self._frame(stream, data, settings.rgb_size, self._encoding.popleft())
 
     def report(self, stream: str, exposure: Exposure) -> Parts:
         """Temperatures and log lines: JSON text without a trailer."""

@@ -264,6 +264,8 @@ class DeviceSession:
             center_crop=bool(
                 config["board"]["stereo_center_crop"] or self._eeprom.get("stereo_center_crop")
             ),
+            padding_factor=config["depth"]["padding_factor"],
+            depth_limit_m=config["depth"]["depth_limit_mm"] / 1000,
         )
 
     def _second_source(self, view: SceneView, camera: str) -> Source:

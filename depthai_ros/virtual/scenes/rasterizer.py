@@ -54,6 +54,20 @@ class Faces:
         down = self.origins + self.downs
         return np.stack([self.origins, right, right + self.downs, down], axis=1)
 
+    def depths(self, origin: Floats, rays: Floats) -> Floats:
+        """Depth (z) at which rays from a point first meet a face; infinite if they meet none.
+
+        Shape   origin (3,), rays (R, 3) -> (R,) metres
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            along = ((self.origins - origin) * self.normals).sum(axis=1) / (rays @ self.normals.T)
+            points = origin + rays[:, None] * along[..., None]
+            inside = along > 0
+            for edges in (self.rights, self.downs):
+                share = ((points - self.origins) * edges).sum(axis=2) / (edges**2).sum(axis=1)
+                inside &= (share >= 0) & (share <= 1)
+        return np.asarray(np.where(inside, points[..., 2], np.inf).min(axis=1))
+
     def seen_by(self, cameras: Sequence[SceneCamera]) -> list[Views]:
         """Project the faces that are visible from the front, for each camera in one pass."""
         projections = np.stack([camera.projection for camera in cameras])

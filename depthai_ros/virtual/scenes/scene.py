@@ -27,6 +27,8 @@ _CORNERS = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-1, 0) for z in (0
 VISIBLE_SHARE = 0.5
 #: Rows and columns of the grid in which visible shares are counted.
 _SHARE_CELLS = 128
+#: Rays in a row and in a column that measure the distance of a thing, and their rounding error.
+_GRID, _EXACT_M = 8, 1e-9
 #: Streams with textured images.
 _TEXTURED = ("left", "right", "rectified_left", "rectified_right", "color", "previewout")
 #: The room is painted at least about this wide, then scaled down: avoids aliasing of oblique faces.
@@ -207,13 +209,44 @@ class SyntheticScene:
                 thing.label,
                 round(0.6 + 0.38 * share, 3),
                 (x0, y0, x1, y1),
-                (float(front[0]), float(front[1] - thing.size_m[1] / 2), float(front[2])),
+                self._measured(index, fronts[index], (x0, y0, x1, y1)),
             )
-            for thing, front, share, (x0, y0, x1, y1) in zip(
-                THINGS, fronts, shares, np.clip(boxes, 0, 1).tolist(), strict=True
+            for index, (thing, share, (x0, y0, x1, y1)) in enumerate(
+                zip(THINGS, shares, np.clip(boxes, 0, 1).tolist(), strict=True)
             )
             if share >= VISIBLE_SHARE
         ]
+
+    def _measured(
+        self, index: int, front: Floats, box: tuple[float, float, float, float]
+    ) -> tuple[float, float, float]:
+        """Position of a thing by the mean distance of what is in the middle part of its box."""
+        view = self._configured()
+        z_m, y_m = float(front[2]), float(front[1]) - THINGS[index].size_m[1] / 2
+        corners = np.array(box).reshape(2, 2)
+        corners = corners.mean(axis=0) + (corners - corners.mean(axis=0)) * view.padding_factor
+        depths = self._depths(index, front, corners)
+        measured = depths[depths <= view.depth_limit_m]
+        if measured.size == 0:
+            return 0.0, 0.0, 0.0
+        away = 1.0 if (measured == z_m).all() else float(measured.mean()) / z_m
+        return float(front[0]) * away, y_m * away, z_m * away
+
+    def _depths(self, index: int, front: Floats, corners: Floats) -> Floats:
+        """Distances of a grid in a part of the preview, with one thing in the room, metres.
+
+        Shape   corners (2, 2), 0..1 of the preview -> (n,); a point of the front has exactly its z
+        """
+        camera, first = self._cameras["preview"], index * FACES_PER_THING
+        steps = (np.arange(_GRID) + 0.5) / _GRID
+        u, v = np.meshgrid(*(low + (high - low) * steps for low, high in corners.T))
+        width, height = camera.size
+        pixels = np.stack([u.ravel() * width - 0.5, v.ravel() * height - 0.5, np.ones(u.size)])
+        rays = np.linalg.solve(camera.projection[:, :3], pixels).T
+        faces = np.arange(first, first + FACES_PER_THING)
+        thing = self._boxes.moved(np.broadcast_to(front, self._boxes.origins.shape), faces)
+        depths = np.minimum(*(each.depths(camera.centre, rays) for each in (thing, self._room)))
+        return np.asarray(np.where(np.abs(depths - front[2]) < _EXACT_M, front[2], depths))
 
 
 def _fronts_at(time_s: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +25,8 @@ class SceneView:
     nn_camera: str  # rgb, left, right, rectified_left, rectified_right
     mirror_rectified: bool  # True: rectified_* mirrored; False: disparity mirrored
     center_crop: bool  # 720 lines: True = middle of the 800 lines, False = top
+    padding_factor: float = 0.3  # part of an object's box in which its distance is measured
+    depth_limit_m: float = math.inf  # a greater distance is not measured
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class SceneObject:
     """One object for the network to detect.
 
     Units   box: 0..1 of the preview image (its outer edges), clipped to the image;
-            position: metres, centre of the front face, rectified right camera, optical axes
-            (x right, y down, z forward); NaN if the source does not know it
+            position: metres, rectified right camera, optical axes (x right, y down, z forward):
+            the centre of the front face, at the mean distance in the middle part of the box;
+            0, 0, 0 if nothing there is within the limit; NaN if the source does not know it
     """
 
     label: int  # class of the 21-class MobileNet-SSD list

@@ -77,6 +77,23 @@ def test_video_decodes_to_the_images(profile: str) -> None:
         assert error(frame, image(sequence)) < 4.0, sequence
 
 
+@pytest.mark.parametrize(
+    ("profile", "wanted", "longest"),
+    [("h264_high", 0, 0), ("h264_main", 1, 1), ("h264_high", 3, 3), ("h265_main", 2, 2),
+     ("h264_baseline", 3, 0)],
+)  # fmt: skip
+def test_video_has_the_b_frames_that_are_set(profile: str, wanted: int, longest: int) -> None:
+    av = pytest.importorskip("av")
+    encoder = VideoEncoder(SIZE, 30, {"profile": profile, "numBFrames": wanted})
+    units = [encoder.encode(i420(sequence), sequence) for sequence in range(25)]
+    first = next(index for index, unit in enumerate(units) if unit)
+    assert (first > 0) == (longest > 0)
+    assert all(units[first:]), "after the delay, one access unit for each image"
+    with av.open(io.BytesIO(b"".join(units)), format=PROFILES[profile][0]) as file:
+        kinds = "".join(" IPB"[int(frame.pict_type)] for frame in file.decode(video=0))
+    assert max(map(len, kinds.replace("I", "P").split("P"))) == longest, kinds
+
+
 @pytest.mark.parametrize("every", [4, 10])
 def test_decoder_can_start_at_any_key_frame(every: int) -> None:
     pytest.importorskip("av")

@@ -103,6 +103,21 @@ def test_lag_of_several_frames_keeps_each_stream_in_order() -> None:
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_video_with_b_frames_has_each_exposure_once() -> None:
+    pytest.importorskip("av")
+    device = OpenDevice.open("virtual:pattern?pace=receiver")
+    values = {"stream_list": ["video"], "video_config.numBFrames": 2}
+    pipeline = device.start_pipeline(config.defaults().replace(values))
+    seen: list[int] = []
+    end_s = time.monotonic() + LIMIT_S
+    while len(seen) < 8 and time.monotonic() < end_s:
+        pipeline.wait(0.2)
+        seen += [frame.metadata.sequence for frame in pipeline.frames() if frame.metadata]
+    device.close()
+    assert len(seen) >= 8
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
 def test_faults_that_may_be_asked_for_are_those_that_there_are() -> None:
     assert tuple(PACKET_FAULTS) == FAULTS
     document = Path(__file__).resolve().parents[3] / "docs" / "virtual_device.md"

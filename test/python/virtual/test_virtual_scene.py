@@ -29,6 +29,7 @@ RGB_SIZES = [(1920, 1080), (3840, 2160), (4056, 3040)]
 STREAMS = ["left", "right", "rectified_left", "rectified_right", "disparity", "color", "previewout"]
 BASELINE_M, FOV_DEG, RGB_FOV_DEG = 0.075, 71.86, 68.7938
 BOTTLE = 5
+CHAIR = 9
 
 
 @pytest.fixture(scope="module")
@@ -373,6 +374,27 @@ def test_a_person_leaves_the_image_and_the_bottle_is_always_in_it(room: Syntheti
         assert all(0 <= edge <= 1 for thing in objects for edge in thing.box)
         assert all(0.5 < thing.confidence < 1 for thing in objects)
     assert people >= {1, 2}, "one person leaves the image and comes back"
+
+
+def position_of(room: SyntheticScene, label: int, **changes: Any) -> tuple[float, float, float]:
+    objects = shown(room, **changes).objects(3.0, 0)
+    return next(thing.position_m for thing in objects if thing.label == label)
+
+
+def test_distance_beyond_the_limit_is_not_measured(room: SyntheticScene) -> None:
+    whole = position_of(room, CHAIR)
+    assert position_of(room, CHAIR, depth_limit_m=whole[2] + 0.01) == whole
+    assert position_of(room, CHAIR, depth_limit_m=whole[2] - 0.01) == (0, 0, 0)
+    assert position_of(room, BOTTLE, depth_limit_m=whole[2] - 0.01) == position_of(room, BOTTLE)
+
+
+def test_padding_factor_is_the_part_of_the_box_that_is_measured(room: SyntheticScene) -> None:
+    middle, half, all_of_it = (
+        position_of(room, CHAIR, padding_factor=factor) for factor in (0.0, 0.5, 1.0)
+    )
+    assert middle == half, "the front of the chair fills the middle of its box"
+    assert all_of_it[2] > half[2] + 0.001, "its box also has the side and the wall"
+    np.testing.assert_allclose(np.divide(all_of_it, half), all_of_it[2] / half[2])
 
 
 def test_mostly_hidden_things_are_not_reported(room: SyntheticScene) -> None:
