@@ -1,4 +1,4 @@
-"""Rate limits: which frames a stream with `max_fps` keeps, for every place that drops frames."""
+"""Rates: which frames a stream with `max_fps` keeps, and how long a stream may be silent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _NS_PER_S = 1_000_000_000
 _MOST_OWED = 10
 #: A quotient of two rates, such as 30 / 10, may be a little below the whole number.
 _ROUNDING = 1e-6
+#: A stream that misses fewer packets than this is not silent.
+_SILENT_PACKETS = 3
 #: Longest distance of two frames, in frames; a quotient of two rates may be infinite.
 _MOST_FRAMES = float(1 << 53)
 
@@ -19,11 +21,17 @@ def frame_spacing(fps: float, max_fps: float) -> float:
 
 
 def packets_within(frames: int, spacing: float) -> int:
-    """Least number of packets among this many consecutive frames, at this mean distance.
+    """Packets that certainly belong to this number of consecutive frames, at this mean distance.
 
     A limiter that keeps 2 of 5 frames sends after 2 or 3 of them: 3 frames are one packet.
     """
     return math.floor(frames / spacing + _ROUNDING)
+
+
+def longest_silence_s(least_s: float, *rates_hz: float) -> float:
+    """How long streams of these rates may be silent: `least_s`, or 3 packets of the fastest."""
+    fastest_hz = max(rates_hz, default=0.0)
+    return max(least_s, _SILENT_PACKETS / fastest_hz) if fastest_hz > 0 else least_s
 
 
 class RateLimiter:
@@ -37,7 +45,7 @@ class RateLimiter:
 
     def __init__(self, fps: float, max_fps: float, origin_ns: int | None = None) -> None:
         self.spacing = frame_spacing(fps, max_fps)
-        self._frame_ns = _NS_PER_S / fps
+        self._frame_ns = max(1.0, _NS_PER_S / fps) if fps > 0 else 1.0
         self._origin_ns = origin_ns
         self._kept: int | None = None  # periods that have their frame, counted from the origin
 

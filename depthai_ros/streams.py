@@ -40,7 +40,7 @@ class Stream:
     text. `content` is the kind of pixels: raw, rectified, disparity, depth, still or video.
     `pace` is the reason why the device sends a packet: each "exposure" of the camera, a "request",
     or a "report" about once a second.
-    `max_packet_bytes` is the largest packet, trailer included.
+    `max_packet_bytes` is the largest packet, trailer included; a network may need larger ones.
     `made_from` is the stream that the host makes this one from; "" for a stream on the wire.
     """
 
@@ -55,8 +55,8 @@ class Stream:
 
     @property
     def window_bytes(self) -> int:
-        """Receive window to request: the largest packet, rounded up to 64."""
-        return (self.max_packet_bytes + 63) // 64 * 64
+        """Receive window to request for the largest packet."""
+        return window_bytes(self.max_packet_bytes)
 
     def sensor(self, nn_input: str) -> str:
         """The sensor whose exposures the stream follows: "rgb", "mono" (both), or "" for none.
@@ -77,6 +77,11 @@ class DerivedOutput:
     source: str
     topic: Topic
     stream: str = ""
+
+
+def window_bytes(packet_bytes: int) -> int:
+    """Receive window to request for packets of this size: rounded up to 64."""
+    return (packet_bytes + 63) // 64 * 64
 
 
 _TRAILER_BYTES = 56
@@ -182,6 +187,10 @@ ALIASES = {
     "raw_color": "color",
 }
 
+#: Rate of the streams with the pace "report".
+REPORT_HZ = 1.0
+#: Largest packet of a stream whose size a network decides.
+NETWORK_PACKET_BYTES = 32 << 20
 #: Session streams that carry one packet each. Source: docs/wire_format.md#session
 CONFIG_H2D_BYTES = 1 << 20
 CONFIG_D2H_WINDOW = 102_400

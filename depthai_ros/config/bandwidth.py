@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..cameras import NN_CAMERAS
 from ..errors import ConfigError
 from ..rates import frame_spacing
-from ..streams import STREAMS
+from ..streams import REPORT_HZ, STREAMS
 from .settings import Settings, mono_size, rgb_size, streams_fed_by, wire_rate_limit, wire_streams
 
 #: Speed of the link -> practical rate of its bulk transfers, MB/s (10^6 bytes).
@@ -26,7 +26,6 @@ _BYTES_PER_MB = 1e6
 _JPEG_BYTES_PER_PIXEL = 0.25
 #: Results and reports; negligible compared with images.
 _RESULT_BYTES, _REPORT_BYTES = 4096, 2048
-_REPORT_HZ = 1.0
 _PREVIEW_BYTES = 3 * 300 * 300  # until the network's input size is known
 
 
@@ -93,12 +92,17 @@ def plan(settings: Settings, speed: str, preview_bytes: int = _PREVIEW_BYTES) ->
 
     `preview_bytes` is the size of the network's input, which is known after it has been loaded.
     """
-    rates_hz = {name: _rate_hz(settings, name) for name in wire_streams(settings)}
+    rates_hz = planned_rates_hz(settings)
     streams_mb_s = {
         name: rate_hz * _packet_bytes(settings, name, preview_bytes) / _BYTES_PER_MB
         for name, rate_hz in rates_hz.items()
     }
     return Plan(speed, rates_hz, streams_mb_s, CAPACITY_MB_S.get(speed, math.nan))
+
+
+def planned_rates_hz(settings: Settings) -> dict[str, float]:
+    """Packets per second of each wire stream; 0 = on request."""
+    return {name: _rate_hz(settings, name) for name in wire_streams(settings)}
 
 
 def _packet_bytes(settings: Settings, stream: str, preview_bytes: int) -> float:
@@ -113,9 +117,11 @@ def _nn_cameras(settings: Settings) -> tuple[str, ...]:
 def _rate_hz(settings: Settings, stream: str) -> float:
     """Packets per second: the rate of the camera, or `max_fps` if that is less."""
     row = STREAMS[stream]
-    if row.pace != "exposure":
-        return 0.0 if row.pace == "request" else _REPORT_HZ
-    fps: float = settings[f"camera.{row.sensor(settings['ai.camera_input'])}.fps"]
+    if row.pace == "request":
+        return 0.0
+    is_report = row.pace == "report"
+    sensor = row.sensor(settings["ai.camera_input"])
+    fps: float = REPORT_HZ if is_report else settings[f"camera.{sensor}.fps"]
     spacing = frame_spacing(fps, wire_rate_limit(settings, stream))
     return fps / spacing * (len(_nn_cameras(settings)) if row.camera == "nn" else 1)
 

@@ -193,6 +193,14 @@ def _connect_usb(text: str, wishes: Wishes) -> Connection:
     )
 
 
+def split_selector(selector: str) -> tuple[str, str]:
+    """Scheme and the rest of a selector; `virtual?…` is `virtual:?…`."""
+    scheme, _, rest = selector.partition(":")
+    if selector.startswith("virtual?"):
+        return "virtual", selector.removeprefix("virtual")
+    return scheme, rest
+
+
 #: Selector scheme -> function that opens a byte pipe to the device.
 LINKS: dict[str, Callable[[str, Wishes], Connection]] = {
     "usb": _connect_usb,

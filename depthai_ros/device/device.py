@@ -34,11 +34,13 @@ from ..streams import (
     CONFIG_H2D_BYTES,
     HOST_CAPTURE_BYTES,
     HOST_CAPTURE_WINDOW,
+    NETWORK_PACKET_BYTES,
     OUT_BLOB_WINDOW,
     RESET_COMMAND,
     STREAMS,
+    window_bytes,
 )
-from .connect import LINKS, Wishes, closed_early
+from .connect import LINKS, Wishes, closed_early, split_selector
 from .device_lock import DeviceLocks
 from .documents import Layers, NetworkResources, read_board, usable_id
 from .pipeline import RunningPipeline
@@ -102,7 +104,7 @@ class OpenDevice:
         return cls(selector, timeout_s, find_s, firmware, usb2, should_stop)
 
     def _connect(self) -> None:
-        scheme, _, rest = self.selector.partition(":")
+        scheme, rest = split_selector(self.selector)
         if scheme not in LINKS:
             raise ConfigError(
                 f"device selector is {self.selector!r}, must begin with one of {', '.join(LINKS)}"
@@ -115,6 +117,7 @@ class OpenDevice:
             transport=connection.transport, role="host", max_queued_bytes=_QUEUE_BYTES
         )
         self._pipeline: RunningPipeline | None = None
+        self._packet_bytes: Mapping[str, int] = {}
         self._is_configured = False
         try:
             with closed_early(self._link, self._wishes.should_stop):
@@ -132,13 +135,13 @@ class OpenDevice:
             self._disconnect()
             raise
 
-    def _read_document(self, stream: str, window_bytes: int) -> dict[str, Any]:
+    def _read_document(self, stream: str, most_bytes: int) -> dict[str, Any]:
         """One JSON object from a session stream."""
-        self._link.open_stream(name=stream, window_bytes=window_bytes, timeout_s=self._timeout_s)
+        self._link.open_stream(name=stream, window_bytes=most_bytes, timeout_s=self._timeout_s)
         packet = self._link.read(name=stream, timeout_s=self._timeout_s)
         self._link.close_stream(name=stream, timeout_s=self._timeout_s)
         with _malformed_by_device():
-            return device_json(packet.buffer, what=stream, max_bytes=window_bytes)
+            return device_json(packet.buffer, what=stream, max_bytes=most_bytes)
 
     def _read_board(self) -> None:
         document = self._read_document("config_d2h", CONFIG_D2H_WINDOW)
@@ -170,12 +173,12 @@ class OpenDevice:
         `capacity_per_stream` and `capacity` (all streams together) limit the packets in the queue;
         None: two seconds of the fastest camera. The link limits their memory, too.
 
-        Raises  ConfigError if the device lacks a stream or the resources for the network;
-                LinkError, ProtocolError
+        Raises  ConfigError if the device lacks a stream or the resources for the network, or if
+                the network is too large for a stream; LinkError, ProtocolError
         """
         order = self._opening_order(wire_streams(settings))
         blobs = [read_blob(path) for path in _blob_paths(settings)]
-        calibration = _calibration_to_send(settings)
+        calibration = calibration_to_send(settings)
         document = device_config(
             settings,
             network=network,
@@ -192,6 +195,7 @@ class OpenDevice:
         with closed_early(self._link, self._wishes.should_stop):
             self._configure(text)
             layers = self._load_networks(blobs, document)
+            self._packet_bytes = _network_packets(layers, order)
             for name in order:
                 self.open_data(name, queue)
         self._pipeline = RunningPipeline(self, queue, settings, network, order, layers)
@@ -199,8 +203,8 @@ class OpenDevice:
 
     def open_data(self, stream: str, queue: _core.PacketQueue) -> None:
         """Open a stream, so that the device sends it into a queue. Raises LinkError."""
-        window_bytes = STREAMS[stream].window_bytes
-        self._link.open_stream(name=stream, window_bytes=window_bytes, queue=queue)
+        packet_bytes = self._packet_bytes.get(stream, STREAMS[stream].max_packet_bytes)
+        self._link.open_stream(name=stream, window_bytes=window_bytes(packet_bytes), queue=queue)
 
     def close_data(self, stream: str) -> None:
         """Close a stream; the device sends it again after `open_data()`. Raises LinkError."""
@@ -358,13 +362,25 @@ def _queue_length(settings: Settings) -> int:
     return max(_QUEUE_LEAST, math.ceil(_QUEUE_S * fastest_hz))
 
 
-def _calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
+def calibration_to_send(settings: Settings) -> gen1_file.CalibrationFile:
     """The calibration file, if an option tells the device to store or use it; else empty."""
     wanted = settings["board_config.store_to_eeprom"] or settings["board_config.override_eeprom"]
     path = settings["depth.calibration_file"]
     if wanted and path:
         return gen1_file.read(path)
     return gen1_file.CalibrationFile(())
+
+
+def _network_packets(layers: Layers, streams: Sequence[str]) -> dict[str, int]:
+    """The largest packets of the streams whose size the networks decide. Raises ConfigError."""
+    sizes = layers.packet_bytes()
+    for name in streams:
+        if sizes.get(name, 0) > NETWORK_PACKET_BYTES:
+            raise ConfigError(
+                f"the network needs packets of {sizes[name]} bytes on stream {name}, at most "
+                f"{NETWORK_PACKET_BYTES}: use a smaller network, or remove {name} from stream_list"
+            )
+    return sizes
 
 
 def _needs_more(resources: NetworkResources, granted: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ Every field is checked here, once: types, sizes, ranges, text.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from ..bounded import clean_text, number, shown, whole
 from ..config.paths import safe_name
 from ..errors import DecodeError
-from ..wire_formats import CAMERAS, TENSOR_DTYPES
+from ..streams import STREAMS
+from ..wire_formats import CAMERAS, TENSOR_DTYPES, TRAILER
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ _MOST_STREAMS, _LONGEST_STREAM = 64, 64
 #: Limits of a network: layers, axes of a tensor, elements along an axis, characters of a name.
 _MOST_LAYERS, _MOST_AXES, _LARGEST_AXIS, _LONGEST_NAME = 256, 8, 1 << 16, 255
 _MOST_RESOURCES = 1000
+#: Size of the largest number in a tensor.
+_ITEM_BYTES = 4
 
 
 def _field(holder: Any, key: str, kind: type, where: str) -> Any:
@@ -109,6 +113,19 @@ class Layers:
     input_chw: tuple[int, int, int] | None = None
     first_outputs: int = 0  # outputs of the first network
 
+    def packet_bytes(self) -> dict[str, int]:
+        """Stream -> its largest packet, of the streams whose size the networks decide."""
+        if self.input_chw is None:
+            return {}
+        needed = {
+            "previewout": math.prod(self.input_chw),
+            "metaout": sum(map(_layer_bytes, self.outputs)),
+        }
+        return {
+            name: max(STREAMS[name].max_packet_bytes, size + TRAILER.size)
+            for name, size in needed.items()
+        }
+
     def add(self, document: Mapping[str, Any], *, first: bool) -> NetworkResources:
         """Add the layers of one network; returns what it got. Raises DecodeError."""
         inputs, outputs = (_layers(document, key) for key in ("input_layers", "output_layers"))
@@ -139,6 +156,12 @@ def _resources(metadata: Mapping[str, Any]) -> NetworkResources:
     if "satisfied_resources" not in metadata:
         raise DecodeError("outBlob: metadata.satisfied_resources is missing")
     return NetworkResources(bool(metadata["satisfied_resources"]), shaves, cmx_slices)
+
+
+def _layer_bytes(layer: Mapping[str, Any]) -> int:
+    """Upper limit of the bytes of a tensor in a packet; it begins at a multiple of 64."""
+    dimensions: list[int] = layer["shape"]["dimensions"]
+    return 64 + _ITEM_BYTES * math.prod(dimensions)
 
 
 def _layers(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

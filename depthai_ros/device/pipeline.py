@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from .. import _core
 from ..bounded import device_json
 from ..config import NetworkConfig, Settings, mono_size, rgb_size
+from ..config.bandwidth import planned_rates_hz
 from ..errors import DecodeError, LinkError
+from ..rates import longest_silence_s
 from ..streams import STREAMS
 from ..wire_formats import FRAME_FORMATS, FrameSizes, FrameTrailer, split_packet
 from .documents import Layers
 
-#: A running pipeline that sends no packet for this long is considered dead.
+#: A running pipeline that sends no packet for this long is considered dead; slower ones later.
 WATCHDOG_S = 5.0
 #: Packets that `recent_frames()` takes at once. The others stay in the queue, which is bounded.
 _BATCH = 16
@@ -65,6 +68,12 @@ def count_failure(failures: Failures, stream: str, cause: Exception | str) -> No
     failures[stream] = (count + 1, str(cause))
 
 
+def watchdog_s(settings: Settings, streams: Collection[str]) -> float:
+    """How long a pipeline may send no packet, s, if these wire streams are open."""
+    rates_hz = planned_rates_hz(settings)
+    return longest_silence_s(WATCHDOG_S, *(rates_hz[name] for name in streams))
+
+
 class RunningPipeline:
     """The running streams of one device."""
 
@@ -89,7 +98,10 @@ class RunningPipeline:
             self.sizes = replace(self.sizes, preview_chw=layers.input_chw)
         self._device = device
         self._queue = queue
+        self._packet_bytes = layers.packet_bytes()
         self._rejected: Failures = {}
+        self._open = set(streams)
+        self.watchdog_s = watchdog_s(settings, streams)
         self._watched = any(STREAMS[name].pace == "exposure" for name in streams)
         self._last_packet_s = time.monotonic()
         self._caught_up_ns = time.monotonic_ns()
@@ -103,13 +115,14 @@ class RunningPipeline:
     def wait(self, timeout_s: float) -> bool:
         """True when frames are ready, False after the timeout or when the pipeline was stopped.
 
-        Raises  LinkError when the link failed, or no packet arrived for WATCHDOG_S
+        Raises  LinkError when the link failed, or no packet arrived for `watchdog_s`
         """
         if self._queue.wait(timeout_s=timeout_s):
             self._last_packet_s = time.monotonic()
             return True
+        self._caught_up_ns = time.monotonic_ns()
         silent_s = time.monotonic() - self._last_packet_s
-        if self._watched and silent_s > WATCHDOG_S and self._device.is_connected:
+        if self._watched and silent_s > self.watchdog_s and self._device.is_connected:
             raise LinkError(
                 f"{self._device.selector}: no packet of any stream for {silent_s:.1f} s"
             )
@@ -144,8 +157,9 @@ class RunningPipeline:
 
     def _read(self, packet: _core.Packet) -> Frame:
         row = STREAMS[packet.stream]
-        if len(packet) > row.max_packet_bytes:
-            raise DecodeError(f"packet has {len(packet)} bytes, at most {row.max_packet_bytes}")
+        most = self._packet_bytes.get(row.name, row.max_packet_bytes)
+        if len(packet) > most:
+            raise DecodeError(f"packet has {len(packet)} bytes, at most {most}")
         data, metadata = split_packet(np.frombuffer(memoryview(packet.buffer), np.uint8))
         if row.layout in FRAME_FORMATS:
             if metadata is None:
@@ -161,10 +175,14 @@ class RunningPipeline:
         Raises  LinkError
         """
         self._device.close_data(stream)
+        self._open.discard(stream)
+        self.watchdog_s = watchdog_s(self.settings, self._open)
 
     def resume(self, stream: str) -> None:
         """Open a stream again. Raises LinkError."""
         self._device.open_data(stream, self._queue)
+        self._open.add(stream)
+        self.watchdog_s = watchdog_s(self.settings, self._open)
 
     def rejected(self) -> Failures:
         """By stream: number of malformed packets so far, and the last error."""

@@ -18,8 +18,8 @@ from ..errors import DepthaiError, ProtocolError
 _REMIND_S = 60.0
 #: Shortest search: after a reset a board is off the bus for a moment.
 _LEAST_FIND_S = 3.0
-#: A pipeline that is lost again sooner than this counts as a failed attempt.
-_STEADY_S = 10.0
+#: A pipeline that is lost again sooner than two times its watchdog counts as a failed attempt.
+_STEADY_WATCHDOGS = 2
 #: Bugs in a row after which there is no further attempt.
 _MAX_BUGS = 3
 _CHECK_S = 0.05
@@ -58,11 +58,17 @@ class Backoff:
     """Pauses that double from one attempt to the next, up to a limit.
 
     The first attempt comes `at_once`, or after a first pause. After `most` failures in a row there
-    is no further attempt; 0 = no limit.
+    is no further attempt; 0 = no limit. `watchdog_s` is that of the pipeline.
     """
 
     def __init__(
-        self, *, most: int, initial_delay_s: float, max_delay_s: float, at_once: bool = False
+        self,
+        *,
+        most: int,
+        initial_delay_s: float,
+        max_delay_s: float,
+        watchdog_s: float,
+        at_once: bool = False,
     ) -> None:
         self.failures = 0
         self.bugs = 0
@@ -70,6 +76,7 @@ class Backoff:
         self._delay_s = min(initial_delay_s, max_delay_s)
         self._max_delay_s = max_delay_s
         self._at_once = at_once
+        self.steady_s = _STEADY_WATCHDOGS * watchdog_s
 
     @property
     def are_left(self) -> bool:
@@ -258,7 +265,11 @@ class Recovery:
     def _backoff_after(self, loss: Exception | str, fresh: Backoff) -> Backoff:
         """`fresh`, or the last one if the pipeline was lost again soon after its return."""
         last = self._backoff
-        if last is None or isinstance(loss, str) or time.monotonic() > self._back_s + _STEADY_S:
+        if (
+            last is None
+            or isinstance(loss, str)
+            or time.monotonic() > self._back_s + fresh.steady_s
+        ):
             last = fresh
         if last is not fresh or is_bug(loss):
             last.failed(loss)

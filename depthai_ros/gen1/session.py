@@ -1,8 +1,8 @@
 """One open device of a Gen1 program: pipelines, commands, and recovery.
 
-If the link fails or no packet arrives for `WATCHDOG_S`, a `Recovery` reopens the device and
-restarts its pipeline; the program keeps its pipeline object. A forked process never uses the device
-of its parent.
+If the link fails or no packet arrives for the time of the watchdog, a `Recovery` reopens the device
+and restarts its pipeline; the program keeps its pipeline object. A forked process never uses the
+device of its parent.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from ..cameras import CALIBRATION_BYTES, ROTATIONS_LAYOUT
 from ..config.paths import resolve_path
 from ..config.settings import Settings, mono_size, stream_list
 from ..config.unused import connected, without_camera
-from ..device.device import OpenDevice
-from ..device.pipeline import WATCHDOG_S
+from ..device.device import OpenDevice, calibration_to_send
 from ..device.reconnect import Backoff, Recovery, is_bug
 from ..errors import ConfigTypeError, DepthaiError, LinkError
 from ..streams import STREAMS
 from .calibration import Gen1Calibration
-from .config import from_gen1
+from .config import from_gen1, gen1_words
 from .network import NetworkPlan, read_network_plan
 from .pipeline import CNNPipeline, Feed, make_pipeline
 from .results import ResultReader
@@ -53,6 +52,7 @@ class _Running:
     pipeline: CNNPipeline
     mapping: dict[str, int]
     recovery: Recovery
+    watchdog_s: float
 
 
 class Gen1Session:
@@ -113,17 +113,19 @@ class Gen1Session:
                 feed = Feed()
                 source = self._make_source(settings, plan)
             except ConfigTypeError as cause:
-                raise RuntimeError(f"create_pipeline: {cause}") from cause
+                raise RuntimeError(f"create_pipeline: {gen1_words(str(cause))}") from cause
             except DepthaiError as cause:
                 # Log the text only: a stored record with the exception would keep the device open.
-                _log.error("create_pipeline: %s", str(cause))
+                _log.error("create_pipeline: %s", gen1_words(str(cause)))
                 return None
             feed.switch(source)
             mapping = source.pipeline.nn_to_depth
             pipeline = make_pipeline(feed)
             recovery = Recovery(self, find_loss=self.find_loss, check_s=_CHECK_S)
             self._packets = -1
-            self._running = _Running(settings, plan, feed, pipeline, mapping, recovery)
+            self._running = _Running(
+                settings, plan, feed, pipeline, mapping, recovery, source.pipeline.watchdog_s
+            )
             recovery.begin()
             return pipeline
 
@@ -142,7 +144,9 @@ class Gen1Session:
         except ConfigTypeError:
             pipeline.close()
             raise
-        self.calibration = Gen1Calibration(self.device.eeprom, mono_size(settings)[1])
+        self.calibration = Gen1Calibration(
+            self.device.eeprom, mono_size(settings)[1], calibration_to_send(settings).floats
+        )
         return PacketSource(pipeline, results, self.device.eeprom)
 
     def _with_usable_calibration(self, settings: Settings) -> Settings:
@@ -212,7 +216,7 @@ class Gen1Session:
     # -- called by the recovery; see `Recoverable`
 
     def find_loss(self) -> str:
-        """The link is down, or no packet has arrived for WATCHDOG_S."""
+        """The link is down, or no packet has arrived for the time of the watchdog."""
         running, now_s = self._running, time.monotonic()
         if running is None:
             return ""
@@ -221,7 +225,7 @@ class Gen1Session:
             self._packets, self._packets_s = count, now_s
         if not self.device.is_connected:
             return "was lost"
-        is_silent = now_s - self._packets_s > WATCHDOG_S and _is_watched(running)
+        is_silent = now_s - self._packets_s > running.watchdog_s and _is_watched(running)
         return "sends no packets" if is_silent else ""
 
     def on_loss(self, loss: Exception | str) -> Backoff | None:
@@ -231,6 +235,7 @@ class Gen1Session:
             most=_ATTEMPTS,
             initial_delay_s=_INITIAL_DELAY_S,
             max_delay_s=_MAX_DELAY_S,
+            watchdog_s=self._running.watchdog_s if self._running else 0.0,
             at_once=True,
         )
 

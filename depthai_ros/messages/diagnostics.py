@@ -17,6 +17,8 @@ from .. import _core
 from ..config.settings import Settings
 from ..config.unused import UnusedTable
 from ..msg import DeviceStatus
+from ..rates import frame_spacing, longest_silence_s
+from ..streams import REPORT_HZ
 from .device_log import DeviceLog
 from .exposure_sync import Tally
 from .stream_stats import StreamCounts, StreamFigures, StreamStats
@@ -212,7 +214,9 @@ class Health:
         hottest = max(known, default=float("nan"))
         warn_c = self.settings["diagnostics.temp_warn_c"]
         error_c = self.settings["diagnostics.temp_error_c"]
-        if not known or age_s > self.settings["diagnostics.stale_after_s"]:
+        reports_hz = REPORT_HZ / frame_spacing(REPORT_HZ, self.settings["stream.meta_d2h.max_fps"])
+        stale_s = longest_silence_s(self.settings["diagnostics.stale_after_s"], reports_hz)
+        if not known or age_s > stale_s:
             level, text = _STALE, "the device has not reported temperatures recently"
         elif hottest >= error_c:
             level, text = _ERROR, f"{hottest:.1f} °C, error from {error_c:g} °C"
@@ -307,11 +311,14 @@ class Health:
         """Level and message of one stream."""
         if stats.is_held:
             return _OK, "stopped: no subscribers"
-        if stats.expected_fps and figures.silent_s > self.settings["diagnostics.stream_timeout_s"]:
+        timeout_s = self.settings["diagnostics.stream_timeout_s"]
+        if stats.expected_fps and figures.silent_s > longest_silence_s(
+            timeout_s, stats.expected_fps
+        ):
             return _ERROR, f"no frame for {figures.silent_s:.1f} s"
         if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:
             return _WARN, f"{figures.drops_percent:.0f} % of the frames were lost"
-        if stats.is_steady and figures.fps < _ENOUGH * stats.expected_fps:
+        if stats.is_steady and figures.is_settled and figures.fps < _ENOUGH * stats.expected_fps:
             return _WARN, f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
         return _OK, f"{figures.fps:.1f} fps"
 

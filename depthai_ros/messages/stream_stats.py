@@ -102,7 +102,10 @@ def added_up(counts: Iterable[StreamCounts]) -> StreamCounts:
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """Rates and delays of one stream, of the last window; `fps_min` is since its start."""
+    """Rates and delays of one stream, of the last window; `fps_min` is since its start.
+
+    `is_settled` is false while the window is longer than the stream runs.
+    """
 
     fps: float = 0.0
     gap_max_ms: float = 0.0
@@ -112,6 +115,7 @@ class StreamFigures:
     bytes_per_s: float = 0.0
     fps_min: float = 0.0
     silent_s: float = 0.0
+    is_settled: bool = True
 
 
 class Passage(NamedTuple):
@@ -209,6 +213,7 @@ class StreamStats:
                 bytes_per_s=sum(arrival.size for arrival in recent) / max(elapsed_s, 1e-3),
                 fps_min=min(self._fps_min, fps),
                 silent_s=(now_ns - self._last_ns) / _NS_PER_S,
+                is_settled=now_ns - self._started_ns >= self._window_ns,
             )
 
     def _see(self) -> None:

@@ -19,11 +19,11 @@ from rclpy.node import Node
 from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
-from ..config.settings import shows_rgb
+from ..config.settings import shows_rgb, wire_streams
 from ..config.unused import Unused, without_camera
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
-from ..device.pipeline import WATCHDOG_S, RunningPipeline
+from ..device.pipeline import RunningPipeline, watchdog_s
 from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
 from ..errors import BootError, DepthaiError, DeviceNotFoundError, LinkError, ProtocolError
 from ..messages.context import MessageContext, camera_models, make_context
@@ -189,6 +189,7 @@ class Supervisor:
             most=settings["reconnect.max_attempts"],
             initial_delay_s=settings["reconnect.initial_delay_s"],
             max_delay_s=settings["reconnect.max_delay_s"],
+            watchdog_s=watchdog_s(settings, wire_streams(settings)),
             at_once=at_once,
         )
 
@@ -359,7 +360,8 @@ class Supervisor:
         self._connect(find_s)
         self._stamps.device_restarted()
         loop = self._start_streams()
-        self._recovery.wait_for_frame(loop.first_frame, 2 * WATCHDOG_S)
+        assert self.pipeline is not None
+        self._recovery.wait_for_frame(loop.first_frame, 2 * self.pipeline.watchdog_s)
 
     def on_failure(self, cause: Exception, failures: int) -> None:
         """Log a failed attempt to reconnect."""

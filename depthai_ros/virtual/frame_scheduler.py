@@ -15,7 +15,7 @@ from typing import Any
 from .. import _core, wire_formats
 from ..errors import DepthaiError, LinkError
 from ..rates import RateLimiter, packets_within
-from ..streams import STREAMS, WIRE_STREAMS
+from ..streams import REPORT_HZ, STREAMS, WIRE_STREAMS
 from .packet_factory import Exposure, PacketFactory, Parts
 from .settings import VirtualSettings
 
@@ -26,7 +26,6 @@ _EMPTY_PACKET = b"{}\0"
 
 #: rgb starts this many frames before the mono pair, unless sequence numbers are aligned.
 RGB_LEAD = 5
-REPORT_HZ = 1.0
 #: Rendering may lag the sensors by this much, like frames in the device's buffers.
 BUFFERED_S = 0.25
 #: Interval at which a wait for credit checks whether the stream is still open.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..blob_header import BlobHeader, is_compiled, read_blob_header
 from ..errors import DecodeError
-from ..streams import STREAMS
+from ..streams import NETWORK_PACKET_BYTES
 from ..wire_formats import DETECTION, TENSOR_DTYPES, TRAILER, encode_detections
 from .host_documents import NETWORK, read_document
 
@@ -103,7 +103,7 @@ def _described(header: BlobHeader) -> dict[str, Any]:
 
 def _limit(what: str, size: int, stream: str) -> None:
     """Check the size of a stream's payload, bytes."""
-    limit = STREAMS[stream].max_packet_bytes - TRAILER.size
+    limit = NETWORK_PACKET_BYTES - TRAILER.size
     if size > limit:
         raise DecodeError(f"{what}: {stream} has {size} bytes, expected at most {limit}")
 

@@ -32,7 +32,9 @@ class Owner:
     def on_loss(self, loss: Exception | str) -> Backoff | None:
         self.calls.append("loss")
         delay_s = self._delay_s
-        return Backoff(most=self._most, initial_delay_s=delay_s, max_delay_s=delay_s)
+        return Backoff(
+            most=self._most, initial_delay_s=delay_s, max_delay_s=delay_s, watchdog_s=5.0
+        )
 
     def end_pipeline(self) -> None:
         self.calls.append("end")
@@ -132,7 +134,7 @@ def test_pipeline_that_is_lost_again_soon_counts_as_a_failed_attempt(
     for times in (1, 2):
         recovery.lost(recovery.run, LinkError("gone"))
         owner.wait_for("return", times)
-    monkeypatch.setattr(reconnect, "_STEADY_S", -1.0)
+    monkeypatch.setattr(reconnect, "_STEADY_WATCHDOGS", -1)
     recovery.lost(recovery.run, LinkError("gone after a while"))
     owner.wait_for("return", 3)
     monkeypatch.undo()

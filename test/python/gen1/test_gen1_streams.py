@@ -14,6 +14,7 @@ import pytest
 from gen1_devices import BLOB, DEADLINE_S, DETECTION, packets_of, start, until
 
 from depthai_ros import depthai, wire_formats
+from depthai_ros.device import pipeline as device_pipeline
 from depthai_ros.gen1 import session
 from depthai_ros.virtual.scenes.eeprom import M1_LEFT
 
@@ -295,7 +296,7 @@ def test_unplugged_device_is_reopened_for_the_same_pipeline() -> None:
 
 
 def test_device_that_sends_no_packets_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "WATCHDOG_S", 1.0)
+    monkeypatch.setattr(device_pipeline, "WATCHDOG_S", 1.0)
     device = depthai.Device("virtual:pattern?fault=mute:left:5", False)
     pipeline = start(device, streams=["left"])
     device.reset_device_changed()
@@ -312,7 +313,7 @@ def test_device_that_sends_no_packets_is_reopened(monkeypatch: pytest.MonkeyPatc
 def test_watchdog_ignores_a_pipeline_without_periodic_streams(
     monkeypatch: pytest.MonkeyPatch, device: depthai.Device, streams: list[str]
 ) -> None:
-    monkeypatch.setattr(session, "WATCHDOG_S", 0.1)
+    monkeypatch.setattr(device_pipeline, "WATCHDOG_S", 0.1)
     pipeline = start(device, streams=streams)
     device.reset_device_changed()
     time.sleep(0.8)  # three checks of the watchdog

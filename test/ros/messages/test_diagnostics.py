@@ -117,6 +117,16 @@ def test_rate_ignores_frames_outside_the_window() -> None:
     assert math.isnan(figures.latency_ms_mean)
 
 
+@pytest.mark.parametrize(("silent_s", "level"), [(5.0, OK), (25.0, OK), (35.0, ERROR)])
+def test_silence_of_a_slow_stream_is_judged_by_its_rate(silent_s: float, level: bytes) -> None:
+    settings = validate({"stream_list": ["left", "meta_d2h"], "camera.mono.fps": 0.1})
+    health = Health("oak", settings, state=DeviceStatus.STATE_STREAMING)
+    health.stream_stats = make_stream_stats(settings, started_ns=0)
+    message = health.diagnostics(Time(), round(silent_s * 1e9), {})
+    (found,) = (row for row in message.status if row.name.endswith("stream left"))
+    assert found.level == level, found.message
+
+
 def test_expected_rate_is_the_cameras_limited_by_the_user() -> None:
     settings = validate(
         {
