@@ -125,7 +125,7 @@ def read_json(data: bytes | str, *, what: str, max_bytes: int, max_depth: int = 
     if len(data) > max_bytes:
         raise DecodeError(f"{what}: {len(data)} bytes, at most {max_bytes}")
     try:
-        text = data if isinstance(data, str) else data.decode("utf-8")
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
         if _is_deeper(text, max_depth):
             raise DecodeError(f"{what}: nested deeper than {max_depth} levels")
         document = json.loads(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 from .. import depthai
 
@@ -27,13 +29,16 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--device", metavar="SELECTOR", help="device for the program")
-    parser.add_argument("program", help="path of the program")
+    parser.add_argument("program", nargs="?", help="path of the program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.program is None:
+        parser.error("no program is given; example: depthai-run --device virtual my_program.py")
+    return arguments
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the program in this process, which ends with its exit status; 2 = no such program."""
+    """Run the program in this process and return its exit status; 2 = no such program."""
     arguments = _arguments(words)
     program = Path(arguments.program)
     if not program.exists():
@@ -47,5 +52,20 @@ def main(words: Sequence[str] | None = None) -> int:
     sys.argv = [arguments.program, *arguments.arguments]
     folder = program if program.is_dir() else program.parent
     sys.path[0:1] = [str(folder.resolve()), str(_NAME_FOLDER)]
-    runpy.run_path(arguments.program, run_name="__main__")
+    try:
+        runpy.run_path(arguments.program, run_name="__main__")
+    except SystemExit:
+        raise
+    except BaseException as cause:
+        cause.__traceback__ = _of_program(cause.__traceback__)
+        sys.excepthook(type(cause), cause, cause.__traceback__)
+        return 128 + signal.SIGINT if isinstance(cause, KeyboardInterrupt) else 1
     return 0
+
+
+def _of_program(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that started the program."""
+    starters = (__file__, runpy.__file__, "<frozen runpy>")
+    while frames is not None and frames.tb_frame.f_code.co_filename in starters:
+        frames = frames.tb_next
+    return frames

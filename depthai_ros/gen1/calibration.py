@@ -1,14 +1,25 @@
-"""Calibration matrices for the getters of the Gen1 API: float32, from the EEPROM only."""
+"""Calibration matrices for the getters of the Gen1 API: float32.
+
+Those of the mono cameras are from the EEPROM. It holds none of the rgb camera: those are from the
+calibration file that the pipeline uses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import INTRINSICS_LAYOUT, MONO_FULL_SIZE, MONO_WINDOWS, ROTATIONS_LAYOUT
+from ..cameras import (
+    CALIBRATION_FIELDS,
+    INTRINSICS_LAYOUT,
+    MONO_FULL_SIZE,
+    MONO_WINDOWS,
+    ROTATIONS_LAYOUT,
+    calibration_fields,
+)
 
 Matrix = NDArray[np.float32]
 
@@ -16,12 +27,20 @@ Matrix = NDArray[np.float32]
 class Gen1Calibration:
     """Results of the calibration getters; `lines` is the height of the mono images.
 
+    `floats` are those of a calibration file, or none.
+
     They are computed from the stored calibration at each call. A missing matrix, or the inverse of
     a singular one, is an empty list.
     """
 
-    def __init__(self, eeprom: Mapping[str, Any], lines: int = MONO_FULL_SIZE[1]) -> None:
+    def __init__(
+        self,
+        eeprom: Mapping[str, Any],
+        lines: int = MONO_FULL_SIZE[1],
+        floats: Sequence[float] = (),
+    ) -> None:
         self._eeprom = eeprom
+        self._file = calibration_fields(floats)
         self._version = int(eeprom.get("version", -1))
         self._scale, self._cut = MONO_WINDOWS[lines]
 
@@ -58,11 +77,47 @@ class Gen1Calibration:
         translation: list[float] = self._checked()._stored("calib_T", (3,)).tolist()
         return translation
 
-    def _checked(self) -> Gen1Calibration:
-        if self._version < INTRINSICS_LAYOUT:
+    def intrinsic(self, camera: str) -> list[list[float]]:
+        """3x3, pixels, of "LEFT", "RIGHT" or "RGB"; that of RGB is for the smallest image."""
+        if camera == "RGB":
+            return _rows(self._of_rgb("M3"))
+        return self.left_intrinsic() if camera == "LEFT" else self.right_intrinsic()
+
+    def distortion(self, camera: str) -> list[float]:
+        """14 coefficients in the order of OpenCV, of "LEFT", "RIGHT" or "RGB"."""
+        if camera == "RGB":
+            self._of_rgb("M3")
+            return list(map(float, self._file["d3"]))
+        key = "calib_d1_L" if camera == "LEFT" else "calib_d2_R"
+        coefficients: list[float] = (
+            self._checked(ROTATIONS_LAYOUT)._stored(key, CALIBRATION_FIELDS["d1"]).tolist()
+        )
+        return coefficients
+
+    def rgb_rotation(self) -> list[list[float]]:
+        """3x3, rgb camera with respect to the right."""
+        return _rows(self._of_rgb("R_rgb"))
+
+    def rgb_translation_cm(self) -> list[float]:
+        """The rgb camera with respect to the right."""
+        self._of_rgb("R_rgb")
+        return list(map(float, self._file["T_rgb"]))
+
+    def _of_rgb(self, field: str) -> Matrix:
+        """A matrix of the rgb camera; zeros stand for a missing one."""
+        values = np.asarray(self._file[field], np.float32)
+        if not values.any():
+            raise RuntimeError(
+                "the rgb camera is not calibrated: the EEPROM holds no calibration of it; set "
+                "depth.calibration_file with board_config.override_eeprom to a file that does"
+            )
+        return _finite(values.reshape(CALIBRATION_FIELDS[field]))
+
+    def _checked(self, layout: int = INTRINSICS_LAYOUT) -> Gen1Calibration:
+        if self._version < layout:
             raise RuntimeError(
                 f"the EEPROM's calibration has layout {self._version}, this needs "
-                f"{INTRINSICS_LAYOUT} or later: calibrate the device anew"
+                f"{layout} or later: calibrate the device anew"
             )
         return self
 

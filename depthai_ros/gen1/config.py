@@ -6,6 +6,7 @@ import difflib
 import logging
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -54,6 +55,22 @@ def from_gen1(config: Mapping[str, Any]) -> Settings:
     _read_streams(config.get("streams"), values)
     _mend(values)
     return validate(values, "gen1")
+
+
+#: Words of the node's parameters in error texts -> words of a Gen1 program.
+_GEN1_WORDS = (
+    (re.compile(r"\bstream_list\b"), "streams"),
+    (re.compile(r"\bstream\.(\w+)\.max_fps\b"), r"max_fps of stream \1"),
+    (re.compile(r"\bdevice\.firmware\b"), "the firmware (cmd_file or DEPTHAI_FIRMWARE)"),
+    (re.compile(r"\busb\.force_usb2\b"), "usb2_mode"),
+)
+
+
+def gen1_words(text: str) -> str:
+    """An error text with the words of a Gen1 program: `streams` for `stream_list`."""
+    for pattern, words in _GEN1_WORDS:
+        text = pattern.sub(words, text)
+    return text
 
 
 def _section(path: str, value: Any) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import _core
 from ..bounded import describe
-from ..device.connect import LINKS
+from ..device.connect import LINKS, split_selector
 from ..errors import DepthaiError
+from .config import gen1_words
 from .control import AutofocusMode, CameraControl
 from .pipeline import CNNPipeline
 from .session import Gen1Session
@@ -28,6 +29,10 @@ SELECTOR_VARIABLE = "DEPTHAI_DEVICE"
 #: Environment variable with the path of the USB firmware, used if `cmd_file` does not exist.
 FIRMWARE_VARIABLE = "DEPTHAI_FIRMWARE"
 _USB = "usb"
+_NO_HARDWARE = (
+    "without hardware run `depthai-run --device virtual PROGRAM`, "
+    f"or set {SELECTOR_VARIABLE}=virtual"
+)
 _EMPTY: dict[str, Any] = {}
 
 
@@ -36,7 +41,7 @@ def choose_selector(usb_device: str) -> str:
 
     Priority: selector in `usb_device`, then DEPTHAI_DEVICE, then USB port path in `usb_device`.
     """
-    if usb_device.partition(":")[0] in LINKS:
+    if split_selector(usb_device)[0] in LINKS:
         return usb_device
     chosen = os.environ.get(SELECTOR_VARIABLE) or _USB
     return f"{_USB}:{usb_device}" if chosen == _USB and usb_device else chosen
@@ -54,7 +59,7 @@ def _on_usb() -> list[str]:
 def list_devices() -> None:
     """Print the available devices and exit. Raises SystemExit."""
     selector = choose_selector("")
-    found = _on_usb() if selector.partition(":")[0] == _USB else [selector]
+    found = _on_usb() if split_selector(selector)[0] == _USB else [selector]
     print(f"Detected {len(found)} device(s):", *found, sep="\n")
     raise SystemExit(0)
 
@@ -85,14 +90,25 @@ def open_session(
     if usb_device == "list":
         list_devices()
     selector, firmware = choose_selector(usb_device), _firmware(cmd_file)
+    is_usb = split_selector(selector)[0] == _USB
+    if is_usb and not firmware:
+        _log.error("cannot initialise device: %s; %s", _no_firmware(cmd_file), _NO_HARDWARE)
+        return None
     try:
         return Gen1Session(selector, firmware, usb2=usb2 and _slow_variant(selector, firmware))
     except DepthaiError as cause:
-        advice = ""
-        if selector.startswith(_USB):
-            advice = f"; for a device without hardware set {SELECTOR_VARIABLE}=virtual"
-        _log.error("cannot initialise device: %s%s", str(cause), advice)
+        advice = f"; {_NO_HARDWARE}" if is_usb else ""
+        _log.error("cannot initialise device: %s%s", gen1_words(str(cause)), advice)
         return None
+
+
+def _no_firmware(cmd_file: str | os.PathLike[str]) -> str:
+    """Why there is no firmware, and where to give it."""
+    found = f"cmd_file {os.fspath(cmd_file)} does not exist" if cmd_file else "no firmware is given"
+    return (
+        f"{found}, and a board on USB needs it at each start: set {FIRMWARE_VARIABLE} or "
+        "cmd_file to the official Gen1 wheel, or to an image from `depthai-firmware extract`"
+    )
 
 
 def _read_arguments(arguments: tuple[Any, ...]) -> tuple[str, str | os.PathLike[str] | None, bool]:
@@ -282,6 +298,27 @@ class Device(Opaque):
     def get_translation(self) -> list[float]:
         """Translation from the left to the right camera, cm. Raises RuntimeError as above."""
         return self._opened().calibration.translation_cm()
+
+    def get_intrinsic(self, camera_id: CameraControl.CamId) -> list[list[float]]:
+        """3x3, pixels; for RGB of the image 1920 px wide, from the calibration file in use.
+
+        Raises  TypeError; RuntimeError as above, and if the camera is not calibrated
+        """
+        _check(camera_id, CameraControl.CamId, "camera_id")
+        return self._opened().calibration.intrinsic(camera_id.name)
+
+    def get_distortion_coeffs(self, camera_id: CameraControl.CamId) -> list[float]:
+        """14 numbers in the order of OpenCV. Raises as `get_intrinsic`; they need layout 5."""
+        _check(camera_id, CameraControl.CamId, "camera_id")
+        return self._opened().calibration.distortion(camera_id.name)
+
+    def get_rgb_rotation(self) -> list[list[float]]:
+        """3x3, rotation from the right to the rgb camera. Raises RuntimeError as above."""
+        return self._opened().calibration.rgb_rotation()
+
+    def get_rgb_translation(self) -> list[float]:
+        """Translation from the right to the rgb camera, cm. Raises RuntimeError as above."""
+        return self._opened().calibration.rgb_translation_cm()
 
     def write_eeprom_data(self, config: dict[str, Any] = _EMPTY) -> None:
         """Write board description and calibration to the EEPROM; see docs/wire_format.md.

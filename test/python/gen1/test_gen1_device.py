@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from gen1_devices import BLOB, DETECTION, logs_of, packets_of, start
 
 from depthai_ros import depthai
+from depthai_ros.cameras import CALIBRATION_FLOATS
 from depthai_ros.streams import WIRE_STREAMS
 from depthai_ros.virtual.scenes.eeprom import M1_LEFT, M2_RIGHT, ROTATION, TRANSLATION_CM
 
@@ -167,6 +169,69 @@ def test_matrices_come_from_the_eeprom(version: int) -> None:
         assert type(found[0][0]) is float
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-3)
     device._close()
+
+
+def calibration_file(folder: Path) -> str:
+    """A calibration file that counts from 0."""
+    path = folder / "board.calib"
+    path.write_bytes(np.arange(CALIBRATION_FLOATS, dtype="<f4").tobytes())
+    return str(path)
+
+
+def test_calibration_of_each_camera(tmp_path: Path) -> None:
+    device, cameras = depthai.Device("virtual:pattern", False), depthai.CameraControl.CamId
+    assert device.get_intrinsic(cameras.LEFT) == device.get_left_intrinsic()
+    assert device.get_intrinsic(cameras.RIGHT) == device.get_right_intrinsic()
+    stored = device._session.device.eeprom  # type: ignore[union-attr]
+    for camera, key in ((cameras.LEFT, "calib_d1_L"), (cameras.RIGHT, "calib_d2_R")):
+        assert np.allclose(device.get_distortion_coeffs(camera), stored[key], rtol=1e-6)
+    of_rgb = (
+        lambda: device.get_intrinsic(cameras.RGB),
+        lambda: device.get_distortion_coeffs(cameras.RGB),
+        device.get_rgb_rotation,
+        device.get_rgb_translation,
+    )
+    for getter in of_rgb:
+        with pytest.raises(RuntimeError, match=r"rgb camera is not calibrated.*calibration_file"):
+            getter()
+    with pytest.raises(TypeError, match="camera_id is 0"):
+        device.get_intrinsic(0)  # type: ignore[arg-type]
+    board = {"override_eeprom": True}
+    depth = {"calibration_file": calibration_file(tmp_path)}
+    assert device.create_pipeline({"streams": ["left"], "board_config": board, "depth": depth})
+    places = (48, 3, 3), (97, 14), (57, 3, 3), (66, 3)
+    for getter, (place, *shape) in zip(of_rgb, places, strict=True):
+        expected = np.arange(place, place + np.prod(shape), dtype=float).reshape(shape)
+        assert getter() == expected.tolist()
+    device._close()
+
+
+@pytest.mark.parametrize("version", [1, 4])
+def test_distortion_that_is_not_stored_raises(version: int) -> None:
+    device = depthai.Device(f"virtual?eeprom={version}", False)
+    with pytest.raises(RuntimeError, match=f"layout {version}, this needs 5"):
+        device.get_distortion_coeffs(depthai.CameraControl.CamId.LEFT)
+    device._close()
+
+
+def test_errors_have_the_words_of_a_program(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = depthai.Device("virtual:pattern", False)
+    assert device.create_pipeline({"streams": ["previewot"]}) is None
+    assert "streams has 'previewot'" in caplog.text
+    device._close()
+    monkeypatch.delenv("DEPTHAI_FIRMWARE", raising=False)
+    monkeypatch.setenv("DEPTHAI_DEVICE", "usb")
+    for arguments in (("", False), ("/no/such.cmd", "")):
+        with contextlib.suppress(RuntimeError):
+            depthai.Device(*arguments)
+    assert "no firmware is given" in caplog.text
+    assert "cmd_file /no/such.cmd does not exist" in caplog.text
+    assert "set DEPTHAI_FIRMWARE" in caplog.text
+    assert "--device virtual" in caplog.text
+    for words in ("stream_list", "device.firmware", "usb.force_usb2"):
+        assert words not in caplog.text
 
 
 @pytest.mark.parametrize("version", [-1, 1, 3])

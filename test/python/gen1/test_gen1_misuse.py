@@ -43,6 +43,10 @@ DEVICE_CALLS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     "get_right_homography": ((), RuntimeError, "any"),
     "get_rotation": ((), RuntimeError, "any"),
     "get_translation": ((), RuntimeError, "any"),
+    "get_intrinsic": ((depthai.CameraControl.CamId.LEFT,), RuntimeError, "any"),
+    "get_distortion_coeffs": ((depthai.CameraControl.CamId.LEFT,), RuntimeError, "any"),
+    "get_rgb_rotation": ((), RuntimeError, RuntimeError),
+    "get_rgb_translation": ((), RuntimeError, RuntimeError),
     "write_eeprom_data": (({"board": {}},), RuntimeError, RuntimeError),
 }
 #: Function of the module -> arguments, outcome without a device.
