@@ -145,7 +145,7 @@ def test_camera_starts_point_cloud_and_rviz_on_request(
     stand_ins.install("depth_image_proc", "rclcpp_components", "rviz2")
     words = ("name:=eye", "namespace:=robot", "device:=virtual", "autostart:=false")
     beside = ("tf_source:=calibration", "pointcloud.enable:=true", "use_rviz:=true")
-    start_launch("camera.launch.py", *words, *beside, "pointcloud.color:=grey")
+    launched = start_launch("camera.launch.py", *words, *beside, "pointcloud.color:=grey")
     (load,) = stand_ins.wait_for("load_node")
     assert (load["namespace"], load["plugin"].rpartition("::")[2]) == (
         "/robot/eye",
@@ -154,6 +154,7 @@ def test_camera_starts_point_cloud_and_rviz_on_request(
     (call,) = stand_ins.wait_for("rviz2")
     assert "/robot/eye/points" in Path(call["words"][call["words"].index("-d") + 1]).read_text()
     assert "__ns:=/robot" not in call["words"]
+    assert "[WARNING] [depthai_ros]: pointcloud.enable is not used: " in launched.output
 
 
 @pytest.mark.parametrize(
