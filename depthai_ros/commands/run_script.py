@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -52,20 +52,22 @@ def main(words: Sequence[str] | None = None) -> int:
     sys.argv = [arguments.program, *arguments.arguments]
     folder = program if program.is_dir() else program.parent
     sys.path[0:1] = [str(folder.resolve()), str(_NAME_FOLDER)]
-    try:
-        runpy.run_path(arguments.program, run_name="__main__")
-    except SystemExit:
-        raise
-    except BaseException as cause:
-        cause.__traceback__ = _of_program(cause.__traceback__)
-        sys.excepthook(type(cause), cause, cause.__traceback__)
-        return 128 + signal.SIGINT if isinstance(cause, KeyboardInterrupt) else 1
+    sys.excepthook = partial(_report, sys.excepthook)
+    runpy.run_path(arguments.program, run_name="__main__")
     return 0
 
 
-def _of_program(frames: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames that started the program."""
+def _report(
+    report: Callable[[type[BaseException], BaseException, TracebackType | None], object],
+    kind: type[BaseException],
+    cause: BaseException,
+    frames: TracebackType | None,
+) -> None:
+    """Report an exception without the frames that started the program."""
+    program = frames
+    while program is not None and program.tb_frame.f_code.co_filename != __file__:
+        program = program.tb_next
     starters = (__file__, runpy.__file__, "<frozen runpy>")
-    while frames is not None and frames.tb_frame.f_code.co_filename in starters:
-        frames = frames.tb_next
-    return frames
+    while program is not None and program.tb_frame.f_code.co_filename in starters:
+        program = program.tb_next
+    report(kind, cause.with_traceback(program), program)
