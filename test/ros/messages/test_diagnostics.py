@@ -127,6 +127,25 @@ def test_silence_of_a_slow_stream_is_judged_by_its_rate(silent_s: float, level: 
     assert found.level == level, found.message
 
 
+@pytest.mark.parametrize(
+    ("key", "component", "words"),
+    [
+        ("diagnostics.stream_timeout_s", "stream left", "no frame for 4.0 s"),
+        ("diagnostics.stale_after_s", "temperature", "not reported"),
+    ],
+)
+def test_limits_of_time_take_effect_at_once(key: str, component: str, words: str) -> None:
+    settings = validate({"stream_list": ["left", "meta_d2h"], key: 60.0})
+    health = Health("oak", settings, state=DeviceStatus.STATE_STREAMING)
+    health.stream_stats = make_stream_stats(settings, started_ns=0)
+    health.temperatures = {"css_c": 40.0}
+    for limit_s, is_late in ((60.0, False), (0.1, True)):
+        health.settings = settings.replace({key: limit_s})
+        message = health.diagnostics(Time(), round(4.0e9), {})
+        (found,) = (row for row in message.status if row.name == f"oak: {component}")
+        assert (words in found.message) == is_late, found.message
+
+
 def test_expected_rate_is_the_cameras_limited_by_the_user() -> None:
     settings = validate(
         {
