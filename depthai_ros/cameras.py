@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 #: Height of an image -> its width, px; an image without binning has the mono sensor's full width.
 #: Source: docs/wire_format.md#cameras
@@ -105,10 +105,12 @@ EEPROM_FIELDS = {
 }
 
 
-def calibration_fields(floats: Sequence[float]) -> dict[str, Sequence[float]]:
+def calibration_fields(
+    floats: Sequence[float], shapes: Mapping[str, tuple[int, ...]] = CALIBRATION_FIELDS
+) -> dict[str, Sequence[float]]:
     """The numbers of each field, row by row."""
     found, start = {}, 0
-    for name, shape in CALIBRATION_FIELDS.items():
+    for name, shape in shapes.items():
         found[name] = floats[start : start + math.prod(shape)]
         start += math.prod(shape)
     return found

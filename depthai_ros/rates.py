@@ -53,26 +53,18 @@ class RateLimiter:
         """Forget what was kept: the next frame is due."""
         self._kept = None
 
-    def is_due(self, time_ns: int) -> bool:
-        """True if the frame of this time is to be kept."""
-        if self.spacing <= 1.0 or self._kept is None:
-            return True
-        periods = self._periods(time_ns)
-        return periods >= self._kept or periods < self._kept - 2  # the clock started again
-
-    def keep(self, time_ns: int) -> None:
-        """Count the frame of this time as kept."""
+    def keeps(self, time_ns: int) -> bool:
+        """True if the frame of this time is kept; it counts then. Call once for each frame."""
         if self.spacing <= 1.0:
-            return
+            return True
         if self._origin_ns is None:
             self._origin_ns = time_ns
-        periods = self._periods(time_ns)
-        if self._kept is None or periods < self._kept - 2:
+        # Half a frame early.
+        periods = ((time_ns - self._origin_ns) / self._frame_ns + 0.5) / self.spacing
+        if self._kept is None or periods < self._kept - 2:  # the first, or the clock started again
             self._kept = math.floor(periods) + 1 + (periods % 1.0 >= 0.5)
-        else:
-            self._kept = max(self._kept + 1, math.floor(periods) + 1 - _MOST_OWED)
-
-    def _periods(self, time_ns: int) -> float:
-        """Periods from the origin to this time, half a frame early."""
-        frames = (time_ns - (self._origin_ns or 0)) / self._frame_ns
-        return (frames + 0.5) / self.spacing
+            return True
+        if periods < self._kept:
+            return False
+        self._kept = max(self._kept + 1, math.floor(periods) + 1 - _MOST_OWED)
+        return True

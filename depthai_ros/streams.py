@@ -58,6 +58,11 @@ class Stream:
         """Receive window to request for the largest packet."""
         return window_bytes(self.max_packet_bytes)
 
+    @property
+    def is_stereo(self) -> bool:
+        """True if the stereo engine makes the stream of the images of both mono cameras."""
+        return self.content in ("rectified", "disparity", "depth")
+
     def sensor(self, nn_input: str) -> str:
         """The sensor whose exposures the stream follows: "rgb", "mono" (both), or "" for none.
 

@@ -13,6 +13,7 @@ from ..cameras import (
     CALIBRATION_BYTES,
     CALIBRATION_FIELDS,
     CALIBRATION_FLOATS,
+    calibration_fields,
 )
 from ..config.paths import read_file, replace_file, resolve_path
 from ..errors import ConfigError
@@ -53,12 +54,8 @@ class CalibrationFile:
 def _shaped(
     floats: Sequence[float], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, NDArray[np.float64]]:
-    fields, start = {}, 0
-    for name, shape in shapes.items():
-        end = start + math.prod(shape)
-        fields[name] = np.array(floats[start:end], np.float64).reshape(shape)
-        start = end
-    return fields
+    fields = calibration_fields(floats, shapes)
+    return {name: np.reshape(np.array(fields[name], np.float64), shapes[name]) for name in shapes}
 
 
 def read(path: str) -> CalibrationFile:

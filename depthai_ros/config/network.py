@@ -63,12 +63,11 @@ def read_network_config(path: str, *, confidence_threshold: float = 0.5) -> Netw
         if _is_ssd(tensors):
             document = {"NN_config": {"output_format": "detection", "NN_family": "mobilenet"}}
         else:
-            unused += (
-                (
-                    f"{path}: tensors is not used: the driver decodes one tensor of the dimensions "
-                    "[1, 1, N, 7], an SSD; the output of the network is raw on nn/tensors"
-                ),
+            text = (
+                f"{path}: tensors is not used: the driver decodes one tensor of the dimensions "
+                "[1, 1, N, 7], an SSD; the output of the network is raw on nn/tensors"
             )
+            unused = (*unused, text)
     nn_config = document.get("NN_config", {})
     if not isinstance(nn_config, dict):
         raise ConfigError(f"{path}: NN_config is {_kind(nn_config)}, must be an object")

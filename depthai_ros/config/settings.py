@@ -42,8 +42,6 @@ _MONO_FPS = {400: 120.0, 720: 60.0, 800: 60.0}
 _RGB_FPS = {1080: 118.0, 2160: 42.0}
 #: Camera -> the option group with its resolution and rate.
 _SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
-#: Contents that the device computes from both mono cameras.
-_STEREO_CONTENTS = frozenset({"rectified", "disparity", "depth"})
 
 
 class Settings(Mapping[str, Any]):
@@ -313,7 +311,7 @@ def cameras_of(settings: Settings, stream: str) -> frozenset[str]:
         has_distances = settings["ai.calc_dist_to_bb"] and stream != "previewout"
         is_stereo = has_distances or nn_input.startswith("rectified_")
     else:
-        cameras, is_stereo = {row.camera} - {""}, row.content in _STEREO_CONTENTS
+        cameras, is_stereo = {row.camera} - {""}, row.is_stereo
     return frozenset(cameras | {"left", "right"} if is_stereo else cameras)
 
 

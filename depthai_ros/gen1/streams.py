@@ -67,10 +67,7 @@ class _Route:
         """False if `max_fps` drops the frame."""
         if self.limiter is None or metadata is None:
             return True
-        is_due = self.limiter.is_due(metadata.timestamp_ns)
-        if is_due:
-            self.limiter.keep(metadata.timestamp_ns)
-        return is_due
+        return self.limiter.keeps(metadata.timestamp_ns)
 
     def packet(self, frame: Frame) -> DataPacket:
         metadata = frame.metadata

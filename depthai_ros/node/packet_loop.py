@@ -209,10 +209,7 @@ class PacketLoop:
         limiter, metadata = self._limiters.get(stream), packet.metadata
         if limiter is None or metadata is None:
             return False
-        if not limiter.is_due(metadata.timestamp_ns):
-            return True
-        limiter.keep(metadata.timestamp_ns)
-        return False
+        return not limiter.keeps(metadata.timestamp_ns)
 
     def _count(self, stream: str, packet: StampedPacket, fate: str) -> None:
         metadata = packet.metadata

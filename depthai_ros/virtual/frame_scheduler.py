@@ -82,11 +82,6 @@ class LateStereo:
     streams: tuple[str, ...]
 
 
-def is_stereo(stream: str) -> bool:
-    """True for the streams that the stereo engine makes of the mono pair."""
-    return STREAMS[stream].content in ("rectified", "disparity", "depth")
-
-
 def stereo_lag_s(sequence: int, limits_ms: tuple[float, float]) -> float:
     """Lag of the stereo images of an exposure behind its rgb images; the same in every session.
 
@@ -221,11 +216,9 @@ class FrameScheduler:
         exposure = self._next_exposure(group)
         streams = [stream for stream in group.streams if stream in self._open]
         time_ns = round(exposure.time_s * 1e9)
-        streams = [stream for stream in streams if self._limiters[stream].is_due(time_ns)]
-        for stream in streams:
-            self._limiters[stream].keep(time_ns)
+        streams = [stream for stream in streams if self._limiters[stream].keeps(time_ns)]
         lag_s = stereo_lag_s(exposure.sequence, self._lag_ms)
-        late = tuple(name for name in streams if is_stereo(name))
+        late = tuple(name for name in streams if STREAMS[name].is_stereo)
         if late and (lag_s > 0 or self._late):  # a stream stays in order
             due_s = exposure.timestamp_ns / 1e9 + lag_s
             self._late.append(LateStereo(due_s, exposure, late))

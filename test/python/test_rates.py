@@ -19,12 +19,7 @@ def exposures(fps: float, present: Iterable[int]) -> list[int]:
 
 
 def kept(limiter: RateLimiter, times_ns: Iterable[int]) -> list[int]:
-    found = []
-    for time_ns in times_ns:
-        if limiter.is_due(time_ns):
-            limiter.keep(time_ns)
-            found.append(time_ns)
-    return found
+    return [time_ns for time_ns in times_ns if limiter.keeps(time_ns)]
 
 
 def mean_hz(times_ns: list[int]) -> float:

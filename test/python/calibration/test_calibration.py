@@ -5,25 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from stored_calibrations import BOARD, DEFAULTS, NOMINAL, SIZES
 
-from depthai_ros import config
 from depthai_ros.calibration import calibration
 from depthai_ros.errors import ConfigError
 from depthai_ros.virtual.scenes import eeprom
 
-DEFAULTS = config.defaults()
-NOMINAL = DEFAULTS.replace({"calibration.nominal": True})
-BOARD = config.validate(
-    {
-        "board_config.name": "BW1098OBC",
-        "board_config.revision": "R0M0E0",
-        "board_config.left_fov_deg": 71.86,
-        "board_config.rgb_fov_deg": 68.7938,
-        "board_config.left_to_right_distance_cm": 7.5,
-        "board_config.left_to_rgb_distance_cm": 3.75,
-    }
-)
-SIZES = [(1280, 800), (1280, 720), (640, 400)]
 #: Distortion of a wide lens: plumb bob, rational.
 PLUMB_BOB = [-0.21, 0.11, 0.001, -0.0008, -0.02, *[0.0] * 9]
 RATIONAL = [4.1, -12.9, 0.0004, -0.0003, 21.0, 4.0, -12.4, 20.1, *[0.0] * 6]

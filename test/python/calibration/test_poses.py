@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from stored_calibrations import BOARD, DEFAULTS, NOMINAL, SIZES
 
-from depthai_ros import config
 from depthai_ros.calibration import calibration
 from depthai_ros.calibration.calibration import OPTICAL_TO_BODY
 from depthai_ros.virtual.scenes import eeprom, optics
 from depthai_ros.virtual.scenes.source import SceneView
-
-DEFAULTS = config.defaults()
-NOMINAL = DEFAULTS.replace({"calibration.nominal": True})
-BOARD = config.validate(
-    {
-        "board_config.name": "BW1098OBC",
-        "board_config.revision": "R0M0E0",
-        "board_config.left_fov_deg": 71.86,
-        "board_config.rgb_fov_deg": 68.7938,
-        "board_config.left_to_right_distance_cm": 7.5,
-        "board_config.left_to_rgb_distance_cm": 3.75,
-    }
-)
-SIZES = [(1280, 800), (1280, 720), (640, 400)]
 
 
 def document(version: int, **changes: object) -> dict:
