@@ -149,7 +149,13 @@ def test_run_uses_its_own_domain_if_the_user_set_none(start: Start) -> None:
     assert said
     assert 1 <= int(said[1]) <= 101
     assert said[1] != os.environ["ROS_DOMAIN_ID"]
+    run.send_signal(signal.SIGSTOP)
+    for status in Path(f"/proc/{run.pid}/task").glob("*/status"):  # any thread may get a signal
+        blocked = re.search(r"SigBlk:\s*(\w+)", status.read_text())
+        assert blocked
+        assert int(blocked[1], 16) >> (signal.SIGINT - 1) & 1, status
     run.send_signal(signal.SIGINT)
+    run.send_signal(signal.SIGCONT)
     run.communicate(timeout=40)
     assert run.returncode == 0
 
