@@ -2,12 +2,12 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-usb test-long soak fuzz lint bench docs pictures clean
+.PHONY: help run build test test-ros test-usb test-long soak fuzz lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo
-	@echo "  Uses a sourced ROS 2, otherwise installs Kilted in .venv; DISTRO=jazzy selects another."
+	@echo "  Uses a sourced ROS 2, otherwise installs Jazzy in .venv; DISTRO=kilted selects another."
 
 run: build ## run the camera node on the virtual device with the monitor (ARGS, DURATION, SUMMARY)
 	@. tools/env.sh && exec tools/foreground tools/run \
@@ -18,6 +18,9 @@ build: ## build everything that is needed to run; quick if nothing changed
 
 test: ## run all tests (ARGS: arguments of pytest)
 	@tools/test $(ARGS)
+
+test-ros: build ## run the tests that can differ between ROS 2 distributions (DISTRO=kilted, ARGS)
+	@. tools/env.sh && exec tools/foreground python -m pytest -m distribution $(ARGS)
 
 test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: arguments of pytest)
 	@tools/test_usb $(ARGS)

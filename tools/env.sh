@@ -1,7 +1,7 @@
 # The environment of this checkout, for bash:   . tools/env.sh
 #
 # Uses a sourced ROS 2 (ROS_DISTRO set, rclpy importable); without one, the ROS 2 in the checkout's
-# venv. DISTRO=jazzy selects another distribution; each distribution has separate folders.
+# venv. DISTRO=kilted selects another distribution; each distribution has separate folders.
 # Sets PATH, PYTHONPATH, LD_LIBRARY_PATH, AMENT_PREFIX_PATH, CMAKE_PREFIX_PATH and
 # DEPTHAI_ROS_{ROOT,KEY,SYSTEM,VENV,BUILD,INSTALL}; CMake compiles through ccache if there is one.
 # Can be sourced again with another DISTRO, or in another checkout.
@@ -31,7 +31,7 @@ _depthai_ros_environment() {
   unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
   [ -z "${DEPTHAI_ROS_OWN_DISTRO:-}" ] || unset ROS_DISTRO DEPTHAI_ROS_OWN_DISTRO
 
-  DEPTHAI_ROS_KEY=${DISTRO:-kilted}
+  DEPTHAI_ROS_KEY=${DISTRO:-jazzy}
   DEPTHAI_ROS_SYSTEM=
   if [ -n "${ROS_DISTRO:-}" ] && [ "${DISTRO:-$ROS_DISTRO}" = "$ROS_DISTRO" ] &&
     python3 -c 'import rclpy' 2> /dev/null; then
@@ -40,7 +40,7 @@ _depthai_ros_environment() {
   fi
   DEPTHAI_ROS_ROOT=$root
   DEPTHAI_ROS_VENV=$root/.venv-$DEPTHAI_ROS_KEY
-  [ "$DEPTHAI_ROS_KEY" != kilted ] || DEPTHAI_ROS_VENV=$root/.venv
+  [ "$DEPTHAI_ROS_KEY" != jazzy ] || DEPTHAI_ROS_VENV=$root/.venv
   DEPTHAI_ROS_BUILD=$root/build/$DEPTHAI_ROS_KEY
   DEPTHAI_ROS_INSTALL=$root/install/$DEPTHAI_ROS_KEY
   export DEPTHAI_ROS_ROOT DEPTHAI_ROS_KEY DEPTHAI_ROS_SYSTEM DEPTHAI_ROS_VENV

@@ -42,7 +42,7 @@ from .live_parameters import LiveOptions
 from .name_conflicts import NameConflicts
 from .parameters import check_qos_overrides, declare_options, set_options
 from .publishers import StreamPublishers
-from .services import Services
+from .services import Services, refuse_wrong_transitions
 from .supervisor import Supervisor, WaitEndedError
 
 #: Exit status: a bug ended the node; or autostart failed, because of wrong parameters or arguments,
@@ -69,6 +69,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def __init__(self, stop: threading.Event | None = None) -> None:
         """`stop` ends every wait for the device."""
         super().__init__(DEFAULT_NAME)
+        refuse_wrong_transitions(self)
         self.failure: Exception | None = None
         self._stop = stop or threading.Event()
         settings, self._refused = declare_options(self)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lifecycle_msgs.srv import ChangeState
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.srv import SetCameraInfo
@@ -258,3 +259,21 @@ _SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
     "device_info": (DeviceInfo, Services._describe_device),
     "save_calibration": (SaveCalibration, Services._save_calibration),
 }
+
+
+def refuse_wrong_transitions(node: Node) -> None:
+    """Make ~/change_state answer `success: false` to a transition that its state does not have.
+
+    Up to Jazzy, rclpy raises an error instead, and the client waits for ever.
+    """
+    for service in node.services:
+        if service.srv_type is ChangeState:
+            service.callback = partial(_changed_state, service.callback)
+
+
+def _changed_state(change: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
+    try:
+        return change(request, response)
+    except RuntimeError:  # RCLError is one; rcl has logged the transition and the state
+        response.success = False
+        return response

@@ -12,8 +12,8 @@ from typing import Any
 from usb_rig import IN_GUEST, OTHER_PORT, PORT, THIRD_PORT
 
 MX_ID = "14442C10C14790D000"
-#: Consecutive transfers that must fail before the program gets an error: xHCI drivers retry.
-TRIES = 5 if IN_GUEST else 1
+#: Consecutive transfers that fail, more than the tries that xHCI drivers give each transfer.
+TRIES = 20 if IN_GUEST else 1
 
 
 @dataclass(frozen=True)

@@ -419,8 +419,9 @@ def test_interrupt_ends_an_endless_wait_of_the_main_thread() -> None:
 
 def test_child_of_fork_can_drop_its_copies_of_packets_and_links() -> None:
     done = run_python("""
-        import os, threading
+        import os, threading, warnings
         from depthai_ros import _core
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: of a fork with threads
         ends = _core.Transport.pair()
         host, device = (_core.Link(transport=end, role=role)
                         for end, role in zip(ends, ("host", "device")))

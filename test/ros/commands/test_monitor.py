@@ -20,6 +20,8 @@ from std_msgs.msg import String
 from depthai_ros.commands.monitor import Watch
 from depthai_ros.msg import DeviceStatus
 
+pytestmark = pytest.mark.distribution("rclpy's events executor")
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 CAMERA = ROOT / "test/support/made_up_camera.py"

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from programs import program
 
+pytestmark = pytest.mark.distribution("variables of both processes, and how they end")
+
 Start = Callable[..., "subprocess.Popen[str]"]
 LeftRunning = Callable[[], list[str]]
 

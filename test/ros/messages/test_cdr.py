@@ -18,6 +18,8 @@ from depthai_ros import _core
 from depthai_ros.messages import cdr
 from depthai_ros.node import publishers
 
+pytestmark = pytest.mark.distribution("layouts of messages, and the classes that rosidl generates")
+
 STAMP_NS = 1_700_000_123_987_654_321
 ENDS = cdr.DisparityEnds(883.25, 0.078125, (0, 3, 545, 397), 6.625, 95.0, 1.0)
 

@@ -20,6 +20,8 @@ from depthai_ros.messages.builders import BUILDERS, Builder
 from depthai_ros.messages.cdr import Serialized
 from depthai_ros.node import publishers
 
+pytestmark = pytest.mark.distribution("rcl's publish, and the memory of Fast DDS")
+
 RANDOM = np.random.default_rng(3)
 
 

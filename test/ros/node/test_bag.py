@@ -21,6 +21,8 @@ from std_srvs.srv import Trigger
 
 from depthai_ros.streams import STREAMS
 
+pytestmark = pytest.mark.distribution("message definitions in a recording")
+
 NODE = "/oak"
 #: Output of the network -> parameters of the node.
 NETWORKS: dict[str, dict[str, Any]] = {

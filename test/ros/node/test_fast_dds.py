@@ -15,6 +15,10 @@ from test_patterns import PARAMETERS
 
 from depthai_ros.launch.environment import PROFILE_VARIABLES
 
+pytestmark = pytest.mark.distribution(
+    "the variable that names the profile, and the threads of Fast DDS"
+)
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 #: As in the manual of Fast DDS. Images have no largest size, so it uses another transport for them.

@@ -18,6 +18,8 @@ from stereo_msgs.msg import DisparityImage
 from depthai_ros.messages import builders, images
 from depthai_ros.msg import DeviceStatus, TrackletArray
 
+pytestmark = pytest.mark.distribution("events of publishers when a subscriber comes or goes")
+
 MODELS = "package://depthai_ros/config/models"
 NETWORK = {
     "ai.blob_file": f"{MODELS}/virtual_ssd.blob",

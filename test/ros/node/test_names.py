@@ -22,6 +22,8 @@ from depthai_ros.node import name_conflicts
 from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import STREAMS
 
+pytestmark = pytest.mark.distribution("remapping and name rules of rcl")
+
 CONFIGURATION = 2
 INFO = "camera_info"
 QUIET: dict[str, Any] = {

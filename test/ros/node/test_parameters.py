@@ -23,6 +23,8 @@ from depthai_ros.cameras import CONTROLS
 from depthai_ros.config import BY_KEY, OPTIONS
 from depthai_ros.streams import STREAMS
 
+pytestmark = pytest.mark.distribution("rclpy's parameter services and callbacks")
+
 CAMERA_NUMBERS = {"rgb": 0, "left": 1, "right": 2}
 #: µs from frame to frame, with the rates of QUIET.
 FRAME_US = {"rgb": 33333, "left": 100000, "right": 100000}

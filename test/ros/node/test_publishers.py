@@ -14,6 +14,8 @@ from depthai_ros.config import validate
 from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import STREAMS
 
+pytestmark = pytest.mark.distribution("functions of rcl that the extension calls")
+
 RELIABLE = ReliabilityPolicy.RELIABLE
 VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
 NETWORK = {"ai.blob_file": "any.blob"}

@@ -21,6 +21,8 @@ import depthai_ros
 from depthai_ros.calibration import gen1_file
 from depthai_ros.srv import DeviceInfo, SaveCalibration
 
+pytestmark = pytest.mark.distribution("rclpy's services and executors")
+
 CAMERAS = ("left", "right", "rgb")
 SERVICES = {
     "capture_still": Trigger,

@@ -20,6 +20,8 @@ from sensor_msgs.msg import Image
 
 from depthai_ros.config import BY_KEY, OPTIONS, defaults
 
+pytestmark = pytest.mark.distribution("rclpy's lifecycle, signals and executors")
+
 QUIET = {
     "device.id": "virtual:pattern",
     "stream_list": ["left", "meta_d2h"],
@@ -226,6 +228,18 @@ def test_managed_node_goes_through_its_states_and_back(
     assert listener.change_state(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert listener.state() == "finalized"
     assert "Traceback" not in node.output
+    assert node.stop() == 0
+
+
+def test_transition_that_the_state_does_not_have_is_refused(
+    start_node: StartNode, listener: Listener
+) -> None:
+    node = start_node({**QUIET, "autostart": False})
+    for number in (Transition.TRANSITION_ACTIVATE, 77):
+        assert not listener.change_state(number)
+    assert listener.change_state(Transition.TRANSITION_CONFIGURE)
+    assert not listener.change_state(Transition.TRANSITION_CONFIGURE)
+    assert "bug in the driver" not in node.output
     assert node.stop() == 0
 
 

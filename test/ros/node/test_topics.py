@@ -29,6 +29,8 @@ from recordings import (
 
 from depthai_ros.msg import DeviceStatus
 
+pytestmark = pytest.mark.distribution("message types and quality of service")
+
 # -- form
 
 
