@@ -1,5 +1,7 @@
 """Public names for launch files; they stay stable because users copy our launch files."""
 
+from .config import resolve_path
+from .errors import ConfigError
 from .launch.actions import (
     bag,
     beside,
@@ -20,6 +22,7 @@ from .launch.arguments import LAUNCH_FILES, is_true, number
 from .launch.plan import board_file, camera, cameras, full_name
 
 __all__ = [
+    "ConfigError",
     "LAUNCH_FILES",
     "bag",
     "beside",
@@ -38,6 +41,7 @@ __all__ = [
     "number",
     "part",
     "picture_environment",
+    "resolve_path",
     "robot_state_publisher",
     "rviz",
     "sim_time",

@@ -12,7 +12,6 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
-from depthai_ros.config import resolve_path
 
 _FILE = "camera.launch.py"
 
@@ -24,7 +23,7 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     common = {name: text for name, text in given.items() if text != defaults[name]}
     common["use_rviz"] = "false"
     common.pop("rviz_config", None)
-    listed = launching.cameras(resolve_path(values["cameras"]), common)
+    listed = launching.cameras(launching.resolve_path(values["cameras"]), common)
     for words in [values, *listed]:
         launching.need_options(words)
     actions = [launching.part(_FILE, words) for words in listed]

@@ -12,17 +12,18 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 
 from depthai_ros import launching
-from depthai_ros.errors import ConfigError
 
 
 def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
     """`ros2 bag play`, and optionally a point cloud and rviz2."""
     if not values["bag"]:
-        raise ConfigError("argument bag is missing: give a folder that record.launch.py wrote")
+        raise launching.ConfigError(
+            "argument bag is missing: give a folder that record.launch.py wrote"
+        )
     launching.need_options(values)
     rate = launching.number(values, "rate")
     if rate <= 0:
-        raise ConfigError(f"argument rate: {values['rate']!r} must be above 0")
+        raise launching.ConfigError(f"argument rate: {values['rate']!r} must be above 0")
     words = [values["bag"], "--clock", "--rate", f"{rate:g}"]
     if launching.is_true(values["loop"]):
         words.append("--loop")
