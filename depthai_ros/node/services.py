@@ -51,11 +51,8 @@ class Services:
         self._health = health
         self._state = state
         supervisor.corrected = self._with_stored_models
-        for name, (service_type, method) in _SERVICES.items():
+        for name, (service_type, method) in SERVICES.items():
             self._offer(name, service_type, partial(method, self))
-        for camera in CAMERAS:
-            work = self._camera_info_setter(camera)
-            self._offer(f"{camera}/set_camera_info", SetCameraInfo, work)
 
     def _offer(self, name: str, service_type: Any, work: Callable[[Any, Any], str]) -> None:
         """`work` fills the response and returns its message, or raises an error."""
@@ -176,21 +173,18 @@ class Services:
             "load it with depth.calibration_file"
         )
 
-    def _camera_info_setter(self, camera: str) -> Callable[[Any, Any], str]:
-        def set_camera_info(request: Any, _response: Any) -> str:
-            calibration = self._need_calibration()
-            model, notes = camera_info_file.settled(_model_of(request.camera_info))
-            size = image_size(self._supervisor.settings, camera)
-            camera_info_file.check(camera, model, size, calibration.baseline_m)
-            name = self._camera_name(camera)
-            path = camera_info_places.written_file(self._supervisor.settings, camera, name)
-            camera_info_file.write(path, name, self._health.device.mx_id, model)
-            models = {**calibration.models, camera: model}
-            self._supervisor.recalibrate(calibration.with_models(models))
-            pair = camera_info_file.pair_problem(models)
-            return "; ".join([f"written to {path}", *notes, *([pair] if pair else [])])
-
-        return set_camera_info
+    def _set_camera_info(self, request: Any, _response: Any, *, camera: str) -> str:
+        calibration = self._need_calibration()
+        model, notes = camera_info_file.settled(_model_of(request.camera_info))
+        size = image_size(self._supervisor.settings, camera)
+        camera_info_file.check(camera, model, size, calibration.baseline_m)
+        name = self._camera_name(camera)
+        path = camera_info_places.written_file(self._supervisor.settings, camera, name)
+        camera_info_file.write(path, name, self._health.device.mx_id, model)
+        models = {**calibration.models, camera: model}
+        self._supervisor.recalibrate(calibration.with_models(models))
+        pair = camera_info_file.pair_problem(models)
+        return "; ".join([f"written to {path}", *notes, *([pair] if pair else [])])
 
     def _camera_name(self, camera: str) -> str:
         return camera_info_places.file_name(self._node.get_fully_qualified_name(), camera)
@@ -252,12 +246,19 @@ def _model_of(info: CameraInfo) -> CameraModel:
 
 
 #: Service name below the node's -> (service type, handler).
-_SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
+SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
     "capture_still": (Trigger, Services._capture_still),
     "autofocus_trigger": (Trigger, Services._trigger_autofocus),
     "reset_device": (Trigger, Services._reset_device),
     "device_info": (DeviceInfo, Services._describe_device),
     "save_calibration": (SaveCalibration, Services._save_calibration),
+    **{
+        f"{camera}/set_camera_info": (
+            SetCameraInfo,
+            partial(Services._set_camera_info, camera=camera),
+        )
+        for camera in CAMERAS
+    },
 }
 
 
