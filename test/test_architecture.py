@@ -345,11 +345,6 @@ def test_no_text_mentions_a_folder_of_one_machine() -> None:
 
 # ------------------------------------------------------------------------- one place for each fact
 
-#: Python package -> its rosdep key in package.xml.
-ROSDEP_KEYS = {"cv2": "python3-opencv", "numpy": "python3-numpy", "yaml": "python3-yaml"}
-#: Imports without a rosdep key: our own modules, and an optional package of the virtual device.
-NOT_DECLARED = {"_core", "__version__", "av", "depthai_ros", "msg", "srv"}
-
 
 def test_generated_documents_are_up_to_date() -> None:
     checked = subprocess.run(
@@ -387,24 +382,3 @@ def test_version_is_the_same_everywhere() -> None:
     in_package = re.findall("<version>(.*)</version>", (ROOT / "package.xml").read_text("utf-8"))
     assert in_package == [depthai_ros.__version__]
     assert from_setup.stdout.split()[-1] == core.__version__ == depthai_ros.__version__
-
-
-def test_everything_imported_is_declared_in_the_package_manifest() -> None:
-    modules = python_modules()
-    installed = [*ROOT.glob("launch/*.py"), *ROOT.glob("examples/*.py")]
-    imported = set().union(*map(imports_of, [*modules.values(), *installed]))
-    foreign = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
-    foreign -= {name.partition(".")[0] for name in modules} | NOT_DECLARED
-    manifest = (ROOT / "package.xml").read_text("utf-8")
-    declared = set(re.findall(r"<(?:exec_)?depend>([^<]+)<", manifest))
-    assert {ROSDEP_KEYS.get(name, name) for name in foreign} - declared == set()
-
-
-def test_nothing_is_installed_outside_the_prefix() -> None:
-    text = (ROOT / "CMakeLists.txt").read_text("utf-8")
-    for destination in re.findall(r"DESTINATION\s+(\S+)", text):
-        assert not destination.startswith(("/", "~", "${CMAKE_INSTALL_FULL")), destination
-    build, install = (os.environ.get(f"DEPTHAI_ROS_{name}") for name in ("BUILD", "INSTALL"))
-    if build and install:
-        manifest = Path(build, "depthai_ros", "symlink_install_manifest.txt")
-        assert all(line.startswith(install) for line in manifest.read_text("utf-8").split())
