@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
@@ -85,26 +84,6 @@ def test_command_is_installed_for_shells_and_ros_tools(name: str, folder: str) -
     done = subprocess.run([PREFIX / folder / name, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert COMMANDS[name] in done.stdout
-
-
-#: Module -> what programs and launch files of users take from it.
-PUBLIC_NAMES = {
-    "depthai_ros.depthai": ("init_device", "create_pipeline", "Device", "CNNPipeline"),
-    "depthai_ros.launching": ("described", "camera", "camera_node", "part", "rviz", "is_true"),
-    "depthai_ros.monitor": ("main",),
-    "depthai_ros.msg": ("DeviceStatus", "NNTensors", "Tensor", "Tracklet", "TrackletArray"),
-    "depthai_ros.node": ("CameraNode", "main"),
-    "depthai_ros.srv": ("DeviceInfo", "SaveCalibration"),
-    "depthai_ros.virtual": (),
-}
-
-
-@pytest.mark.parametrize("module", PUBLIC_NAMES)
-def test_module_that_users_import_keeps_its_names(module: str) -> None:
-    if module == "depthai_ros.launching":
-        pytest.importorskip("launch_ros", reason="launch_ros is not installed")
-    imported = importlib.import_module(module)
-    assert [name for name in PUBLIC_NAMES[module] if not hasattr(imported, name)] == []
 
 
 #: Module that users start with `python -m` -> a word of its help.

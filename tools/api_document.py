@@ -99,7 +99,7 @@ def _table_rows(text: str) -> Iterator[str]:
         yield f"| {line} |"
 
 
-def _signature(thing: Any) -> str:
+def signature(thing: Any) -> str:
     """Arguments and result as in the source, without the quotes of delayed annotations."""
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))
     return re.sub(r"\bself, |(?<=\()self(?=\))|, /", "", text)
@@ -131,7 +131,7 @@ def _class(name: str, kind: type) -> Iterator[str]:
         elif isinstance(value, property):
             yield f"**`{member}`**  {_prose(value)}\n"
         elif callable(value):
-            yield f"**`{member}{_signature(value)}`**\n\n{_prose(value)}\n"
+            yield f"**`{member}{signature(value)}`**\n\n{_prose(value)}\n"
 
 
 def api_names() -> list[str]:
@@ -152,7 +152,7 @@ def api_markdown() -> str:
     parts = [_HEAD + table + "\n" + _ARRAYS, "## Functions\n"]
     for name, thing in public.items():
         if not isinstance(thing, type):
-            parts.append(f"**`{name}{_signature(thing)}`**\n\n{_prose(thing)}\n")
+            parts.append(f"**`{name}{signature(thing)}`**\n\n{_prose(thing)}\n")
     parts.append("## Classes\n")
     for name, thing in public.items():
         if isinstance(thing, type):

@@ -17,6 +17,7 @@ from lifecycle_msgs.msg import Transition
 from nodes import Listener, NodeProcess
 from numpy.typing import NDArray
 from patterns import COLOR, EVERY_STREAM, FORMULAS, depth
+from public_names import stored_names
 from std_srvs.srv import Trigger
 
 from depthai_ros.streams import STREAMS
@@ -108,6 +109,17 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bag]]:
 @pytest.fixture
 def bag(bags: dict[str, Bag]) -> Bag:
     return bags["detections"]
+
+
+def test_every_topic_is_public_with_its_type(bags: dict[str, Bag]) -> None:
+    found = {
+        f"topic {name.replace(NODE, '~')}: {kind}"
+        for bag in bags.values()
+        for name, kind in bag.types.items()
+        if name not in OF_EVERY_NODE
+    }
+    listed = {" ".join(name.split(" ")[:3]) for name in stored_names()}
+    assert found == {name for name in listed if name.startswith("topic ")}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
