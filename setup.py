@@ -58,6 +58,7 @@ setup(
         "console_scripts": [
             "depthai-doctor=depthai_ros.commands.doctor:main",
             "depthai-firmware=depthai_ros.device.firmware:main",
+            "depthai-list=depthai_ros.commands.list_devices:main",
             "depthai-run=depthai_ros.commands.run_script:main",
             "depthai-test=depthai_ros.commands.installation_test:main",
             "depthai-udev=depthai_ros.commands.udev:main",

@@ -72,6 +72,7 @@ def test_file_is_installed_where_ros_tools_expect_it(name: str) -> None:
 COMMANDS = {
     "depthai-doctor": "--firmware",
     "depthai-firmware": "extract",
+    "depthai-list": "--json",
     "depthai-run": "--device",
     "depthai-test": "usage",
     "depthai-udev": "--folder",

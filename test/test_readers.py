@@ -27,9 +27,10 @@ READERS: dict[str, dict[str, str]] = {
         "virtual.scenes.replay": "an image that the user chose for the virtual device",
     },
     r"(os\.|io\.|.*[pP]ath\.|.*place\.)?(fd)?open": {
-        "commands.doctor": "opens a USB device without reading",
         "config.paths": "bounds size and kind, and replaces files",
         "device.device_lock": "the locks of devices",
+        "device.processes": "files of the kernel, of which it reads the beginning",
+        "device.usb_sysfs": "opens a USB device without reading",
         "launch.actions": "writes files of its own",
     },
     r"np\.(fromfile|load|loadtxt|genfromtxt|memmap)": {},

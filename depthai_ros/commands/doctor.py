@@ -6,8 +6,8 @@ Boots, resets and changes nothing. Exit status 1 if a problem prevents a board f
 from __future__ import annotations
 
 import argparse
+import errno
 import os
-import pwd
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from ..blob_header import read_blob_header
 from ..config import read_blob
 from ..device import firmware
 from ..device.connect import read_firmware
+from ..device.processes import user_name
 from ..device.usb_sysfs import BOOTED, ROM, VENDOR, UsbBoard, UsbTree
 from ..errors import ConfigError, DecodeError
 
@@ -116,38 +117,30 @@ def _check_boards(patient: Patient) -> Iterator[Finding]:
         yield Finding("ok", "boards", f"{board}, {board.speed_mbit:g} Mbit/s, {state}")
 
 
-def _owner(status: os.stat_result) -> str:
-    try:
-        name = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        name = str(status.st_uid)
-    return f"belongs to {name}, mode {status.st_mode & 0o7777:04o}"
-
-
-def _refusal(node: Path) -> tuple[str, str]:
+def _refusal(tree: UsbTree, board: UsbBoard) -> tuple[str, str]:
     """Why the device file cannot be opened, and the cure; ("", "") if it can."""
-    try:
-        os.close(os.open(node, os.O_RDWR | os.O_CLOEXEC))
-    except PermissionError as cause:
-        if cause.errno != 13 and os.access(node, os.R_OK | os.W_OK):  # EPERM: a device cgroup
-            return f"{node}: {cause.strerror}", _CONTAINER
-        try:
-            owner = _owner(node.stat())
-        except OSError:
-            owner = "has an unknown owner"
-        return (
-            f"{node} {owner}, this is user {os.geteuid()}",
-            "sudo depthai-udev, then plug the board in again",
-        )
-    except OSError as cause:
+    cause, node = tree.refusal(board), board.node
+    if cause is None:
+        return "", ""
+    if not isinstance(cause, PermissionError):
         return f"{node}: {cause.strerror}", "plug the board in again; in a container: " + _CONTAINER
-    return "", ""
+    if cause.errno != errno.EACCES and os.access(node, os.R_OK | os.W_OK):  # a device cgroup
+        return f"{node}: {cause.strerror}", _CONTAINER
+    try:
+        status = node.stat()
+        owner = f"belongs to {user_name(status.st_uid)}, mode {status.st_mode & 0o7777:04o}"
+    except OSError:
+        owner = "has an unknown owner"
+    return (
+        f"{node} {owner}, this is {user_name(os.geteuid())}",
+        "sudo depthai-udev, then plug the board in again",
+    )
 
 
 def _check_permission(patient: Patient) -> Iterator[Finding]:
     rules = patient.tree.rules()
     for board in patient.boards:
-        found, cure = _refusal(board.node)
+        found, cure = _refusal(patient.tree, board)
         if found:
             yield Finding("bad", "permission", found, "this user may read and write it", cure)
         else:
@@ -166,11 +159,11 @@ def _check_permission(patient: Patient) -> Iterator[Finding]:
 
 def _check_users(patient: Patient) -> Iterator[Finding]:
     for board in patient.boards:
-        if users := list(patient.tree.users(board.node)):
+        if users := patient.tree.users(board):
             yield Finding(
                 "hint",
                 "in use",
-                f"{board}: {', '.join(users)}",
+                f"{board}: {', '.join(map(str, users))}",
                 "no program, if you want to start a node for this board",
                 "end that program first, or select another board (device.id:=usb:BUS:PORT)",
             )

@@ -16,8 +16,7 @@ What another user of the machine can do, and what he cannot:
 - He can create a file with another user's name before that user does. That user then has no lock,
   is warned with the name of the file's owner, and goes on: as on a machine without locks, only the
   bus separates programs.
-- He can choose the words of his command line, so these are shortened and cleaned of control
-  characters. Process number and user come from the kernel.
+- He can choose the words of his command line (see processes.py).
 
 If programs of two users try to lock a free device in the same moment, both may be refused.
 Containers see each other's locks only if they share the folder and number their users alike.
@@ -29,8 +28,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import pwd
-import re
 import socket
 import stat
 import struct
@@ -40,7 +37,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bounded import clean_text
+from . import processes
+from .processes import RunningProcess, user_name
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +51,6 @@ _SHARED = stat.S_ISVTX | 0o777
 _ATTEMPTS = 5
 #: struct flock of 64-bit Linux: type, whence, start, length, process.
 _FLOCK = struct.Struct("@hhqqi")
-_COMMAND_BYTES = 4096
-_PROGRAM_CHARACTERS = 64
-_REMAP = re.compile(r"__(?:node|name):=(\w{1,64})", re.ASCII)
 
 
 class _InUseError(Exception):
@@ -100,6 +95,16 @@ class _HeldLocks:
                 self._held[place] = None
             return ""
 
+    def holder(self, place: str) -> RunningProcess | None:
+        """The process that has locked a place, None if none has; locks nothing."""
+        with self._mutex:
+            if self._process == os.getpid() and place in self._held:
+                return processes.describe(os.getpid())  # opening the file would free it
+            try:
+                return next(_holders(place), None)
+            except OSError:  # no folder: nobody has locked anything
+                return None
+
     def release(self, place: str) -> None:
         """Free a place."""
         with self._mutex:
@@ -133,7 +138,7 @@ def _lock(place: str) -> _LockedFile:
     for _ in range(_ATTEMPTS):
         descriptor = _open(own, os.O_RDWR | os.O_CREAT, os.geteuid())
         try:
-            holder = _lock_file(descriptor) or next(_other_holders(own), "")
+            holder = _lock_file(descriptor) or str(next(_holders(place, but=own), ""))
             if not holder and _is_at(own, descriptor):
                 os.fchmod(descriptor, 0o644)  # whatever the umask: others look who holds it
                 return _LockedFile(own, descriptor)
@@ -158,7 +163,7 @@ def _open(path: Path, flags: int, owner: int) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_uid == owner and found.st_nlink <= 1:
         return descriptor
     os.close(descriptor)
-    raise OSError(0, f"not a lock file of {_user(owner)}{_owned_by_another(path)}", str(path))
+    raise OSError(0, f"not a lock file of {user_name(owner)}{_owned_by_another(path)}", str(path))
 
 
 def _owned_by_another(path: Path) -> str:
@@ -166,7 +171,7 @@ def _owned_by_another(path: Path) -> str:
         owner = path.lstat().st_uid
     except OSError:
         return ""
-    return f", it belongs to {_user(owner)}" if owner != os.geteuid() else ""
+    return f", it belongs to {user_name(owner)}" if owner != os.geteuid() else ""
 
 
 def _lock_file(descriptor: int) -> str:
@@ -176,7 +181,7 @@ def _lock_file(descriptor: int) -> str:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             if holder := _holder(descriptor, fcntl.F_WRLCK):
-                return holder
+                return str(holder)
         else:
             return ""
     return "a program that has just ended"
@@ -190,11 +195,12 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _other_holders(own: Path) -> Iterator[str]:
-    """Descriptions of the processes of other users that have locked the same place."""
+def _holders(place: str, but: Path | None = None) -> Iterator[RunningProcess]:
+    """The processes that have locked a place with a file of their users; `but` is left out."""
+    own = _path(place, os.geteuid())
     for path in own.parent.iterdir():
         user = path.suffix[1:]
-        if path.stem != own.stem or path == own or not user.isdecimal():
+        if path.stem != own.stem or path == but or not user.isdecimal():
             continue
         try:
             descriptor = _open(path, os.O_RDONLY, int(user))
@@ -207,47 +213,11 @@ def _other_holders(own: Path) -> Iterator[str]:
             yield holder
 
 
-def _holder(descriptor: int, kind: int) -> str:
-    """A description of the process that prevents a lock of this kind, "" if none does."""
+def _holder(descriptor: int, kind: int) -> RunningProcess | None:
+    """The process that prevents a lock of this kind, None if none does."""
     question = _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
     found, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
-    return "" if found == fcntl.F_UNLCK else _description(process)
-
-
-def _description(process: int) -> str:
-    """Process id, user, program and node of a process, as far as the kernel shows them."""
-    if process <= 0:
-        return "a program in another container, which cannot be seen from here"
-    try:
-        with open(f"/proc/{process}/status", errors="replace") as file:
-            user = next(int(line.split()[2]) for line in file if line.startswith("Uid:"))
-        with open(f"/proc/{process}/cmdline", encoding="utf-8", errors="replace") as file:
-            words = file.read(_COMMAND_BYTES).split("\0")
-    except (OSError, StopIteration):
-        return f"process {process}, whose user and name are hidden"
-    whose = "" if user == os.geteuid() else f" of {_user(user)}"
-    node = next((found[1] for found in map(_REMAP.fullmatch, words) if found), "")
-    program = clean_text(_program(words), _PROGRAM_CHARACTERS)
-    return f"process {process}{whose} ({program}{', node ' + node if node else ''})"
-
-
-def _user(number: int) -> str:
-    try:
-        return f"user {pwd.getpwuid(number).pw_name}"
-    except KeyError:
-        return f"user {number}"
-
-
-def _program(words: list[str]) -> str:
-    """The name of a command line's module or script, not of its interpreter."""
-    program = Path(words[0]).name
-    if not program.startswith("python"):
-        return program
-    if "-c" in words:
-        return "python -c"
-    if "-m" in words[:-1]:
-        return words[words.index("-m") + 1]
-    return Path(next((word for word in words[1:] if word[:1] not in ("", "-")), program)).name
+    return None if found == fcntl.F_UNLCK else processes.describe(process)
 
 
 _HELD = _HeldLocks()
@@ -269,6 +239,11 @@ def socket_place(address: str) -> str:
     except (OSError, UnicodeError):  # connecting will report it
         return address
     return f"tcp:{':'.join(map(str, found))}"
+
+
+def holder(place: str) -> RunningProcess | None:
+    """The process that has locked a place, None if none has. Locks nothing."""
+    return _HELD.holder(place)
 
 
 class DeviceLocks:

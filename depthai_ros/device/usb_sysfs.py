@@ -1,16 +1,19 @@
 """Reads information on USB boards from /sys, /dev and /proc, or from a test tree below a root.
 
-It opens no device, changes nothing and needs no libusb: it also finds boards that libusb hides.
+It changes nothing and needs no libusb: it also finds boards that libusb hides. It opens a device's
+file only to learn whether it may.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..bounded import clean_text
+from . import device_lock, processes
+from .device_lock import usb_place
+from .processes import RunningProcess
 
 VENDOR, ROM, BOOTED = "03e7", "2485", "f63b"
 #: bmAttributes of a configuration: self-powered. Source: USB 2.0, table 9-10
@@ -29,6 +32,16 @@ class UsbBoard:
     speed_mbit: float
     mx_id: str  # "" until it is booted
     node: Path  # /dev/bus/usb/001/004
+
+    @property
+    def port(self) -> str:
+        """The kernel's name of the port: 1-1.3"""
+        return self.location.replace(":", "-")
+
+    @property
+    def port_path(self) -> str:
+        """The port without the number of its bus: 1.3"""
+        return self.location.partition(":")[2]
 
     @property
     def is_rom(self) -> bool:
@@ -65,6 +78,7 @@ class UsbTree:
     def __init__(self, root: Path = Path("/")) -> None:
         self.root = root
         self._devices = root / "sys/bus/usb/devices"
+        self._proc = root / "proc"
 
     def has_sysfs(self) -> bool:
         """False if /sys shows no USB: no USB support in the kernel, or a container."""
@@ -132,20 +146,34 @@ class UsbTree:
         files = [path for folder in folders for path in folder.glob("udev/rules.d/*.rules")]
         return [path for path in files if VENDOR in _text(path).lower()]
 
-    def users(self, node: Path) -> Iterator[str]:
-        """Every other process that has the node open, as "process 1234 (name)"."""
+    def refusal(self, board: UsbBoard) -> OSError | None:
+        """Why the board's file cannot be opened, None if it can."""
         try:
-            wanted = node.stat()
-        except OSError:
-            return
-        for process in (self.root / "proc").glob("[0-9]*"):
-            if process.name != str(os.getpid()) and _has_open(process, wanted):
-                yield f"process {process.name} ({clean_text(_text(process / 'comm')) or '?'})"
+            os.close(os.open(board.node, os.O_RDWR | os.O_CLOEXEC))
+        except OSError as cause:
+            return cause
+        return None
+
+    def users(self, board: UsbBoard) -> list[RunningProcess]:
+        """The other processes that have locked the board or have its file open."""
+        locker = device_lock.holder(usb_place(board.location))
+        found = {locker.number: locker} if locker else {}
+        for number in processes.numbers(self._proc):
+            if number not in found and _has_open(self._proc / str(number), board.node):
+                found[number] = processes.describe(number, self._proc)
+        found.pop(os.getpid(), None)
+        return list(found.values())
+
+    def hides_users(self) -> bool:
+        """True if this user cannot see the open files of each process."""
+        seen = [self._proc / str(number) for number in processes.numbers(self._proc)]
+        hidden = (one for one in seen if not os.access(one / "fd", os.R_OK) and one.exists())
+        return self._proc / "1" not in seen or any(hidden)
 
 
-def _has_open(process: Path, wanted: os.stat_result) -> bool:
+def _has_open(process: Path, node: Path) -> bool:
     try:
-        files = list((process / "fd").iterdir())
+        wanted, files = node.stat(), list((process / "fd").iterdir())
     except OSError:  # another user's, or it has just ended
         return False
     for path in files:

@@ -69,13 +69,14 @@ Wanted parse(const std::string& text) {
                                 std::to_string(kLongestSelector));
   }
   if (text.empty()) return {};
-  const auto colon = text.find(':');
-  const std::string bus = colon == text.npos ? "0" : text.substr(0, colon);
-  const std::string port = colon == text.npos ? text : text.substr(colon + 1);
+  const auto end = text.find_first_of(":-");  // 1-1.3 is the kernel's name of the port
+  const std::string bus = end == text.npos ? "0" : text.substr(0, end);
+  const std::string port = end == text.npos ? text : text.substr(end + 1);
   if (is_number(bus) && is_port_path(port)) return {std::stoi(bus), port, ""};
   if (text.size() >= 8 && all_of(text, &::isalnum)) return {0, "", text};
   throw std::invalid_argument("device selector is 'usb:" + text +
-                              "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3) or usb:MX_ID");
+                              "', must be usb, usb:PORT (1.3), usb:BUS:PORT (1:1.3 or 1-1.3) or "
+                              "usb:MX_ID");
 }
 
 /// Retries: a scan fails if a device leaves the bus in the middle of it.

@@ -160,7 +160,7 @@ def test_commands_of_the_installed_package_work(
 ) -> None:
     way(place, clone)
     names = commands(place)
-    assert {"depthai-run", "depthai-test", "depthai-firmware", "depthai-udev"} <= set(names)
+    assert {"depthai-run", "depthai-test", "depthai-list", "depthai-udev"} <= set(names)
     for name in names:
         assert "usage" in place.call(name, "--help").lower(), name
     image = place.folder / "out.png"

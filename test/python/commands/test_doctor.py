@@ -7,47 +7,12 @@ from pathlib import Path
 
 import pytest
 from compiled_networks import F16, SSD_OUTPUT, compiled_network
+from usb_machines import BOOTED, ROM, Machine
 
 from depthai_ros.commands import doctor
 from depthai_ros.device.usb_sysfs import UsbTree
 
-ROM = {"idProduct": "2485", "speed": "480", "busnum": "1", "devnum": "4"}
-BOOTED = {
-    "idProduct": "f63b",
-    "speed": "5000",
-    "busnum": "2",
-    "devnum": "5",
-    "serial": "14442C10C14790D000",
-}
 IMAGE_BYTES = 2 << 20
-
-
-class Machine:
-    """A simulated machine, healthy by default; tests write faults into it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.write("sys/module/usbcore/parameters/usbfs_memory_mb", "16")
-        self.write("etc/udev/rules.d/80-depthai.rules", 'ATTRS{idVendor}=="03e7"')
-        self.devices = root / "sys/bus/usb/devices"
-        self.devices.mkdir(parents=True)
-        (root / "dev/bus/usb").mkdir(parents=True)
-
-    def write(self, name: str, text: str | bytes) -> Path:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode() + b"\n")
-        return path
-
-    def plug(self, name: str, attributes: dict[str, str]) -> Path:
-        """Plug in a board whose device node can be opened."""
-        for key, value in {"idVendor": "03e7", **attributes}.items():
-            self.write(f"sys/bus/usb/devices/{name}/{key}", value)
-        bus, number = int(attributes["busnum"]), int(attributes["devnum"])
-        return self.write(f"dev/bus/usb/{bus:03}/{number:03}", "")
-
-    def findings(self, firmware: str = "") -> list[doctor.Finding]:
-        return doctor.examine(UsbTree(self.root), firmware)
 
 
 @pytest.fixture
@@ -55,11 +20,15 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def findings(machine: Machine, firmware: str = "") -> list[doctor.Finding]:
+    return doctor.examine(UsbTree(machine.root), firmware)
+
+
 def levels(machine: Machine, firmware: str) -> dict[str, str]:
     """Subject -> worst level of its findings."""
     order = ["ok", "hint", "bad"]
     worst: dict[str, str] = {}
-    for finding in machine.findings(firmware):
+    for finding in findings(machine, firmware):
         worst[finding.about] = max(worst.get(finding.about, "ok"), finding.level, key=order.index)
     return worst
 
@@ -119,10 +88,7 @@ def poor_hub(machine: Machine) -> None:
 
 
 def held(machine: Machine) -> None:
-    node = machine.plug("2-1.3", BOOTED)
-    machine.write("proc/4242/comm", "camera_node")
-    (machine.root / "proc/4242/fd").mkdir()
-    (machine.root / "proc/4242/fd/7").symlink_to(node)
+    machine.hold(machine.plug("2-1.3", BOOTED))
 
 
 #: Fault of a machine, subject of the finding, level, words of the finding.
@@ -133,7 +99,7 @@ CASES: list[tuple[Callable[[Machine], None], str, str, tuple[str, ...]]] = [
     (in_container, "container", "hint", ("this is a container", "docker run")),
     (no_rule, "udev rule", "hint", ("sudo depthai-udev",)),
     (vanished_node, "permission", "bad", ("001/004", "plug the board in again")),
-    (held, "in use", "hint", ("process 4242 (camera_node)", "end that program")),
+    (held, "in use", "hint", ("process 4242", "(camera_node)", "end that program")),
     (plug("2-1.3", BOOTED), "in use", "hint", ("runs firmware", "resets such a board")),
     (plug("1-1", {**ROM, "idProduct": "2150"}), "boards", "hint", ("03e7:2150", "product")),
     (plug("1-1", {**BOOTED, "speed": "480"}), "speed", "hint", ("480 Mbit/s", "USB 3 cable")),
@@ -154,13 +120,13 @@ def test_finding_has_observation_expectation_and_remedy(
     words: tuple[str, ...],
 ) -> None:
     spoil(machine)
-    wrong = [one for one in machine.findings() if one.about == about and one.level != "ok"]
+    wrong = [one for one in findings(machine) if one.about == about and one.level != "ok"]
     assert [one.level for one in wrong] == [level]
     text = "\n".join(wrong[0].lines())
     for word in (*words, "expected: ", "do: "):
         assert word in text
     assert doctor.main(["--root", str(machine.root)]) == any(
-        one.level == "bad" for one in machine.findings()
+        one.level == "bad" for one in findings(machine)
     )
 
 
@@ -181,7 +147,7 @@ def test_file_that_cannot_be_firmware_is_bad(
     path = machine.root / "image.cmd"
     if content is not None:
         path.write_bytes(content)
-    (finding,) = [one for one in machine.findings(str(path)) if one.about == "firmware"]
+    (finding,) = [one for one in findings(machine, str(path)) if one.about == "firmware"]
     assert finding.level == "bad"
     assert words in finding.found
     assert "depthai-firmware extract" in finding.cure
@@ -194,7 +160,7 @@ def test_malformed_sysfs_attribute_does_not_end_the_examination(
 ) -> None:
     machine.plug("1-1.3", BOOTED)
     machine.write(f"sys/bus/usb/devices/1-1.3/{name}", garbage)
-    assert any(one.about == "boards" for one in machine.findings())
+    assert any(one.about == "boards" for one in findings(machine))
 
 
 def test_blob_prints_what_is_in_a_compiled_network(

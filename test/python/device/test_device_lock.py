@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from depthai_ros.device import device_lock
+from depthai_ros.device import device_lock, processes
 from depthai_ros.device.device import OpenDevice
 from depthai_ros.device.device_lock import DeviceLocks, socket_place, usb_place
 from depthai_ros.errors import DeviceNotFoundError
@@ -190,8 +190,8 @@ def test_name_of_the_holder_cannot_forge_a_log_line(start: Start, tmp_path: Path
 
 
 def test_holder_that_cannot_be_seen_is_said_to_be_so() -> None:
-    assert "cannot be seen from here" in device_lock._description(0)
-    assert device_lock._description(2**22 + 1).endswith("whose user and name are hidden")
+    assert "cannot be seen from here" in str(processes.describe(0))
+    assert str(processes.describe(2**22 + 1)).endswith("whose user and name are hidden")
 
 
 # ------------------------------------------------------------------------- users of one machine
