@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from depthai_ros.launch.environment import MEMORY, PROFILE_VARIABLES
+from depthai_ros.launch.environment import MEMORY
+from depthai_ros.ros_features import PROFILE_VARIABLES
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENDS_WITHIN_S = 15.0

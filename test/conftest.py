@@ -16,6 +16,8 @@ import pytest
 from beside import Beside
 from ros_domain import hold_domain
 
+from depthai_ros.ros_features import local_discovery
+
 #: Prefix of the log folders; the id of the process that made them follows.
 LOGS = "depthai_ros-log-"
 
@@ -39,13 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(held.close)
     logs = _make_log_folder()
     config.add_cleanup(lambda: shutil.rmtree(logs, ignore_errors=True))
-    os.environ.update(
-        ROS_DOMAIN_ID=domain,
-        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        ROS_LOG_DIR=logs,
-    )
     for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "RCUTILS_CONSOLE_OUTPUT_FORMAT"):
         os.environ.pop(name, None)
+    os.environ.update(local_discovery(), ROS_DOMAIN_ID=domain, ROS_LOG_DIR=logs)
 
 
 def pytest_report_header() -> str:

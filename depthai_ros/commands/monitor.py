@@ -22,7 +22,6 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -32,6 +31,7 @@ from ..config.options import DEFAULT_NAME
 from ..messages.arrival_stats import ArrivalSummary, drops_by_stage
 from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
+from ..ros_features import ros_class
 from ..streams import STREAMS
 from .monitor_report import Screen, TopicRow, table, verdict
 from .watched_topic import Watched, WatchError
@@ -335,22 +335,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _make_executor() -> Executor:
-    """The events executor if rclpy has it: it does not poll all topics for every message."""
-    try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:  # up to Jazzy
-        return SingleThreadedExecutor()
-    return EventsExecutor()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the monitor; returns the exit status."""
     chosen = _arguments(arguments)
     _core.keep_large_buffers()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     ros = rclpy.create_node("monitor", enable_rosout=False, start_parameter_services=False)
-    executor = _make_executor()
+    executor = ros_class("Executor")()
     executor.add_node(ros)
     session = Measurement(Watch(ros, "/" + chosen.node.strip("/")), executor.spin_once)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -34,15 +34,9 @@ from ..config import read_file, resolve_path, validate
 from ..config.limits import Value
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
+from ..ros_features import PROFILE_VARIABLES, profile_name, profile_variable
 from .arguments import LAUNCH_FILES, OPTIONAL_PACKAGES, SHARE, TRUTHS, is_true, unknown
-from .environment import (
-    MEMORY,
-    PROFILE_VARIABLES,
-    SEGMENTS,
-    free_bytes,
-    profile_variable,
-    segment_bytes,
-)
+from .environment import MEMORY, SEGMENTS, free_bytes, segment_bytes
 from .plan import CameraPlan, full_name, renamed_rviz
 
 _RESPAWN_DELAY_S = 2.0
@@ -190,7 +184,7 @@ def picture_environment(large_messages: str) -> dict[str, str]:
     if truth is False or (named and not large_messages):
         return {}
     ours = truth or not large_messages
-    path = resolve_path(f"{SHARE}/config/fastdds.xml" if ours else large_messages).absolute()
+    path = resolve_path(f"{SHARE}/config/{profile_name()}" if ours else large_messages).absolute()
     if not path.is_file():
         raise ConfigError(
             f"argument large_messages: there is no file {path}; true, false or a path is expected"

@@ -1,13 +1,8 @@
 """Environment variables for processes that publish or subscribe to images."""
 
-import os
 import re
 import shutil
 from pathlib import Path
-
-#: Variables that name the Fast DDS profile; after Jazzy, Fast DDS warns about the second name.
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-_OLDER_DISTROS = ("humble", "iron", "jazzy")
 
 #: Variable -> value, for started processes. The process keeps large buffers between images
 #: (otherwise each image faults its pages in), in large pages where the kernel allows it, and in one
@@ -36,8 +31,3 @@ def segment_bytes(profile: str) -> int:
 def free_bytes() -> int:
     """Free shared memory, bytes."""
     return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
-
-
-def profile_variable() -> str:
-    """The one of PROFILE_VARIABLES that this ROS distribution uses."""
-    return PROFILE_VARIABLES[os.environ.get("ROS_DISTRO") in _OLDER_DISTROS]

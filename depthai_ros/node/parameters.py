@@ -65,7 +65,7 @@ def check_qos_overrides(node: Node, settings: Settings) -> None:
         node.get_logger().warning(f"{_unknown(name, declared)}; it is ignored")
 
 
-#: In Jazzy, rclpy's classes take no type arguments at run time.
+#: Quoted: not every rclpy takes type arguments at run time.
 SetParameters = Callable[[Sequence["Parameter[Any]"]], SetParametersResult]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -25,6 +24,7 @@ from ..messages import cdr
 from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
 from ..messages.context import MessageContext
 from ..messages.images import StampedPacket
+from ..ros_features import publisher_address, ros_class
 from ..streams import STREAMS, Stream, Topic
 from .topic_names import TopicNames
 
@@ -39,6 +39,7 @@ _OVERRIDABLE = frozenset({"reliability"})
 _BAD_OVERRIDE = (RuntimeError, ValueError, TypeError, ParameterException)
 #: Called once: it searches the libraries of the process. rclpy has loaded rcl by now.
 _HAS_RCL = _core.has_rcl()
+_EventCallbacks = ros_class("PublisherEventCallbacks")
 
 
 class Sent(NamedTuple):
@@ -138,14 +139,15 @@ def send(publisher: Publisher[Any], message: Any) -> None:
         publisher.publish(message)
         return
     buffer, size, prefix, suffix = message
-    if not _HAS_RCL:
-        publisher.publish(_core.serialized(buffer=buffer, size=size, prefix=prefix, suffix=suffix))
-        return
     handle = publisher.handle
     with handle:
-        _core.publish_serialized(
-            publisher=handle.pointer, buffer=buffer, size=size, prefix=prefix, suffix=suffix
-        )
+        address = publisher_address(handle) if _HAS_RCL else None
+        if address is not None:
+            _core.publish_serialized(
+                publisher=address, buffer=buffer, size=size, prefix=prefix, suffix=suffix
+            )
+            return
+    publisher.publish(_core.serialized(buffer=buffer, size=size, prefix=prefix, suffix=suffix))
 
 
 def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
@@ -230,7 +232,7 @@ class StreamPublishers:
                 message_type,
                 name,  # unresolved: rcl applies the remap rules
                 profile,
-                event_callbacks=PublisherEventCallbacks(incompatible_qos=complain),
+                event_callbacks=_EventCallbacks(incompatible_qos=complain),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         except _BAD_OVERRIDE as cause:

@@ -12,6 +12,7 @@ import yaml
 from launches import ROOT, StandIns, StartLaunch
 
 from depthai_ros.launch.arguments import LAUNCH_FILES
+from depthai_ros.ros_features import profile_name, profile_variable
 
 
 @pytest.mark.parametrize("name", LAUNCH_FILES)
@@ -199,14 +200,14 @@ def test_player_without_a_recording_is_refused(
     assert "argument bag is missing" in launched.output
 
 
-OURS = str(ROOT / "config" / "fastdds.xml")
+OURS = str(ROOT / "config" / profile_name())
 #: large_messages, profile file of the shell, profile file that the programs get.
 PROFILES = [
     ("true", "", OURS),
     ("true", "/elsewhere.xml", OURS),
     ("false", "", ""),
     ("", "/elsewhere.xml", "/elsewhere.xml"),
-    ("package://depthai_ros/config/fastdds.xml", "", OURS),
+    (f"package://depthai_ros/config/{profile_name()}", "", OURS),
     ("", "", OURS if shutil.disk_usage("/dev/shm").free >= 3 * 64 * 1024 * 1024 else ""),
 ]
 
@@ -216,7 +217,7 @@ def test_programs_get_the_shared_memory_profile_unless_disabled(
     start_launch: StartLaunch, stand_ins: StandIns, argument: str, variable: str, expected: str
 ) -> None:
     stand_ins.install("rviz2")
-    variables = {"ROS_DISTRO": "kilted", "FASTDDS_DEFAULT_PROFILES_FILE": variable}
+    variables = {profile_variable(): variable}
     start_launch("rviz.launch.py", f"large_messages:={argument}", **variables)
     (call,) = stand_ins.wait_for("rviz2")
     assert call["profile"] == expected

@@ -14,14 +14,13 @@ from nodes import ROOT, Listener, NodeProcess, StartNode
 from recordings import Recording, record
 
 from depthai_ros import _core
-from depthai_ros.launch.environment import PROFILE_VARIABLES
+from depthai_ros.ros_features import profile_name, profile_variable
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_context() -> Iterator[None]:
     """Initialise rclpy as for image subscribers; nodes started by tests inherit it."""
-    for name in PROFILE_VARIABLES:
-        os.environ[name] = str(ROOT / "config" / "fastdds.xml")
+    os.environ[profile_variable()] = str(ROOT / "config" / profile_name())
     _core.keep_large_buffers()
     rclpy.init()
     yield

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from depthai_ros.ros_features import profile_variable
+
 ROOT = Path(__file__).resolve().parents[2]
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 DEADLINE_S = 40.0
@@ -54,7 +56,7 @@ import json, os, signal, sys
 words = sys.argv[1:]
 files = [words[i + 1] for i, word in enumerate(words) if word == "--params-file"]
 record = dict(program={program!r}, words=words, files=[open(name).read() for name in files],
-              profile=os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", ""))
+              profile=os.environ.get({variable!r}, ""))
 with open({folder!r} + "/" + str(os.getpid()) + ".new", "w") as out:
     json.dump(record, out)
 os.rename(out.name, out.name.replace(".new", ".json"))
@@ -123,9 +125,8 @@ class StandIns:
 
     def _write(self, path: Path, text: str, program: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            text.format(python=sys.executable, program=program, folder=str(self._records))
-        )
+        names = {"python": sys.executable, "program": program, "variable": profile_variable()}
+        path.write_text(text.format(**names, folder=str(self._records)))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def calls(self, program: str) -> list[dict[str, Any]]:

@@ -55,6 +55,17 @@ def test_summary_says_what_was_published_and_what_was_lost(start: Start, tmp_pat
     assert output.splitlines()[-1].startswith("3 topics in 1.5 s; ")
 
 
+def test_monitor_runs_with_an_rclpy_without_events_executor(start: Start) -> None:
+    older = "import sys; sys.modules['rclpy.experimental'] = None; import runpy; "
+    older += "sys.argv[0] = 'monitor'; runpy.run_module('depthai_ros.monitor', run_name='__main__')"
+    _camera(start)
+    command = (sys.executable, "-c", older, "--duration", "0.5")
+    monitor = start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output, errors = monitor.communicate(timeout=60)
+    assert monitor.returncode == 0, errors
+    assert output.splitlines()[-1].startswith("3 topics in 0.5 s; ")
+
+
 def test_announced_topic_that_stays_silent_is_named(start: Start) -> None:
     _camera(start, "--silent")
     monitor = _monitor(start, "--duration", "2", "--wait", "4")

@@ -135,13 +135,15 @@ def test_new_stamp_changes_nothing_but_the_stamp() -> None:
     assert later == image("frame", 2, 2, "mono8", 2)
 
 
-@pytest.mark.parametrize("with_rcl", [True, False], ids=["in place", "as bytes"])
-def test_both_ways_of_sending_put_the_same_bytes_on_the_wire(
-    with_rcl: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["in place", "extension without rcl", "rclpy hides the address"])
+def test_every_way_of_sending_puts_the_same_bytes_on_the_wire(
+    way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if with_rcl and not _core.has_rcl():
+    if way == "in place" and not _core.has_rcl():
         pytest.skip("the extension was built without rcl's headers")
-    monkeypatch.setattr(publishers, "_HAS_RCL", with_rcl)
+    monkeypatch.setattr(publishers, "_HAS_RCL", way != "extension without rcl")
+    if way == "rclpy hides the address":
+        monkeypatch.setattr(publishers, "publisher_address", lambda _handle: None)
     height, width = 3, 5
     buffer = _core.Buffer(size=4 * height * width + 56)  # a trailer follows the pixels
     content = np.frombuffer(memoryview(buffer), np.uint8)
@@ -149,7 +151,7 @@ def test_both_ways_of_sending_put_the_same_bytes_on_the_wire(
     content[: 4 * height * width] = np.frombuffer(pixels(4 * height * width), np.uint8)
     prefix, suffix = cdr.disparity_image_ends(STAMP_NS, "frame", height, width, ENDS)
     message = cdr.Serialized(buffer, 4 * height * width, prefix, suffix)
-    node = rclpy.create_node(f"wire_{with_rcl}".lower())
+    node = rclpy.create_node(f"wire_{way}".replace(" ", "_"))
     received: list[bytes] = []
     node.create_subscription(
         DisparityImage, "~/wire", lambda raw: received.append(raw), 1, raw=True

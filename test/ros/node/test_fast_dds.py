@@ -13,7 +13,7 @@ import pytest
 from nodes import DEADLINE_S, ROOT, Listener, StartNode
 from test_patterns import PARAMETERS
 
-from depthai_ros.launch.environment import PROFILE_VARIABLES
+from depthai_ros.ros_features import profile_name, profile_variable
 
 pytestmark = pytest.mark.distribution(
     "the variable that names the profile, and the threads of Fast DDS"
@@ -34,7 +34,7 @@ DATA_SHARING = """<?xml version="1.0" encoding="UTF-8" ?>
 """
 SETTINGS = {
     "none": "",
-    "ours": (ROOT / "config" / "fastdds.xml").read_text(),
+    "ours": (ROOT / "config" / profile_name()).read_text(),
     "data sharing": DATA_SHARING,
 }
 
@@ -60,11 +60,10 @@ def test_images_arrive_complete_with_these_settings(
 ) -> None:
     profile = tmp_path / "profile.xml"
     profile.write_text(SETTINGS[name])
-    for variable in PROFILE_VARIABLES:
-        if SETTINGS[name]:
-            monkeypatch.setenv(variable, str(profile))
-        else:
-            monkeypatch.delenv(variable)
+    if SETTINGS[name]:
+        monkeypatch.setenv(profile_variable(), str(profile))
+    else:
+        monkeypatch.delenv(profile_variable())
     monkeypatch.setenv("RMW_FASTRTPS_USE_QOS_FROM_XML", str(int(SETTINGS[name] == DATA_SHARING)))
     node = start_node(PARAMETERS)
     seen = subprocess.run(
