@@ -62,8 +62,8 @@ esac
 STEPS = (
     "system packages (apt)",
     ".venv-made_up with Python 3.12.3 (venv)",
-    "ROS 2 made_up and Python packages (pip)",
-    "building 2 packages for ROS 2 made_up (colcon)",
+    "Python packages for made_up (pip)",
+    "building for made_up (colcon)",
 )
 
 
@@ -181,7 +181,7 @@ def test_terminal_shows_what_the_running_step_does_and_for_how_long(
 ) -> None:
     os.mkfifo(checkout.place / "pause")
     terminal = Terminal(checkout, start)
-    running = "\r\033[K-- 3/4 ROS 2 made_up and Python packages (pip): "
+    running = "\r\033[K-- 3/4 Python packages for made_up (pip): "
     terminal.wait_for(running + "1 s, installing 2")  # without any new output
     with (checkout.place / "pause").open("w") as pause:
         pause.write("go on\n")
@@ -191,7 +191,7 @@ def test_terminal_shows_what_the_running_step_does_and_for_how_long(
         "-- 1/4 system packages (apt): 0 s, setting up made-up",
         running + "0 s, downloading",
         running + "0 s, installing 2",
-        "-- 4/4 building 2 packages for ROS 2 made_up (colcon): 0 s, pa",
+        "-- 4/4 building for made_up (colcon): 0 s, depthai_ros 45 % (2",
     ):
         assert text in terminal.output
     lines = re.split(r"\r\033\[K|\r\n", terminal.output)
