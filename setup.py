@@ -1,4 +1,4 @@
-"""The way in for pip: CMakeLists.txt builds the extension, and has the only list of its sources."""
+"""The way in for pip: CMake builds the extension, and has the only list of its sources."""
 
 import re
 import subprocess

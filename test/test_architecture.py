@@ -213,6 +213,8 @@ def test_folders_of_the_core_have_no_include_cycle() -> None:
 
 def test_every_source_is_built_by_name() -> None:
     listed = set(re.findall(r"src/([\w/]+\.cpp)", (ROOT / "CMakeLists.txt").read_text("utf-8")))
+    extension = (SOURCES / "python" / "CMakeLists.txt").read_text("utf-8")
+    listed |= {f"python/{name}" for name in re.findall(r"\w+\.cpp", extension)}
     assert listed == {name for name in cpp_files() if name.endswith(".cpp")}
 
 
@@ -403,3 +405,16 @@ def test_version_is_the_same_everywhere() -> None:
     in_package = re.findall("<version>(.*)</version>", (ROOT / "package.xml").read_text("utf-8"))
     assert in_package == [depthai_ros.__version__]
     assert from_setup.stdout.split()[-1] == core.__version__ == depthai_ros.__version__
+
+
+def test_nothing_is_installed_outside_the_prefix() -> None:
+    texts = [
+        (folder / "CMakeLists.txt").read_text("utf-8") for folder in (ROOT, SOURCES / "python")
+    ]
+    text = "".join(texts)
+    for destination in re.findall(r"DESTINATION\s+(\S+)", text):
+        assert not destination.startswith(("/", "~", "${CMAKE_INSTALL_FULL")), destination
+    build, install = (os.environ.get(f"DEPTHAI_ROS_{name}") for name in ("BUILD", "INSTALL"))
+    if build and install:
+        manifest = Path(build, "depthai_ros", "symlink_install_manifest.txt")
+        assert all(line.startswith(install) for line in manifest.read_text("utf-8").split())
