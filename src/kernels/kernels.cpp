@@ -156,12 +156,12 @@ inline __attribute__((always_inline)) Sixteen saturated(SignedWords low, SignedW
 #ifdef __SSE2__
   return reinterpret_cast<Sixteen>(__builtin_ia32_packuswb128(low, high));
 #else
-  Sixteen bytes;
-  for (int i = 0; i < 8; ++i) {
-    bytes[i] = static_cast<std::uint8_t>(low[i] < 0 ? 0 : low[i] > 255 ? 255 : low[i]);
-    bytes[i + 8] = static_cast<std::uint8_t>(high[i] < 0 ? 0 : high[i] > 255 ? 255 : high[i]);
+  constexpr Sixteen kEven = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+  for (SignedWords* half : {&low, &high}) {
+    *half = *half < 0 ? SignedWords{} : *half;
+    *half = *half > 255 ? SignedWords{} + 255 : *half;
   }
-  return bytes;
+  return __builtin_shuffle(reinterpret_cast<Sixteen>(low), reinterpret_cast<Sixteen>(high), kEven);
 #endif
 }
 #else
