@@ -2,10 +2,10 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-ros test-usb test-long soak fuzz lint bench docs pictures clean
+.PHONY: help run build test test-ros test-usb test-arm64 test-long soak fuzz lint bench docs pictures clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo
 	@echo "  Uses a sourced ROS 2, otherwise installs Jazzy in .venv; DISTRO=kilted selects another."
 
@@ -24,6 +24,9 @@ test-ros: build ## run the tests that can differ between ROS 2 distributions (DI
 
 test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: arguments of pytest)
 	@tools/test_usb $(ARGS)
+
+test-arm64: ## run the tests of the core compiled for arm64, under qemu-user (ARGS: arguments of pytest)
+	@tools/test_arm64 $(ARGS)
 
 test-long: ## run all tests in full: 100 cycles instead of 25, a busy machine, every guest test (ARGS)
 	@tools/test_long $(ARGS)

@@ -1,4 +1,4 @@
-"""Waits for the command that `.ci/run` runs beside the tests, and prints its output at once."""
+"""Waits for the commands that `.ci/run` runs beside the tests, and prints their output at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-#: Longer than the command can take by itself.
+#: Longer than the commands can take by themselves.
 DEADLINE_S = 1500.0
 
 
 class Beside:
-    """A folder with the output of the command, and with its exit status once it has ended."""
+    """A folder with the output of each command and, once all have ended, who failed or 0."""
 
     def __init__(self) -> None:
         folder = os.environ.pop("DEPTHAI_ROS_BESIDE", "")  # not for test runs that tests start
@@ -26,16 +26,16 @@ class Beside:
             time.sleep(0.1)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the output, and a red line if the command failed."""
+        """Print the outputs, and a red line if a command failed."""
         for output in [] if self._folder is None else sorted(self._folder.glob("make *")):
             terminalreporter.section(f"{output.name}, which ran beside this")
             terminalreporter.write(output.read_text(errors="replace"))
             output.unlink()
-            if (status := self._status()) != "0":
-                told = f"FAILED beside pytest, see above: {output.name}, status {status or 'none'}"
-                terminalreporter.write_line(told, red=True)
+        if self._folder and (status := self._status()) != "0":
+            told = f"FAILED beside pytest, see above: {status or 'no exit status'}"
+            terminalreporter.write_line(told, red=True)
 
     def _status(self) -> str:
-        """The exit status as text; "" while the command runs."""
+        """The text of the file; "" while a command runs."""
         file = self._folder / "status" if self._folder else None
         return file.read_text().strip() if file and file.exists() else ""

@@ -1,4 +1,4 @@
-"""The tests of the C++ core and the kept inputs of its fuzzers, with sanitizers."""
+"""The tests of the C++ core and the kept inputs of its fuzzers, with sanitizers or for arm64."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import os
 import subprocess
 
 import pytest
-from sanitizers import ROOT, SANITIZERS, compiled, skip_unless_it_starts
+from sanitizers import BUILDS, CHECKED, ROOT, compiled, skip_unless_it_starts
 
-#: The first test of each sanitizer includes its compilation.
+#: The first test of each build includes its compilation.
 pytestmark = pytest.mark.timeout(900)
-#: Harnesses with threads; the others are of interest for memory only.
-HARNESSES = {"asan": ("decoder", "kernels", "link", "usb"), "tsan": ("link",)}
+#: Harnesses without threads are of no interest to the sanitizer for threads.
+HARNESSES = dict.fromkeys(CHECKED, ("decoder", "kernels", "link", "usb")) | {"tsan": ("link",)}
 
 
-@pytest.mark.parametrize("name", HARNESSES)
+@pytest.mark.parametrize("name", CHECKED)
 def test_core_tests_and_kept_inputs_give_no_finding(name: str) -> None:
     harnesses = HARNESSES[name]
     tests, *replays = compiled(name, "core_tests", *(f"fuzz_{target}" for target in harnesses))
     skip_unless_it_starts(name, replays[0])
-    sanitizer = SANITIZERS[name]
-    commands = [sanitizer.words(tests, "--gtest_brief=1")]
+    build = BUILDS[name]
+    commands = [build.words(tests, "--gtest_brief=1")]
     for target, program in zip(harnesses, replays, strict=True):
-        commands.append(sanitizer.words(program, str(ROOT / "test/fuzz/corpus" / target)))
+        commands.append(build.words(program, str(ROOT / "test/fuzz/corpus" / target)))
     for command in commands:
-        environment = {**os.environ, **sanitizer.environment}
+        environment = {**os.environ, **build.environment}
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, check=False, timeout=600
         )
