@@ -19,7 +19,7 @@ build: ## build everything that is needed to run; quick if nothing changed
 test: ## run all tests (ARGS: arguments of pytest)
 	@tools/test $(ARGS)
 
-test-ros: build ## run the tests that can differ between ROS 2 distributions (DISTRO=kilted, ARGS)
+test-ros: build ## run the tests that can differ between ROS 2 distributions (DISTRO, ARGS)
 	@. tools/env.sh && exec tools/foreground python -m pytest -m distribution $(ARGS)
 
 test-usb: ## run the USB tests in a QEMU guest with a real kernel (ARGS: arguments of pytest)
