@@ -1,4 +1,4 @@
-"""tools/setup on machines where it cannot go on: it says what to do, and installs nothing."""
+"""tools/build on machines where it cannot go on: it says what to do, and installs nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_without_wheels_for_the_machine_a_ros_is_to_be_sourced(tmp_path: Path) -
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "no_python"}
     done = subprocess.run(
-        [ROOT / "tools" / "setup"], env=environment, capture_output=True, text=True, timeout=60
+        [ROOT / "tools" / "build"], env=environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
     assert "no wheels of ROS 2 for aarch64" in done.stderr

@@ -265,7 +265,7 @@ SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
 def refuse_wrong_transitions(node: Node) -> None:
     """Make ~/change_state answer `success: false` to a transition that its state does not have.
 
-    Up to Jazzy, rclpy raises an error instead, and the client waits for ever.
+    Older versions of rclpy raise an error instead, and the client waits for ever.
     """
     for service in node.services:
         if service.srv_type is ChangeState:
