@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-ros test-usb test-arm64 test-long soak fuzz lint bench docs pictures clean
+.PHONY: help run build install test test-ros test-usb test-arm64 test-long soak fuzz lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -15,6 +15,9 @@ run: build ## run the camera node on the virtual device with the monitor (ARGS, 
 
 build: ## build everything that is needed to run; quick if nothing changed
 	@tools/build
+
+install: ## build a copy in the folder PREFIX, without links to the checkout, see Dockerfile
+	@tools/build "$(PREFIX)"
 
 test: ## run all tests (ARGS: arguments of pytest)
 	@tools/test $(ARGS)
