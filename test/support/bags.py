@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from mcap.writer import CompressionType, Writer
 from nodes import DEADLINE_S
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
-from rosbags.highlevel import AnyReader
 
 from depthai_ros.commands.watched_topic import message_class
+
+# No ROS 2 has these packages.
+mcap = pytest.importorskip("mcap.writer", reason="mcap is not installed")
+rosbags = pytest.importorskip("rosbags.highlevel", reason="rosbags is not installed")
 
 _FILE = "recording.mcap"
 #: Type, name and the rest of a field or constant. Source: the interface definition of ROS 2
@@ -57,7 +60,7 @@ class Recorder:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._file = (folder / _FILE).open("wb")
-        self._writer = Writer(self._file, compression=CompressionType.NONE)
+        self._writer = mcap.Writer(self._file, compression=mcap.CompressionType.NONE)
         self._writer.start(profile="ros2", library="test")
         self.types: dict[str, str] = {}
         self._times_ns: list[int] = []
@@ -150,7 +153,7 @@ class Bag:
         self.types: dict[str, str] = {}
         self.read: dict[str, list[Any]] = defaultdict(list)
         self.published: dict[str, list[Any]] = defaultdict(list)
-        with AnyReader([folder]) as reader:
+        with rosbags.AnyReader([folder]) as reader:
             self.types = {row.topic: row.msgtype for row in reader.connections}
             for connection, _, raw in reader.messages():
                 topic, type_name = connection.topic, connection.msgtype

@@ -269,6 +269,8 @@ def test_opening_and_closing_leaves_no_threads_or_files() -> None:
     def once() -> None:
         device = depthai.Device("virtual:pattern", False)
         start(device, streams=["left"]).get_available_data_packets(True)
+        del device
+        gc.collect()  # it is part of a cycle
 
     once()
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
