@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from launches import ROOT, Observer, StandIns, StartLaunch
+from launches import ROOT, SHARE, Observer, StandIns, StartLaunch
 
 MEASURED_S = 8.0
 CHEAP = ("camera.mono.fps:=5", "camera.mono.resolution_h:=400")
@@ -109,7 +109,7 @@ def test_camera_is_included_twice_under_namespaces(
     from sensor_msgs.msg import Image
 
     path = tmp_path / "camera.launch.py"  # has the name of ours, and another argument
-    path.write_text(INCLUDING.format(file=str(ROOT / "launch" / "camera.launch.py")))
+    path.write_text(INCLUDING.format(file=str(SHARE / "launch" / "camera.launch.py")))
     start_launch(str(path), "speed:=2")
     nodes = {"/robot/one/left_eye": "left", "/robot/two/right_eye": "right"}
     for node, camera in nodes.items():

@@ -31,6 +31,16 @@ def _is_installed(module: str) -> bool:
         return False
 
 
+def _share() -> Path:
+    if not HAS_ROS:
+        return ROOT
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("depthai_ros"))
+
+
+#: Where the package has installed its launch files and configuration.
+SHARE = _share()
 HAS_LAUNCH = _is_installed("launch.actions") and _is_installed("launch_ros.actions")
 
 #: Replaces `ros2` for the command lines: launch depthai_ros FILE …, launch PATH …
@@ -152,7 +162,7 @@ class Launched:
     def __init__(self, folder: Path, stand_ins: StandIns, *words: str, **variables: str) -> None:
         self._output = folder / "output.log"
         runner = folder / "ros2"
-        runner.write_text(_RUNNER.format(folder=str(ROOT / "launch")))
+        runner.write_text(_RUNNER.format(folder=str(SHARE / "launch")))
         paths = [str(stand_ins.prefix), os.environ.get("AMENT_PREFIX_PATH", "")]
         if not Path(words[0]).is_absolute():
             words = ("depthai_ros", *words)
