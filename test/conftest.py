@@ -34,6 +34,12 @@ def _make_log_folder() -> str:
     return tempfile.mkdtemp(prefix=f"{LOGS}{os.getpid()}-")
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let pytest start without pytest-timeout, whose limits have no effect then."""
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "limit of a test in seconds; needs pytest-timeout")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Set the domain before anything imports rclpy; child processes inherit it."""
     config.pluginmanager.register(Beside())
@@ -44,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "RCUTILS_CONSOLE_OUTPUT_FORMAT"):
         os.environ.pop(name, None)
     os.environ.update(local_discovery(), ROS_DOMAIN_ID=domain, ROS_LOG_DIR=logs)
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): limit; needs pytest-timeout")
 
 
 def pytest_report_header() -> str:
