@@ -18,6 +18,29 @@ from ros_domain import hold_domain
 
 from depthai_ros.ros_features import local_discovery
 
+TESTS = Path(__file__).resolve().parent
+#: False in a sourced workspace: its packages have other versions, and nothing is compiled there.
+IN_CHECKOUT = os.environ.get("DEPTHAI_ROS_ROOT") == str(TESTS.parent)
+#: Tests that need the environment of tools/env.sh -> why.
+NEEDS_CHECKOUT = {
+    "install": "installs the package into environments of its own",
+    "python/core/test_core_sanitizers.py": "compiles the core with sanitizers",
+    "python/test_bench.py": "checks the programs of `make bench`",
+    "python/test_build_steps.py": "checks the program of `make build`",
+    "python/test_pictures.py": "checks the program of `make pictures`",
+    "ros/commands/test_run.py": "checks the program of `make run`",
+    "ros/commands/test_soak.py": "checks the program of `make soak`",
+    "usb": "compiles an emulated bus",
+}
+#: What a user may have chosen for his robot, and what the tests then would not mean.
+CHOICES = (
+    "DEPTHAI_DEVICE",
+    "RCUTILS_CONSOLE_OUTPUT_FORMAT",
+    "RMW_IMPLEMENTATION",
+    "ROS_DISCOVERY_SERVER",
+    "ROS_LOCALHOST_ONLY",
+    "ROS_STATIC_PEERS",
+)
 #: Prefix of the log folders; the id of the process that made them follows.
 LOGS = "depthai_ros-log-"
 
@@ -47,11 +70,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(held.close)
     logs = _make_log_folder()
     config.add_cleanup(lambda: shutil.rmtree(logs, ignore_errors=True))
-    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "RCUTILS_CONSOLE_OUTPUT_FORMAT"):
+    for name in CHOICES:
         os.environ.pop(name, None)
     os.environ.update(local_discovery(), ROS_DOMAIN_ID=domain, ROS_LOG_DIR=logs)
     if not config.pluginmanager.hasplugin("timeout"):
         config.addinivalue_line("markers", "timeout(seconds): limit; needs pytest-timeout")
+    if not IN_CHECKOUT:  # what numpy or a plugin of pytest deprecates is no fault of this package
+        config.addinivalue_line("filterwarnings", "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what only the environment of the checkout can run."""
+    for item in items if not IN_CHECKOUT else ():
+        for name, reason in NEEDS_CHECKOUT.items():
+            if item.path.is_relative_to(TESTS / name):
+                item.add_marker(pytest.mark.skip(reason=f"needs `. tools/env.sh`: {reason}"))
 
 
 def pytest_report_header() -> str:
