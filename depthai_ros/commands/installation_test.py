@@ -60,9 +60,8 @@ class AnnotatedPreview:
     @property
     def fps(self) -> float:
         """Frames per second over the last frames."""
-        if len(self._arrivals) < 2:
-            return 0.0
-        return (len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0])
+        span_s = self._arrivals[-1] - self._arrivals[0] if self._arrivals else 0.0
+        return (len(self._arrivals) - 1) / span_s if span_s > 0.0 else 0.0
 
     def take(self, pipeline: depthai.CNNPipeline) -> bool:
         """Draw the frames and results that arrived; False if there was no new frame."""

@@ -66,9 +66,8 @@ class PersonDetector:
         height, width = grey.shape[:2]
         if width < _HOG[0][0] or height < _HOG[0][1]:
             return []
-        found, weights = self._hog.detectMultiScale(
-            grey, winStride=_STRIDE, scale=_SCALE_STEP, groupThreshold=1
-        )
+        # By position: the last one, groupThreshold, has another name before OpenCV 4.6.
+        found, weights = self._hog.detectMultiScale(grey, 0, _STRIDE, (0, 0), _SCALE_STEP, 1)
         people = []
         for (x, y, w, h), weight in zip(found, np.ravel(weights), strict=True):
             edges = (

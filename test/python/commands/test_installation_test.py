@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from depthai_ros.commands.installation_test import AnnotatedPreview
+
 HAS_WINDOWS = not re.search(r"GUI: +NONE", cv2.getBuildInformation())
 COMMAND = [sys.executable, "-m", "depthai_ros.commands.installation_test"]
 
@@ -20,6 +22,14 @@ def run(*words: object, selector: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DEPTHAI_DEVICE": selector}
     command = [*COMMAND, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def test_frames_that_are_taken_together_have_no_rate_yet() -> None:
+    view = AnnotatedPreview([])
+    view._arrivals.extend([5.0, 5.0])  # the first frames, after a busy moment
+    assert view.fps == 0.0
+    view._arrivals.append(5.5)
+    assert view.fps == 4.0
 
 
 def test_image_with_labelled_boxes_is_saved_without_a_screen(tmp_path: Path) -> None:
