@@ -7,6 +7,7 @@ settings of pytest.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ament_index_python", reason="there is no ROS 2, so no ament_cmake")
-pytest.importorskip("colcon_core", reason="colcon is not installed")
 
 pytestmark = [
+    pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed"),
     pytest.mark.distribution("ament_cmake_pytest, and how it starts pytest"),
     pytest.mark.timeout(600),  # a busy machine; 20 s on an idle one
 ]
