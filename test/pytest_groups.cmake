@@ -8,9 +8,9 @@ if(NOT ament_cmake_pytest_FOUND)
   return()
 endif()
 
-# Path below this folder, and the limit in seconds: about four times what a machine with two cores
-# needs. They run in the build folder, where nothing hides the installed package.
-set(groups "python 900" "ros 2400" "launch 1200" "test_package.py 180")
+# Path below this folder, and the limit in seconds: several times what a machine with two cores needs.
+# They run in the build folder, where nothing hides the installed package.
+set(groups "python 1200" "ros 2400" "launch 1200" "test_package.py 180")
 foreach(group IN LISTS groups)
   string(REGEX MATCH "^([^ ]+) ([0-9]+)$" matched "${group}")
   set(path ${CMAKE_MATCH_1})
