@@ -64,6 +64,6 @@ setup(
             "depthai-udev=depthai_ros.commands.udev:main",
         ]
     },
-    install_requires=["numpy>=1.24", "opencv-python-headless>=4.8,<5", "PyYAML>=6"],
+    install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.4,<5", "PyYAML>=6"],
     extras_require={"video": ["av>=12"]},
 )
