@@ -22,6 +22,7 @@ OWN = ("test", "tools", "bench")
 ROSDEP_KEYS = {
     "catkin_pkg": "python3-catkin-pkg",
     "cv2": "python3-opencv",
+    "docutils": "python3-docutils",
     "hypothesis": "python3-hypothesis",
     "numpy": "python3-numpy",
     "pytest": "python3-pytest",
