@@ -20,7 +20,7 @@ def write(path: Path, text: str) -> str:
 
 #: Text of a network's description -> error behind the file name.
 BAD_NETWORKS = [
-    ('{"NN_config": {},}', "line 1 column 18: "),
+    ('{"NN_config": {},x}', "line 1 column 18: "),
     ('{\n "a": 1\n "b": 2}', "line 3 column 2: Expecting ',' delimiter"),
     ("[]", "an array, must be an object"),
     ('{"NN_config": []}', "NN_config is an array, must be an object"),

@@ -255,7 +255,7 @@ def test_wrong_type_of_tensors_or_mappings_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [('{"tensors": [],}', "line 1 column 16"), ("// x", "line 1 column 1")]
+    ("text", "words"), [('{"tensors": [],x}', "line 1 column 16"), ("// x", "line 1 column 1")]
 )
 def test_invalid_json_is_refused_with_line_and_column(
     tmp_path: Path, text: str, words: str
