@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Any
 from test_usb_sessions import NEEDS_SETPRIV, mortal
 from usb_cases import TWO_BOARDS
 from usb_rig import PORT, Bench, Rig, wait_until
+
+from depthai_ros.device.processes import user_name
 
 
 def listed(rig: Rig, *options: str, prefix: Sequence[str] = ()) -> str:
@@ -45,8 +46,8 @@ def test_list_names_the_program_that_has_a_board(bench: Bench) -> None:
     driver = bench.driver(rig)
     selector = f"usb:{unbooted['port']}"
     driver.good("open", selector=selector, firmware=str(bench.firmware))
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    holder = f"process {driver.process.pid} of user {user} (driver_program.py)"
+    user = user_name(os.geteuid())
+    holder = f"process {driver.process.pid} of {user} (driver_program.py)"
     port, mx_id = TWO_BOARDS[0]["port"], TWO_BOARDS[0]["serial"]
     booted = {
         "port": f"2-{port}", "id": mx_id, "state": "booted", "speed": 5000, "holder": holder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from usb_machines import BOOTED, ROM, Machine
 
 from depthai_ros.commands import list_devices
 from depthai_ros.commands.list_devices import ListedDevice, notes, table, usb_devices
+from depthai_ros.device.processes import user_name
 from depthai_ros.device.usb_sysfs import UsbTree
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -143,8 +143,8 @@ def test_virtual_devices_are_listed_with_the_programs_that_use_them(
     host = start(sys.executable, "-c", HOST, address, "virtual:pattern", **pipes)
     assert host.stdout
     assert host.stdout.readline() == "open\n"
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    holder = f"process {host.pid} of user {user} (python -c)"
+    user = user_name(os.geteuid())
+    holder = f"process {host.pid} of {user} (python -c)"
     shared, private = rows("holder", holder)
     if shared.port != address:
         shared, private = private, shared
