@@ -125,7 +125,8 @@ def test_test_dependencies_are_exactly_what_the_tests_import() -> None:
 
 
 def test_build_dependencies_are_exactly_what_cmake_looks_for() -> None:
-    files = (ROOT / "CMakeLists.txt", *ROOT.glob("test/**/CMakeLists.txt"))
+    below = (path for top in ("src", "test") for path in ROOT.glob(f"{top}/**/CMakeLists.txt"))
+    files = (ROOT / "CMakeLists.txt", *below)
     text = "".join(path.read_text("utf-8") for path in files)
     found = set(re.findall(r"find_package\((\w+)", text)) | {"libusb.h", "rcl"}
     keys = {CMAKE_KEYS.get(name, name) for name in found} - {""}

@@ -7,6 +7,7 @@ file only to learn whether it may.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,11 +159,21 @@ class UsbTree:
         """The other processes that have locked the board or have its file open."""
         locker = device_lock.holder(usb_place(board.location))
         found = {locker.number: locker} if locker else {}
-        for number in processes.numbers(self._proc):
-            if number not in found and _has_open(self._proc / str(number), board.node):
+        for number in self._openers(board.node):
+            if number not in found:
                 found[number] = processes.describe(number, self._proc)
         found.pop(os.getpid(), None)
         return list(found.values())
+
+    def _openers(self, node: Path) -> Iterator[int]:
+        """Numbers of the processes that have a file open."""
+        try:
+            wanted = node.stat()
+        except OSError:  # its board has just been unplugged
+            return
+        for number in processes.numbers(self._proc):
+            if _has_open(self._proc / str(number), wanted):
+                yield number
 
     def hides_users(self) -> bool:
         """True if this user cannot see the open files of each process."""
@@ -171,9 +182,9 @@ class UsbTree:
         return self._proc / "1" not in seen or any(hidden)
 
 
-def _has_open(process: Path, node: Path) -> bool:
+def _has_open(process: Path, wanted: os.stat_result) -> bool:
     try:
-        wanted, files = node.stat(), list((process / "fd").iterdir())
+        files = list((process / "fd").iterdir())
     except OSError:  # another user's, or it has just ended
         return False
     for path in files:

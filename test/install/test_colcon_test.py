@@ -108,8 +108,8 @@ def test_results_count_and_name_what_failed_and_what_was_skipped(workspace: Path
     done = colcon(workspace, "test-result", "--verbose", "--all")
     assert done.returncode == 1, done.stdout
     line = r"(\w+)\.xunit\.xml: (\d+) tests?, (\d+) errors?, (\d+) failures?, (\d+) skipped"
-    found = {name: tuple(map(int, counts)) for name, *counts in re.findall(line, done.stdout)}
-    assert found == COUNTS
+    groups = re.findall(line, done.stdout)
+    assert {group: tuple(map(int, counts)) for group, *counts in groups} == COUNTS
     assert "AssertionError: a wrong number" in done.stdout
 
 
