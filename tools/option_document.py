@@ -76,7 +76,7 @@ def _indent(depth: int) -> str:
 def _remark(option: Option) -> str:
     notes = [f"[{option.unit}]"] if option.unit else []
     notes += [f"({option.limits})"] if option.limits else []
-    notes += ["(can be changed while streaming)"] if option.live else []
+    notes += ["(can be changed while streaming)"] if option.changes == "live" else []
     return " ".join([option.meaning, *notes])
 
 
@@ -130,7 +130,7 @@ def _markdown_table(options: Iterable[Option]) -> list[str]:
             option.unit,
             str(option.limits or either),
             option.meaning,
-            "live" if option.live else "",
+            "live" if option.changes == "live" else "",
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

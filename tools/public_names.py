@@ -96,7 +96,7 @@ def _parameters() -> Iterator[str]:
     kinds = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "string_array"}
     for option in OPTIONS:
         unit = f" [{option.unit}]" if option.unit else ""
-        live = " live" if option.live else ""
+        live = " live" if option.changes == "live" else ""
         yield f"parameter {option.key}: {kinds[type(option.default)]}{unit}{live}"
 
 

@@ -79,7 +79,11 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "diagnostics.temp_error_c": (100.0, 125.0),
     "depth.disparity_confidence": (0, 150, 255),  # its default cannot be restored
 }
-LIVE = [option for option in OPTIONS if option.live and not option.key.startswith("stream.")]
+LIVE = [
+    option
+    for option in OPTIONS
+    if option.changes == "live" and not option.key.startswith("stream.")
+]
 #: What no request may set: a wrong type, outside the limits, read at the start only, unknown.
 INVALID: tuple[tuple[str, Any], ...] = (
     ("camera.rgb.ae_compensation", "bright"),

@@ -23,13 +23,18 @@ from ..streams import STREAMS
 from ..wire_formats import CAMERAS
 from .limits import FrameName, Limits, Value, between, one_of
 
+#: In which states of the node an option can change: in each; while it is not active; only while it
+#: is unconfigured. The new value has its effect at once; at the next activation; at the next
+#: configure transition.
+Change = Literal["live", "inactive", "unconfigured"]
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One setting.
 
-    `default` also defines the type. `live` options can change while the device streams; all others
-    are read once. `scope` is "pipeline" if the setting is part of the Gen1 config, else "node".
+    `default` also defines the type. `changes` says when the user can change it. `scope` is
+    "pipeline" if the setting is part of the Gen1 config, else "node".
     """
 
     key: str
@@ -37,7 +42,7 @@ class Option:
     meaning: str
     limits: Limits = None
     unit: str = ""
-    live: bool = False
+    changes: Change = "unconfigured"
     scope: Literal["pipeline", "node"] = "pipeline"
 
     @property
@@ -497,7 +502,7 @@ _NODE_OPTIONS = (
             f"stream.{name}.publish",
             True,
             "publish its topics; false has the effect of no subscribers",
-            live=True,
+            changes="live",
         )
         for name in STREAMS
     ),
@@ -589,7 +594,7 @@ _NODE_OPTIONS = (
         "values older than this are reported as stale",
         between(0.1, 600.0),
         unit="s",
-        live=True,
+        changes="live",
     ),
     Option(
         "diagnostics.stream_timeout_s",
@@ -597,7 +602,7 @@ _NODE_OPTIONS = (
         "a stream without a frame for longer than this is an error",
         between(0.1, 600.0),
         unit="s",
-        live=True,
+        changes="live",
     ),
     Option(
         "diagnostics.drops_warn_percent",
@@ -605,7 +610,7 @@ _NODE_OPTIONS = (
         "a higher share of lost frames is a warning",
         between(0.0, 100.0),
         unit="%",
-        live=True,
+        changes="live",
     ),
     Option(
         "diagnostics.temp_warn_c",
@@ -613,7 +618,7 @@ _NODE_OPTIONS = (
         "chip temperature from which a warning is reported",
         between(0.0, 125.0),
         unit="°C",
-        live=True,
+        changes="live",
     ),
     Option(
         "diagnostics.temp_error_c",
@@ -621,14 +626,14 @@ _NODE_OPTIONS = (
         "chip temperature from which an error is reported; the chip's limit is 105",
         between(0.0, 125.0),
         unit="°C",
-        live=True,
+        changes="live",
     ),
 )
 
 OPTIONS: tuple[Option, ...] = (
     *_STREAM_OPTIONS,
     *_CAMERA_OPTIONS,
-    *(replace(option, scope="node", live=True) for option in _CONTROL_OPTIONS),
+    *(replace(option, scope="node", changes="live") for option in _CONTROL_OPTIONS),
     *_DEPTH_OPTIONS,
     *_AI_OPTIONS,
     *_TRACKER_OPTIONS,

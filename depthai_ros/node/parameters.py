@@ -111,7 +111,7 @@ def _wanted(
             others.append(parameter)
         elif parameter.type_ == Parameter.Type.NOT_SET:
             problems.append(f"{name} is an option of this node and cannot be removed")
-        elif BY_KEY[name].live:
+        elif BY_KEY[name].changes == "live":
             changes[name] = value
         elif not _equals(settings, name, value):
             problems.append(_frozen(name, settings[name]))
@@ -162,7 +162,7 @@ def _as_parameter(value: Value) -> bool | int | float | str | list[str]:
 def _descriptor(option: Option) -> ParameterDescriptor:
     unit = f" [{option.unit}]" if option.unit else ""
     descriptor = ParameterDescriptor(
-        description=f"{option.meaning}{unit}", read_only=not option.live
+        description=f"{option.meaning}{unit}", read_only=option.changes != "live"
     )
     if isinstance(option.limits, (Choice, FrameName)):
         descriptor.additional_constraints = str(option.limits)

@@ -88,7 +88,7 @@ SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 
 def test_every_live_option_is_in_one_of_the_tables() -> None:
     known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES]
-    assert sorted(known) == sorted(option.key for option in OPTIONS if option.live)
+    assert sorted(known) == sorted(option.key for option in OPTIONS if option.changes == "live")
 
 
 def wait_for_commands(node: NodeProcess, *lines: str) -> None:
@@ -284,7 +284,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
 
 
 @pytest.mark.complaint(14)
-@pytest.mark.parametrize("key", [option.key for option in OPTIONS if not option.live])
+@pytest.mark.parametrize("key", [option.key for option in OPTIONS if option.changes != "live"])
 def test_static_option_is_refused_with_the_reason(waiting: Listener, key: str) -> None:
     words = f"{key} is read when the node starts and stays", "start the node again"
     refuse(waiting, {key: other_value(read(waiting, [key])[key])}, *words)
@@ -400,5 +400,5 @@ def test_descriptors_mark_the_options_that_cannot_change(waiting: Listener) -> N
     request = DescribeParameters.Request(names=list(BY_KEY))
     answer = waiting.call(DescribeParameters, "describe_parameters", request)
     assert {row.name: row.read_only for row in answer.descriptors} == {
-        option.key: not option.live for option in OPTIONS
+        option.key: option.changes != "live" for option in OPTIONS
     }
