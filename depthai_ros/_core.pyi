@@ -310,6 +310,69 @@ def colorize(
 ) -> None:
     """(H, W) uint8 through a (256, 3) uint8 table -> (H, W, 3) uint8."""
 
+# Filters on depth, (H, W) uint16 mm, and disparity, (H, W) float32 px = scale / depth; 0 = not
+# measured, in both. Scratch arrays may hold anything.
+
+def keep_between(*, source: _BytesLike, destination: _BytesLike, low: int, high: int) -> None:
+    """Set depth outside of low..high (mm) to 0. In place if source is destination."""
+
+def decimate(*, source: _BytesLike, destination: _BytesLike, size: int) -> None:
+    """(H, W) -> (H // size, W // size) depth, size 2..8: the median of what each square measured.
+
+    Of two middle values the nearer one: every result was measured.
+    """
+
+def disparity_of_depth(*, source: _BytesLike, destination: _BytesLike, scale: float) -> None:
+    """uint16 -> float32; scale is the focal length (px) times the baseline (mm)."""
+
+def depth_of_disparity(*, source: _BytesLike, destination: _BytesLike, scale: float) -> None:
+    """float32 -> uint16; 0 for depth above 65535 mm."""
+
+def remove_speckles(
+    *, disparity: _BytesLike, scratch: _BytesLike, smallest: int, difference: float
+) -> None:
+    """Set regions of less than `smallest` pixels to 0, in place; scratch: uint32 (3, H, W).
+
+    Neighbours (4) whose disparities differ by at most `difference` are of one region.
+    """
+
+def smooth_in_space(
+    *, disparity: _BytesLike, scratch: _BytesLike, alpha: float, delta: float, iterations: int
+) -> None:
+    """Recursive averages along rows and columns, both ways, in place; they end at larger steps.
+
+    scratch: float32, at least 16 max(H, W) elements.
+    """
+
+def smooth_in_time(
+    *,
+    disparity: _BytesLike,
+    state: _BytesLike,
+    history: _BytesLike,
+    alpha: float,
+    delta: float,
+    persistence: int,
+) -> None:
+    """Recursive average over frames, in place; state float32, history uint8, both zero at first.
+
+    A pixel without measurement keeps its value if at least `persistence` (0 = never) of the last
+    8 frames measured it.
+    """
+
+def fill_holes(
+    *,
+    source: _BytesLike,
+    destination: _BytesLike,
+    scratch: _BytesLike,
+    mode: str,
+    longest: int,
+) -> None:
+    """Fill parts of rows (mode "left") or also of columns that are between measured pixels.
+
+    At most `longest` pixels, with the value before them or, of the ends, the "farthest" or the
+    "nearest". scratch: uint32, W elements.
+    """
+
 # Publishing without a copy in this package.
 
 def has_rcl() -> bool:

@@ -4,18 +4,9 @@
 #include <array>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
 #include <string>
 
-// Compiles the marked function twice, once for processors with AVX2; the dynamic loader chooses.
-// Elsewhere the baseline instructions of the target are used (SSE2 alone cannot shuffle bytes; NEON
-// can). Not with sanitizers, for which CMakeLists.txt chooses: the loader's choice runs before
-// their initialisation.
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(DEPTHAI_SANITIZED)
-#define DEPTHAI_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
-#else
-#define DEPTHAI_FOR_EACH_CPU
-#endif
+#include "kernels/loops.hpp"
 
 namespace depthai {
 namespace {
@@ -23,14 +14,6 @@ namespace {
 using Shape = std::vector<std::size_t>;
 
 constexpr float kNotMeasured = std::numeric_limits<float>::quiet_NaN();
-
-void require(bool condition, const char* what) {
-  if (!condition) throw std::invalid_argument(what);
-}
-
-bool overlap(const Array& a, const Array& b) {
-  return a.data < b.data + b.bytes && b.data < a.data + a.bytes;
-}
 
 /// Rows and columns of the loop over the source; without mirroring all pixels are one row.
 struct Rows {

@@ -1,8 +1,10 @@
 #include "python/python_kernels.hpp"
 
 #include <array>
+#include <string>
 #include <tuple>
 
+#include "kernels/depth_filters.hpp"
 #include "kernels/kernels.hpp"
 #include "python/python_views.hpp"
 
@@ -35,6 +37,14 @@ void run_kernel(Kernel kernel, const py::buffer& destination, const Sources&... 
   const std::array<View, sizeof...(sources)> from{View(sources, kRead)...};
   const NoGil no_gil;
   std::apply([&](const auto&... views) { kernel(array_of(views)..., array_of(to)); }, from);
+}
+
+/// As run_kernel, with all arrays in the kernel's order; it may write to each of them.
+template <typename Kernel, typename... Buffers>
+void run_in_place(Kernel kernel, const Buffers&... buffers) {
+  const std::array<View, sizeof...(buffers)> views{View(buffers, kWrite)...};
+  const NoGil no_gil;
+  std::apply([&](const auto&... view) { kernel(array_of(view)...); }, views);
 }
 
 }  // namespace
@@ -71,6 +81,47 @@ void bind_kernels(py::module_& m) {
   m.def("mirror", whole(&mirror), py::kw_only(), "source"_a, "destination"_a);
   m.def("colorize", through_table(&colorize), py::kw_only(), "source"_a, "table"_a, "destination"_a,
         "mirrored"_a = false);
+}
+
+void bind_depth_filters(py::module_& m) {
+  using Bytes = const py::buffer&;
+  const auto converted = [](auto kernel, auto... kinds) {
+    return [kernel](Bytes source, Bytes destination, decltype(kinds)... values) {
+      run_kernel([=](const auto&... arrays) { kernel(arrays..., values...); }, destination, source);
+    };
+  };
+  const auto with_scratch = [](auto kernel, auto... kinds) {
+    return [kernel](Bytes pixels, Bytes scratch, decltype(kinds)... values) {
+      run_in_place([=](const auto&... arrays) { kernel(arrays..., values...); }, pixels, scratch);
+    };
+  };
+  const auto in_time = [](Bytes disparity, Bytes state, Bytes history, float alpha, float delta,
+                          unsigned persistence) {
+    run_in_place(
+        [=](const auto&... arrays) { smooth_in_time(arrays..., alpha, delta, persistence); },
+        disparity, state, history);
+  };
+  const auto filled = [](Bytes source, Bytes destination, Bytes scratch, const std::string& mode,
+                         std::size_t longest) {
+    run_in_place([&](const auto&... arrays) { fill_holes(arrays..., mode, longest); }, source,
+                 destination, scratch);
+  };
+  m.def("keep_between", converted(&keep_between, std::uint16_t{}, std::uint16_t{}), py::kw_only(),
+        "source"_a, "destination"_a, "low"_a, "high"_a);
+  m.def("decimate", converted(&decimate, unsigned{}), py::kw_only(), "source"_a, "destination"_a,
+        "size"_a);
+  m.def("disparity_of_depth", converted(&disparity_of_depth, float{}), py::kw_only(), "source"_a,
+        "destination"_a, "scale"_a);
+  m.def("depth_of_disparity", converted(&depth_of_disparity, float{}), py::kw_only(), "source"_a,
+        "destination"_a, "scale"_a);
+  m.def("remove_speckles", with_scratch(&remove_speckles, std::size_t{}, float{}), py::kw_only(),
+        "disparity"_a, "scratch"_a, "smallest"_a, "difference"_a);
+  m.def("smooth_in_space", with_scratch(&smooth_in_space, float{}, float{}, unsigned{}),
+        py::kw_only(), "disparity"_a, "scratch"_a, "alpha"_a, "delta"_a, "iterations"_a);
+  m.def("smooth_in_time", in_time, py::kw_only(), "disparity"_a, "state"_a, "history"_a, "alpha"_a,
+        "delta"_a, "persistence"_a);
+  m.def("fill_holes", filled, py::kw_only(), "source"_a, "destination"_a, "scratch"_a, "mode"_a,
+        "longest"_a);
 }
 
 }  // namespace depthai

@@ -8,4 +8,7 @@ namespace depthai {
 /// Add the kernels, which work on arrays without the GIL.
 void bind_kernels(pybind11::module_& m);
 
+/// Add the filters on depth, likewise.
+void bind_depth_filters(pybind11::module_& m);
+
 }  // namespace depthai

@@ -333,6 +333,7 @@ PYBIND11_MODULE(_core, m) {
       .def("stream_counters", &Link::stream_counters, WithoutGil());
 
   bind_kernels(m);
+  bind_depth_filters(m);
 
   m.def("has_rcl", &has_rcl);
   m.def(
