@@ -373,6 +373,30 @@ def fill_holes(
     "nearest". scratch: uint32, W elements.
     """
 
+# Clouds, registration and rectification.
+
+def points(
+    *,
+    depth: _BytesLike,
+    columns: _BytesLike,
+    rows: _BytesLike,
+    destination: _BytesLike,
+    limit: int,
+    decimation: int = 1,
+    image: _BytesLike | None = None,
+    projection: _BytesLike | None = None,
+    pixels: _BytesLike | None = None,
+) -> None:
+    """(H, W) uint16 mm -> (H // n, W // n, 4) float32 x, y, z in m and 0x00RRGGBB.
+
+    n is `decimation`: the pixel n // 2 of each n x n block becomes a point, on the ray
+    (columns[column], rows[row], 1). x, y, z are NaN for 0 and for depth above the limit (mm).
+    image        (H, W) uint8 that fits the depth; with `projection` (Hc, Wc, 3) uint8 BGR
+    projection   (3, 4) float32: point -> pixel of the rectified image
+    pixels       (Hr, Wr) int32: pixel of the rectified image -> index of the pixel in `image`, one
+                 outside = none; without it `image` is the rectified image
+    """
+
 # Publishing without a copy in this package.
 
 def has_rcl() -> bool:

@@ -11,7 +11,7 @@ namespace depthai {
 struct Array {
   std::uint8_t* data;
   std::size_t bytes;
-  char type;  ///< 'B' uint8, 'H' uint16, 'f' float32; other types are refused
+  char type;  ///< 'B' uint8, 'H' uint16, 'i' int32, 'I' uint32, 'f' float32; else refused
   std::size_t item_bytes;
   std::vector<std::size_t> shape;
 

@@ -1,9 +1,13 @@
 #include "python/python_kernels.hpp"
 
+#include <pybind11/stl.h>
+
 #include <array>
+#include <optional>
 #include <string>
 #include <tuple>
 
+#include "kernels/depth.hpp"
 #include "kernels/depth_filters.hpp"
 #include "kernels/kernels.hpp"
 #include "python/python_views.hpp"
@@ -45,6 +49,33 @@ void run_in_place(Kernel kernel, const Buffers&... buffers) {
   const std::array<View, sizeof...(buffers)> views{View(buffers, kWrite)...};
   const NoGil no_gil;
   std::apply([&](const auto&... view) { kernel(array_of(view)...); }, views);
+}
+
+/// An array that may be missing.
+class Optional {
+ public:
+  explicit Optional(const std::optional<py::buffer>& source) {
+    if (source) view_.emplace(*source, kRead);
+    if (source) array_ = array_of(*view_);
+  }
+  const Array* get() const { return view_ ? &array_ : nullptr; }
+
+ private:
+  std::optional<View> view_;
+  Array array_{};
+};
+
+using OptionalBytes = const std::optional<py::buffer>&;
+
+void points(const py::buffer& depth, const py::buffer& columns, const py::buffer& rows,
+            const py::buffer& destination, std::uint16_t limit, std::uint16_t decimation,
+            OptionalBytes image, OptionalBytes projection, OptionalBytes pixels) {
+  const Optional seen(image), matrix(projection), table(pixels);
+  const PointColor color{seen.get(), matrix.get(), table.get()};
+  const auto make = [&](const auto&... arrays) {
+    make_points(arrays..., {decimation, limit}, color);
+  };
+  run_kernel(make, destination, depth, columns, rows);
 }
 
 }  // namespace
@@ -122,6 +153,12 @@ void bind_depth_filters(py::module_& m) {
         "delta"_a, "persistence"_a);
   m.def("fill_holes", filled, py::kw_only(), "source"_a, "destination"_a, "scratch"_a, "mode"_a,
         "longest"_a);
+}
+
+void bind_depth(py::module_& m) {
+  m.def("points", &points, py::kw_only(), "depth"_a, "columns"_a, "rows"_a, "destination"_a,
+        "limit"_a, "decimation"_a = 1, "image"_a = py::none(), "projection"_a = py::none(),
+        "pixels"_a = py::none());
 }
 
 }  // namespace depthai

@@ -11,4 +11,7 @@ void bind_kernels(pybind11::module_& m);
 /// Add the filters on depth, likewise.
 void bind_depth_filters(pybind11::module_& m);
 
+/// Add points, registration and rectification.
+void bind_depth(pybind11::module_& m);
+
 }  // namespace depthai

@@ -334,6 +334,7 @@ PYBIND11_MODULE(_core, m) {
 
   bind_kernels(m);
   bind_depth_filters(m);
+  bind_depth(m);
 
   m.def("has_rcl", &has_rcl);
   m.def(
