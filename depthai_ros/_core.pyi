@@ -397,6 +397,24 @@ def points(
                  outside = none; without it `image` is the rectified image
     """
 
+def register_depth(
+    *,
+    depth: _BytesLike,
+    columns: _BytesLike,
+    rows: _BytesLike,
+    projection: _BytesLike,
+    scratch: _BytesLike,
+    destination: _BytesLike,
+) -> None:
+    """(H, W) uint16 mm -> (Hd, Wd) uint16 mm as another camera sees it; the nearest wins, 0 = none.
+
+    Each pixel covers what its square covers at its depth; a gap to a neighbour that is at most as
+    wide as that is closed by the farther of both.
+    columns, rows   float32: the ray of a pixel is (columns[column], rows[row], 1)
+    projection      (3, 4) float32: point in mm -> pixel of the other camera; the third is its depth
+    scratch         float32, at least 10 W elements, any content
+    """
+
 # Publishing without a copy in this package.
 
 def has_rcl() -> bool:

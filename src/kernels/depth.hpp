@@ -31,4 +31,11 @@ struct PointColor {
 void make_points(const Array& depth, const Array& columns, const Array& rows,
                  const Array& destination, PointSelection selection, const PointColor& color);
 
+/// (H, W) depth -> (Hd, Wd) depth as another camera sees it; the nearest wins, 0 where nothing is
+/// measured. projection: (3, 4) float32, point in mm -> pixel of that camera, of which the third
+/// coordinate is its depth. The ray of a pixel is (columns[column], rows[row], 1). scratch:
+/// float32, 10 W elements.
+void register_depth(const Array& depth, const Array& columns, const Array& rows,
+                    const Array& projection, const Array& scratch, const Array& destination);
+
 }  // namespace depthai

@@ -78,6 +78,16 @@ void points(const py::buffer& depth, const py::buffer& columns, const py::buffer
   run_kernel(make, destination, depth, columns, rows);
 }
 
+void registered(const py::buffer& depth, const py::buffer& columns, const py::buffer& rows,
+                const py::buffer& projection, const py::buffer& scratch,
+                const py::buffer& destination) {
+  const View memory(scratch, kWrite);
+  const Array array = array_of(memory);
+  const auto make = [&](const Array& from, const Array& x, const Array& y, const Array& matrix,
+                        const Array& to) { register_depth(from, x, y, matrix, array, to); };
+  run_kernel(make, destination, depth, columns, rows, projection);
+}
+
 }  // namespace
 
 void bind_kernels(py::module_& m) {
@@ -159,6 +169,8 @@ void bind_depth(py::module_& m) {
   m.def("points", &points, py::kw_only(), "depth"_a, "columns"_a, "rows"_a, "destination"_a,
         "limit"_a, "decimation"_a = 1, "image"_a = py::none(), "projection"_a = py::none(),
         "pixels"_a = py::none());
+  m.def("register_depth", &registered, py::kw_only(), "depth"_a, "columns"_a, "rows"_a,
+        "projection"_a, "scratch"_a, "destination"_a);
 }
 
 }  // namespace depthai
