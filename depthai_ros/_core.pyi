@@ -415,6 +415,18 @@ def register_depth(
     scratch         float32, at least 10 W elements, any content
     """
 
+class Remap:
+    """Where each pixel of a result lies in a source of `height` rows of `width`, in 1/32 px.
+
+    x, y: (H, W) float32, px; NaN = outside. Between pixels it is interpolated; what lies outside of
+    the source counts as 0. Results differ from OpenCV's remap with fixed-point maps by at most one
+    level.
+    """
+
+    def __init__(self, *, x: _BytesLike, y: _BytesLike, width: int, height: int) -> None: ...
+    def apply(self, *, source: _BytesLike, destination: _BytesLike) -> None:
+        """(height, width) -> (H, W) or (height, width, 3) -> (H, W, 3), uint8."""
+
 # Publishing without a copy in this package.
 
 def has_rcl() -> bool:

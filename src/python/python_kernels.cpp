@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -10,6 +11,7 @@
 #include "kernels/depth.hpp"
 #include "kernels/depth_filters.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/remap.hpp"
 #include "python/python_views.hpp"
 
 namespace py = pybind11;
@@ -86,6 +88,13 @@ void registered(const py::buffer& depth, const py::buffer& columns, const py::bu
   const auto make = [&](const Array& from, const Array& x, const Array& y, const Array& matrix,
                         const Array& to) { register_depth(from, x, y, matrix, array, to); };
   run_kernel(make, destination, depth, columns, rows, projection);
+}
+
+std::unique_ptr<Remap> remap_of(const py::buffer& x, const py::buffer& y, std::size_t width,
+                                std::size_t height) {
+  const View columns(x, kRead), rows(y, kRead);
+  const NoGil no_gil;
+  return std::make_unique<Remap>(array_of(columns), array_of(rows), width, height);
 }
 
 }  // namespace
@@ -171,6 +180,14 @@ void bind_depth(py::module_& m) {
         "pixels"_a = py::none());
   m.def("register_depth", &registered, py::kw_only(), "depth"_a, "columns"_a, "rows"_a,
         "projection"_a, "scratch"_a, "destination"_a);
+  py::class_<Remap>(m, "Remap")
+      .def(py::init(&remap_of), py::kw_only(), "x"_a, "y"_a, "width"_a, "height"_a)
+      .def(
+          "apply",
+          [](const Remap& table, const py::buffer& source, const py::buffer& destination) {
+            run_kernel([&](const auto&... arrays) { table.apply(arrays...); }, destination, source);
+          },
+          py::kw_only(), "source"_a, "destination"_a);
 }
 
 }  // namespace depthai

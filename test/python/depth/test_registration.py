@@ -36,7 +36,7 @@ def rays_of(model: CameraModel, u: Any, v: Any) -> Any:
 
 
 def slow_registration(depth: Any, source: CameraModel, target: CameraModel, pose: Any) -> Any:
-    """Each pixel as 11 x 11 points at its depth; those at the middle of a pixel, the nearest wins."""
+    """Each pixel as 11 x 11 points at its depth; of those at middles the nearest wins."""
     result = np.full((target.height, target.width), 1 << 16)
     v, u = np.nonzero(depth)
     z = depth[v, u].astype(np.float64)
