@@ -82,7 +82,7 @@ void finish_writes() {
 DEPTHAI_FOR_EACH_CPU void put_points(const float* __restrict columns, float row,
                                      const float* __restrict z,
                                      const std::uint32_t* __restrict colors, std::size_t count,
-                                     float* __restrict to, bool past_cache) {
+                                     float* __restrict to, [[maybe_unused]] bool past_cache) {
   std::size_t i = 0;
 #if defined(__GNUC__) && !defined(__clang__)
   for (; i + 4 <= count; i += 4) {

@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "input.hpp"
+#include "kernels/depth.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/remap.hpp"
 
 namespace depthai::fuzz {
 namespace {
@@ -88,6 +90,10 @@ class Memory {
           is_first ? pattern[i]
                    : (state >> 24) ^ (pattern.empty() ? 0 : pattern[i % pattern.size()]));
     }
+  }
+  template <typename Value>
+  void set(std::size_t index, Value value) {
+    std::memcpy(data() + index * sizeof(Value), &value, sizeof(Value));
   }
   template <typename Value>
   Value at(std::size_t index) {
@@ -241,6 +247,90 @@ void check_colorize(const Case& of) {
   }
 }
 
+/// Float32, one for each index.
+template <typename Value>
+Memory computed(const Shape& shape, const Case& of, Value value) {
+  Memory memory('f', shape, 0, of.at_front);
+  for (std::size_t i = 0; i < memory.count(); ++i) memory.set(i, static_cast<float>(value(i)));
+  return memory;
+}
+
+void check_points(const Case& of) {
+  const std::size_t step = of.limit % 3 + 1, height = of.height / step, width = of.width / step;
+  Memory depth = filled('H', {of.height, of.width}, of);
+  Memory mono = filled('B', {of.height, of.width}, of);
+  Memory columns = computed({width}, of, [](std::size_t i) { return i / 7.0F - 9.0F; });
+  Memory rows = computed({height}, of, [](std::size_t i) { return i / 5.0F - 1.0F; });
+  Memory points('f', {height, width, 4}, 0, of.at_front);
+  const Array gray = mono.array();
+  make_points(depth.array(), columns.array(), rows.array(), points.array(), {step, of.limit},
+              {of.mirrored ? &gray : nullptr, nullptr, nullptr});
+  for (std::size_t i = 0; i < height * width; ++i) {
+    const std::size_t row = i / width, column = i % width;
+    const std::size_t from = (row * step + step / 2) * of.width + column * step + step / 2;
+    const auto mm = depth.at<std::uint16_t>(from);
+    const float z = mm > 0 && mm <= of.limit ? static_cast<float>(mm) * 0.001F : std::nanf("");
+    const float wanted[] = {columns.at<float>(column) * z, rows.at<float>(row) * z, z};
+    for (std::size_t k = 0; k < 3; ++k) {
+      const auto found = points.at<float>(4 * i + k);
+      expect(std::isnan(z) ? std::isnan(found) : found == wanted[k], "points: another value");
+    }
+    const std::uint32_t color = of.mirrored ? mono.data()[from] * 0x01'01'01U : 0;
+    expect(points.at<std::uint32_t>(4 * i + 3) == color, "points: another colour");
+  }
+}
+
+/// The camera of the target is that of the source.
+void check_registration(const Case& of) {
+  if (of.height < 2 || of.width < 2) return;
+  Memory depth = filled('H', {of.height, of.width}, of);
+  Memory columns = computed({of.width}, of, [](std::size_t i) { return i; });
+  Memory rows = computed({of.height}, of, [](std::size_t i) { return i; });
+  Memory projection = computed({3, 4}, of, [](std::size_t i) { return i % 5 == 0 ? 1 : 0; });
+  Memory scratch('f', {10 * of.width}, 0, of.at_front);
+  Memory target('H', {of.height, of.width}, 0, of.at_front);
+  register_depth(depth.array(), columns.array(), rows.array(), projection.array(), scratch.array(),
+                 target.array());
+  for (std::size_t i = 0; i < depth.count(); ++i) {
+    const auto mm = depth.at<std::uint16_t>(i);
+    expect(target.at<std::uint16_t>(i) == (mm < 65535 ? mm : 0), "register_depth: another value");
+  }
+}
+
+/// Places from -1 to beyond the end, in 1/32 px.
+void check_remap(const Case& of) {
+  if (of.height < 4 || of.width < 4) return;
+  const std::size_t channels = of.mirrored ? 3 : 1;
+  Shape shape{of.height, of.width};
+  if (of.mirrored) shape.push_back(3);
+  Memory source = filled('B', shape, of);
+  Memory destination('B', shape, 0, of.at_front);
+  const auto place = [&of](std::size_t i, std::size_t side, std::size_t factor) {
+    return static_cast<int>((i * factor + of.limit) % (32 * (side + 2))) - 32;
+  };
+  const Shape flat{of.height, of.width};
+  Memory x = computed(flat, of, [&](std::size_t i) { return place(i, of.width, 37) / 32.0F; });
+  Memory y = computed(flat, of, [&](std::size_t i) { return place(i, of.height, 5) / 32.0F; });
+  Remap(x.array(), y.array(), of.width, of.height).apply(source.array(), destination.array());
+  const auto level = [&](int column, int row, std::size_t k) -> int {
+    const bool is_inside = column >= 0 && row >= 0 && column < static_cast<int>(of.width) &&
+                           row < static_cast<int>(of.height);
+    return is_inside ? source.data()[(row * of.width + column) * channels + k] : 0;
+  };
+  for (std::size_t i = 0; i < of.height * of.width; ++i) {
+    const int px = place(i, of.width, 37), py = place(i, of.height, 5);
+    const int left = px >> 5, top = py >> 5, part_x = px & 31, part_y = py & 31;
+    for (std::size_t k = 0; k < channels; ++k) {
+      const int upper = level(left, top, k) * (32 - part_x) + level(left + 1, top, k) * part_x;
+      const int lower =
+          level(left, top + 1, k) * (32 - part_x) + level(left + 1, top + 1, k) * part_x;
+      const int wanted = (upper * (32 - part_y) + lower * part_y + 512) >> 10;
+      const int found = destination.data()[i * channels + k];
+      expect(std::abs(found - wanted) <= 1, "Remap: another value");
+    }
+  }
+}
+
 /// Arrays that need not fit together: refused, or nothing outside of them is touched.
 void run_mismatch(const Case&, Input& input) {
   std::vector<Memory> memories;
@@ -283,6 +373,9 @@ constexpr void (*kChecks[])(const Case&) = {
     &check_bgr,
     &check_mirror,
     &check_colorize,
+    &check_points,
+    &check_registration,
+    &check_remap,
 };
 constexpr std::size_t kCheckCount = sizeof(kChecks) / sizeof(*kChecks);
 
