@@ -8,7 +8,9 @@ import signal
 import sys
 
 from .. import _core
+from ..cameras import RGB_WIDTHS
 from ..errors import DepthaiError
+from . import rgb_calibration
 from .eeprom_store import Eeprom
 from .scenes.source import SCENES
 from .session import DeviceSession, make_eeprom
@@ -22,6 +24,7 @@ _FIRST_REQUEST_S = 5.0
 _EPILOG = f"""
 DEVICE is SCENE[=PATH][?key=value&...]; scenes: {", ".join(SCENES)}.
 keys: eeprom=-1|1..5  strict=0|1  mx_id=TEXT  drift_ppm=N  uptime_s=N
+      lens=0|1  noise=0|1
       absent=CAMERA,CAMERA  usb_speed=SPEED  pace=camera|receiver  stereo_lag_ms=LOW:HIGH
       fault=KIND:STREAM:N with KIND one of {", ".join(FAULTS)}
 Connect to it with the device selector unix:/path or tcp:host:port.
@@ -38,6 +41,19 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--listen", metavar="ADDRESS", help="wait for hosts at unix:/path or tcp:127.0.0.1:port"
+    )
+    where.add_argument(
+        "--rgb-camera-info",
+        type=int,
+        choices=sorted(RGB_WIDTHS),
+        metavar="LINES",
+        help="print the camera_info file of the rgb camera with lens=1, for images of 1080, 2160 "
+        "or 3040 lines",
+    )
+    where.add_argument(
+        "--rgb-camchain",
+        action="store_true",
+        help="print the pose of the rgb camera with lens=1, as a camchain of Kalibr",
     )
     where.add_argument("--fd", type=int, help="serve one host on this connected socket")
     parser.add_argument("--device", default="", metavar="DEVICE", help="device description")
@@ -76,6 +92,10 @@ def _listen(address: str, settings: VirtualSettings, eeprom: Eeprom, silence_s: 
 def main(words: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     arguments = _arguments(words)
+    if arguments.rgb_camera_info or arguments.rgb_camchain:
+        lines = arguments.rgb_camera_info
+        print(rgb_calibration.camera_info(lines) if lines else rgb_calibration.camchain(), end="")
+        return 0
     logging.basicConfig(
         level=arguments.log_level.upper(), format="virtual device: %(levelname)s %(message)s"
     )

@@ -25,8 +25,8 @@ _BLANK = -1
 class Eeprom:
     """The stored calibration; `document` is the `eeprom` object of `config_d2h`."""
 
-    def __init__(self, version: int) -> None:
-        self.document: dict[str, Any] = eeprom_document(version)
+    def __init__(self, version: int, *, lens: bool = False) -> None:
+        self.document: dict[str, Any] = eeprom_document(version, lens=lens)
 
     def apply(self, config: Mapping[str, Any]) -> list[str]:
         """Clear or write the EEPROM as the configuration requests; returns log lines."""

@@ -27,7 +27,7 @@ from .frame_scheduler import DeviceClock, FrameScheduler, exposure_groups, part_
 from .host_documents import BOARD, CONFIG, read_document
 from .network import Network, Stage, nn_to_depth, out_blob, read_stage
 from .packet_factory import FactorySettings, PacketFactory
-from .scenes.source import SCENES, SceneView, Source, make_source
+from .scenes.source import SCENES, Realism, SceneView, Source, make_source
 from .settings import VirtualSettings
 from .tracker import Tracker
 
@@ -50,9 +50,13 @@ _POLL_S = 0.5
 
 def make_eeprom(settings: VirtualSettings) -> Eeprom:
     """The initial EEPROM of a device."""
-    scene = settings.scene.partition("=")[0]
-    version = settings.eeprom
-    return Eeprom(SCENES[scene].eeprom if version is None else version)
+    scene, version = SCENES[_scene(settings)], settings.eeprom
+    layout = scene.eeprom if version is None else version
+    return Eeprom(layout, lens=settings.lens and scene.realistic)
+
+
+def _scene(settings: VirtualSettings) -> str:
+    return settings.scene.partition("=")[0]
 
 
 class DeviceSession:
@@ -65,7 +69,7 @@ class DeviceSession:
         self._settings = settings
         self._memory = eeprom or make_eeprom(settings)
         self._eeprom: dict[str, Any] = self._memory.document  # contents at boot
-        self._source: Source = make_source(settings.scene, self._eeprom)
+        self._source: Source = self._make_source()
         self._clock = DeviceClock(settings.uptime_s, settings.drift_ppm)
         self._state = CameraState()
         self._config: dict[str, Any] | None = None
@@ -97,6 +101,13 @@ class DeviceSession:
                 self._scheduler.stop()
             if self._command_thread is not None:
                 self._command_thread.join()
+
+    def _make_source(self) -> Source:
+        settings = self._settings
+        if (settings.lens or settings.noise) and not SCENES[_scene(settings)].realistic:
+            _log.warning("lens and noise have no effect on scene %s", _scene(settings))
+        realism = Realism(lens=settings.lens, noise=settings.noise)
+        return make_source(settings.scene, self._eeprom, realism)
 
     def _first_event(self, limit_s: float | None) -> _core.LinkEvent | None:
         end_s = math.inf if limit_s is None else time.monotonic() + limit_s
@@ -270,7 +281,7 @@ class DeviceSession:
 
     def _second_source(self, view: SceneView, camera: str) -> Source:
         """The same scene with the second NN camera as preview."""
-        source = make_source(self._settings.scene, self._eeprom)
+        source = self._make_source()
         source.configure(replace(view, nn_camera=camera))
         return source
 

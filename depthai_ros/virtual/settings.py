@@ -53,6 +53,8 @@ class VirtualSettings:
     fault: Fault | None = None
     absent: tuple[str, ...] = ()  # cameras that are not connected
     pace: str = "camera"  # "receiver": exposures wait for the slowest stream, none is dropped
+    lens: bool = False  # lenses with distortion
+    noise: bool = False  # disparity with the errors of a matcher
     usb_speed: str = "UNKNOWN"  # reported by the host as speed of the link
     #: Stereo is sent this much later than the rgb images of its exposure, ms; negative = before.
     stereo_lag_ms: tuple[float, float] = STEREO_LAG_MS
@@ -133,6 +135,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "drift_ppm": _number(-1e5, 1e5),
     "uptime_s": _number(0, 1e9),
     "fault": _fault,
+    "lens": _flag,
+    "noise": _flag,
     "absent": _cameras,
     "pace": _pace,
     "usb_speed": _speed,

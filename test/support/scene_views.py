@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from depthai_ros.virtual.scenes.source import SceneView
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.scene import SyntheticScene
+from depthai_ros.virtual.scenes.source import IDEAL, Realism, SceneView
 
 
 def view(**changes: Any) -> SceneView:
@@ -19,3 +21,8 @@ def view(**changes: Any) -> SceneView:
         "center_crop": True,
     }
     return SceneView(**{**settings, **changes})
+
+
+def room(realism: Realism = IDEAL) -> SyntheticScene:
+    """The scene "synthetic"."""
+    return SyntheticScene(eeprom_document(5), realism)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...cameras import CALIBRATION_FIELDS, MONO_FULL_SIZE
 from ...errors import ConfigError
+from .lenses import LEFT_DISTORTION, RIGHT_DISTORTION
 
 VERSIONS = (-1, 1, 2, 3, 4, 5)
 
@@ -82,8 +83,12 @@ _KEYS: tuple[tuple[str, range, Any], ...] = (
 )
 
 
-def eeprom_document(version: int) -> dict[str, Any]:
-    """The `eeprom` object of `config_d2h`; -1 is a blank EEPROM.
+#: The same with lenses; older layouts do not state them.
+_LENS_KEYS = {"calib_d1_L": LEFT_DISTORTION, "calib_d2_R": RIGHT_DISTORTION}
+
+
+def eeprom_document(version: int, *, lens: bool = False) -> dict[str, Any]:
+    """The `eeprom` object of `config_d2h`; -1 is a blank EEPROM. `lens`: with distortion.
 
     Raises  ConfigError if there is no such layout
     Source  docs/wire_format.md#session
@@ -94,4 +99,6 @@ def eeprom_document(version: int) -> dict[str, Any]:
     for key, versions, value in _KEYS:
         if version in versions:
             document[key] = list(value) if isinstance(value, list) else value
+            if lens and key in _LENS_KEYS:
+                document[key] = list(_LENS_KEYS[key])
     return document

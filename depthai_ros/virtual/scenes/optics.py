@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...cameras import MONO_WINDOWS, ROTATIONS_LAYOUT
 from .eeprom import eeprom_document
+from .lenses import RGB_DISTORTION, Lens, rgb_matrix, rgb_pose
 from .source import SceneView
 
 Floats = NDArray[np.float64]
@@ -24,10 +25,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SceneCamera:
-    """A pinhole camera: `projection` (3, 4) from world metres to px; `size` (width, height)."""
+    """A camera: `projection` (3, 4) from world metres to px; `size` (width, height).
+
+    A lens moves the pixels of that ideal image.
+    """
 
     projection: Floats
     size: tuple[int, int]
+    lens: Lens | None = None
 
     @cached_property
     def centre(self) -> Floats:
@@ -37,7 +42,17 @@ class SceneCamera:
     def project(self, points: Floats) -> Floats:
         """Shape (N, 3) world metres -> (N, 2) pixels; points must lie in front of the camera."""
         image = points @ self.projection[:, :3].T + self.projection[:, 3]
-        return np.asarray(image[:, :2] / image[:, 2:], np.float64)
+        ideal = np.asarray(image[:, :2] / image[:, 2:], np.float64)
+        return self.lens.distort(ideal) if self.lens else ideal
+
+    def rays(self, pixels: Floats) -> Floats:
+        """Directions in the world that pixels see, shape (N, 2) -> (N, 3), of any length.
+
+        They end at a depth of 1 along the axis of the camera that `projection` describes.
+        """
+        ideal = self.lens.undistort(pixels) if self.lens else pixels
+        image = np.column_stack([ideal, np.ones(len(ideal))])
+        return np.asarray(np.linalg.solve(self.projection[:, :3], image.T).T)
 
     def resampled(
         self, size: tuple[int, int], crop: tuple[float, float, float, float] | None = None
@@ -52,12 +67,16 @@ class SceneCamera:
                 [0, 0, 1],
             ]
         )
-        return SceneCamera(matrix @ self.projection, size)
+        return self._mapped(matrix, size)
 
     def mirrored(self) -> SceneCamera:
         """The camera with its image mirrored left to right."""
         matrix = np.array([[-1.0, 0, self.size[0] - 1], [0, 1, 0], [0, 0, 1]])
-        return SceneCamera(matrix @ self.projection, self.size)
+        return self._mapped(matrix, self.size)
+
+    def _mapped(self, matrix: Floats, size: tuple[int, int]) -> SceneCamera:
+        lens = self.lens.mapped(matrix) if self.lens else None
+        return SceneCamera(matrix @ self.projection, size, lens)
 
 
 @dataclass(frozen=True)
@@ -71,18 +90,21 @@ class SceneOptics:
     baseline_m: float
     left_to_rgb_m: float
     rgb_fov_deg: float
+    distortions: tuple[Floats, Floats] | None  # of left and right, (14,); None = ideal lenses
 
     @classmethod
-    def from_eeprom(cls, document: Mapping[str, Any]) -> SceneOptics:
+    def from_eeprom(cls, document: Mapping[str, Any], *, lens: bool = False) -> SceneOptics:
         """From a version 5 document; other versions are incomplete: the virtual board's values."""
         if document.get("version") != ROTATIONS_LAYOUT:
-            document = eeprom_document(ROTATIONS_LAYOUT)
+            document = eeprom_document(ROTATIONS_LAYOUT, lens=lens)
         m1, m2, r1, r2 = (
             np.array(document[key], np.float64).reshape(3, 3)
             for key in ("calib_M1_L", "calib_M2_R", "calib_R1_L", "calib_R2_R")
         )
+        d1, d2 = (np.array(document[key], np.float64) for key in ("calib_d1_L", "calib_d2_R"))
         distances = document["left_to_right_distance_m"], document["left_to_rgb_distance_m"]
-        return cls(m1, m2, r1, r2, *distances, document["rgb_fov_deg"])
+        bent = (d1, d2) if lens else None
+        return cls(m1, m2, r1, r2, *distances, document["rgb_fov_deg"], bent)
 
 
 def mono_intrinsics(matrix: Floats, size: tuple[int, int], *, center_crop: bool) -> Floats:
@@ -116,26 +138,45 @@ def make_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCa
     left, right, rectified_left, rectified_right, rgb, preview. `mirror_rectified` of the view does
     not apply to the rectified cameras here, only to the preview of a rectified camera.
     """
-    size, crop = view.mono_size, view.center_crop
-    m1 = mono_intrinsics(calibration.m1, size, center_crop=crop)
-    m2 = mono_intrinsics(calibration.m2, size, center_crop=crop)
-    width, height = view.rgb_size
-    focal_px = width / (2 * math.tan(math.radians(calibration.rgb_fov_deg) / 2))
-    m3 = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]])
-    left_x, rgb_x = -calibration.baseline_m, calibration.left_to_rgb_m - calibration.baseline_m
-    cameras = {
-        "left": SceneCamera(_projection(m1 @ calibration.r1.T, left_x), size),
-        "right": SceneCamera(_projection(m2 @ calibration.r2.T, 0.0), size),
-        "rectified_left": SceneCamera(_projection(m2, left_x), size),
-        "rectified_right": SceneCamera(_projection(m2, 0.0), size),
-        "rgb": SceneCamera(_projection(m3, rgb_x), view.rgb_size),
-    }
+    cameras = {**_mono_cameras(calibration, view), "rgb": _rgb_camera(calibration, view.rgb_size)}
     seen = cameras[view.nn_camera]
     if view.mirror_rectified and view.nn_camera.startswith("rectified"):
         seen = seen.mirrored()
     part = preview_crop(seen.size, view.preview_size, keep_aspect=view.keep_aspect_ratio)
     cameras["preview"] = seen.resampled(view.preview_size, part)
     return cameras
+
+
+def _mono_cameras(calibration: SceneOptics, view: SceneView) -> dict[str, SceneCamera]:
+    """Raw and rectified cameras. The device rectifies by a homography of the raw image."""
+    size, crop = view.mono_size, view.center_crop
+    m1 = mono_intrinsics(calibration.m1, size, center_crop=crop)
+    m2 = mono_intrinsics(calibration.m2, size, center_crop=crop)
+    left_x_m = -calibration.baseline_m
+    d1, d2 = calibration.distortions or (None, None)
+    cameras = {}
+    for name, raw, rotation, x_m, bent in (
+        ("left", m1, calibration.r1, left_x_m, d1),
+        ("right", m2, calibration.r2, 0.0, d2),
+    ):
+        lens, rectified = (
+            None if bent is None else Lens(to_px, bent) for to_px in (raw, m2 @ rotation)
+        )
+        cameras[name] = SceneCamera(_projection(raw @ rotation.T, x_m), size, lens)
+        cameras[f"rectified_{name}"] = SceneCamera(_projection(m2, x_m), size, rectified)
+    return cameras
+
+
+def _rgb_camera(calibration: SceneOptics, size: tuple[int, int]) -> SceneCamera:
+    """With lenses: the camera of lenses.py; else an ideal one, parallel to the rectified ones."""
+    if calibration.distortions:
+        m3 = rgb_matrix(size)
+        pose = rgb_pose(calibration.left_to_rgb_m, calibration.baseline_m)
+        return SceneCamera(m3 @ pose[:3], size, Lens(m3, np.array(RGB_DISTORTION)))
+    width, height = size
+    focal_px = width / (2 * math.tan(math.radians(calibration.rgb_fov_deg) / 2))
+    m3 = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]])
+    return SceneCamera(_projection(m3, calibration.left_to_rgb_m - calibration.baseline_m), size)
 
 
 def _projection(matrix: Floats, x_m: float) -> Floats:

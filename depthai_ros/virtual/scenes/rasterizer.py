@@ -1,20 +1,20 @@
 """Renders textured rectangles into camera images.
 
-A face is a planar rectangle in the world: its projection to a camera is a homography, and its
-disparity is an affine function of the pixel. Faces are painted far to near, each inside its
-bounding box. A face parallel to the image plane covers the pixels whose centres it contains.
+A face is a planar rectangle in the world: its projection to a camera is a homography. Faces are
+painted far to near, each inside its bounding box. A face parallel to the image plane covers the
+pixels whose centres it contains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...wire_formats import MAX_DISPARITY
 from .optics import Floats, SceneCamera
 from .textures import LEVELS, Texture
 
@@ -39,7 +39,9 @@ class Faces:
         self.origins, self.rights, self.downs = origins, rights, downs
         self.textures = tuple(textures)
         self.normals = np.cross(rights, downs)  # from the front side to the back side
-        self._spans = np.array([texture.span for texture in textures], np.float64)
+        self._spans = np.reshape(
+            np.array([texture.span for texture in textures], np.float64), (-1, 2)
+        )
 
     def moved(self, offsets: Floats, order: NDArray[np.intp]) -> Faces:
         """Copy, shifted by `offsets` (N, 3) metres, then sorted by `order`."""
@@ -115,6 +117,17 @@ class Views:
     levels: NDArray[np.int_]  # (n,) texture level with about one texel per pixel
     homographies: Floats  # (n, 3, 3) texels of that level -> px of the region
 
+    def placed(self, regions: NDArray[np.int_]) -> Views:
+        """The same with other bounding boxes, without faces whose box is empty."""
+        kept = (regions[:, 2:] > regions[:, :2]).all(axis=1)
+        return Views(
+            self.shown[kept],
+            self.quads[kept],
+            regions[kept],
+            self.levels[kept],
+            self.homographies[kept],
+        )
+
     def upright(self) -> list[bool]:
         """True for faces parallel to the image plane with edges parallel to the image's edges."""
         entries = np.abs(self.homographies)
@@ -124,7 +137,7 @@ class Views:
 
 
 #: Paints face number n of the views into a region of the image.
-_Brush = Callable[[int, Pixels], None]
+Brush = Callable[[int, Any], None]
 
 
 @dataclass(frozen=True)
@@ -132,10 +145,10 @@ class _Stamp:
     """The cached pixels of a face that does not move."""
 
     mask: Pixels  # 255 in pixels that the face covers
-    pixels: Pixels
+    pixels: NDArray[Any]
 
     @classmethod
-    def cut(cls, brush: _Brush, number: int, region: Pixels) -> _Stamp:
+    def cut(cls, brush: Brush, number: int, region: NDArray[Any]) -> _Stamp:
         """Paint on black and on white: covered pixels are equal in both."""
         dark, light = np.zeros_like(region), np.full_like(region, 255)
         brush(number, dark)
@@ -144,10 +157,10 @@ class _Stamp:
         return cls(covered.astype(np.uint8) * 255, dark)
 
 
-class _Repainted:
+class Repainted:
     """An image of moving faces over a static background."""
 
-    def __init__(self, camera: SceneCamera, image: Pixels) -> None:
+    def __init__(self, camera: SceneCamera, image: NDArray[Any]) -> None:
         self.camera = camera
         self._image = image
         self._still = image
@@ -188,11 +201,11 @@ class _Repainted:
                 self._seen[face] = place, stamp
             cv2.copyTo(stamp.pixels, stamp.mask, region)
 
-    def _brush(self, faces: Faces, views: Views) -> _Brush:
+    def _brush(self, faces: Faces, views: Views) -> Brush:
         raise NotImplementedError
 
 
-class Layer(_Repainted):
+class Layer(Repainted):
     """Planes of one image with the same camera, each with its texture channel.
 
     Several planes are painted at once, as one image with several channels.
@@ -218,7 +231,7 @@ class Layer(_Repainted):
         if len(self._parts) > 1:
             cv2.split(self._image, self._parts)
 
-    def _brush(self, faces: Faces, views: Views) -> _Brush:
+    def _brush(self, faces: Faces, views: Views) -> Brush:
         levels, upright = views.levels.tolist(), views.upright()
 
         def brush(number: int, region: Pixels) -> None:
@@ -232,62 +245,3 @@ class Layer(_Repainted):
                 )
 
         return brush
-
-
-class DisparityLayer(_Repainted):
-    """The disparity image; `camera` is the rectified right camera, at the origin of the world."""
-
-    def __init__(self, camera: SceneCamera, plane: Pixels, baseline_m: float) -> None:
-        super().__init__(camera, plane)
-        self._rays = np.linalg.inv(camera.projection[:, :3])
-        self._focal_baseline = float(camera.projection[0, 0]) * baseline_m  # px * m
-
-    def _brush(self, faces: Faces, views: Views) -> _Brush:
-        gradients, upright = self._gradients(faces, views.shown), views.upright()
-
-        def brush(number: int, region: Pixels) -> None:
-            a, b, c = gradients[number]
-            if upright[number]:
-                region[:] = rounded_disparity(c)
-                return
-            x0, y0, x1, y1 = views.regions[number]
-            u, v = np.arange(x0, x1, dtype=float), np.arange(y0, y1, dtype=float)[:, None]
-            disparity = rounded_disparity(a * u + (b * v + c))
-            np.copyto(region, disparity, where=inside_quad(views.quads[number], u, v))
-
-        return brush
-
-    def _gradients(self, faces: Faces, shown: NDArray[np.intp]) -> Floats:
-        """a, b, c of disparity = a u + b v + c for the visible faces, (n, 3).
-
-        On the plane n X = n o is 1 / Z = n K^-1 (u, v, 1) / (n o), and disparity is f B / Z.
-        """
-        normals = faces.normals[shown]
-        distances = np.sum(normals * faces.origins[shown], axis=1)
-        return np.asarray(normals @ self._rays / distances[:, None] * self._focal_baseline)
-
-
-def rounded_disparity(disparity: Floats | np.float64) -> Pixels:
-    """Disparity as the result of the 96-level search: whole pixels, 0..95."""
-    return np.asarray(np.clip(np.rint(disparity), 0, MAX_DISPARITY), np.uint8)
-
-
-def inside_quad(quad: Floats, u: Floats, v: Floats) -> NDArray[np.bool_]:
-    """True for the pixel centres that a convex quad contains.
-
-    Shape   quad (4, 2), u (W,), v (H, 1) -> (H, W)
-    """
-    behind = quad[[1, 2, 3, 0]]
-    steps = behind - quad
-    area = np.sum(quad[:, 0] * behind[:, 1] - behind[:, 0] * quad[:, 1])
-    sign = 1.0 if area > 0 else -1.0
-    first, last = np.full_like(v, -np.inf), np.full_like(v, np.inf)  # u range of each row
-    for (x, y), (dx, dy) in zip(quad, sign * steps, strict=True):
-        inward = dx * (v - y) + _FLAT  # inside: dy * (u - x) <= inward
-        if dy > 0:
-            last = np.minimum(last, x + inward / dy)
-        elif dy < 0:
-            first = np.maximum(first, x + inward / dy)
-        else:
-            last = np.where(inward < 0, -np.inf, last)
-    return np.asarray((first <= u) & (u <= last))

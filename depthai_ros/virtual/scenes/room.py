@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .rasterizer import Faces
 from .textures import Colour, Texture, board_texture, figure_texture, surface_texture, texture_size
 
 #: Top left corner, the two edges from it (metres), texture.
-_Face = tuple[Floats, Floats, Floats, Texture]
+Face = tuple[Floats, Floats, Floats, Texture]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,29 @@ BOARDS = (
 )
 
 
-def _stacked(rows: Sequence[_Face]) -> Faces:
+def no_faces() -> Faces:
+    """None."""
+    nothing = np.zeros((0, 3))
+    return Faces(nothing, nothing, nothing, ())
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What a synthetic scene shows."""
+
+    name: str
+    still: Faces  # faces that never move, far to near
+    things: tuple[Thing, ...] = ()
+    boxes: Faces = field(default_factory=no_faces)  # of all things, each at the origin
+    boards: tuple[Chessboard, ...] = ()
+
+
+def room_world() -> World:
+    """The room with its things."""
+    return World("synthetic", room_faces(), THINGS, box_faces(), BOARDS)
+
+
+def stacked(rows: Sequence[Face]) -> Faces:
     origins, rights, downs, textures = zip(*rows, strict=True)
     return Faces(np.array(origins), np.array(rights), np.array(downs), textures)
 
@@ -176,7 +198,7 @@ def _surface(
     down: tuple[float, float, float],
     colour: Colour,
     seed: int,
-) -> _Face:
+) -> Face:
     lengths = float(np.linalg.norm(right)), float(np.linalg.norm(down))
     texture = surface_texture(texture_size(*lengths, _ROOM_TEXEL_M), colour, seed)
     return np.array(origin), np.array(right), np.array(down), texture
@@ -196,10 +218,10 @@ def room_faces() -> Faces:
     ]
     target = board_texture(Chessboard.squares, Chessboard.square_texels)
     rows += [(*board.edges(), target) for board in BOARDS]
-    return _stacked(rows)
+    return stacked(rows)
 
 
-def _faces_of(thing: Thing, seed: int) -> list[_Face]:
+def _faces_of(thing: Thing, seed: int) -> list[Face]:
     """Top, left, right and front of a box at the origin, in this order."""
     width, height, depth = thing.size_m
     left, right, top = -width / 2, width / 2, -height
@@ -222,4 +244,4 @@ def _faces_of(thing: Thing, seed: int) -> list[_Face]:
 def box_faces() -> Faces:
     """The faces of all boxes, each box at the origin."""
     rows = [row for i, thing in enumerate(THINGS) for row in _faces_of(thing, 100 + 10 * i)]
-    return _stacked(rows)
+    return stacked(rows)

@@ -6,8 +6,8 @@ and bounding boxes come from the geometry, never from the pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -15,14 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError
+from ...wire_formats import MAX_DISPARITY
+from .bent import BentLayer
+from .lenses import Floats32
 from .optics import Floats, SceneCamera, SceneOptics, make_cameras
-from .rasterizer import DisparityLayer, Faces, Layer, Pixels, Views
-from .room import BOARDS, FACES_PER_THING, THINGS, box_faces, room_faces
-from .source import SceneObject, SceneView
+from .rasterizer import Faces, Layer, Pixels, Views
+from .room import FACES_PER_THING, World, room_world
+from .sensor_model import SensorModel
+from .source import IDEAL, Realism, SceneObject, SceneView
+from .surface import PairGeometry, SurfaceLayer
 
-_SIZES = np.array([thing.size_m for thing in THINGS])
-#: Corners of a box of size 1 from the middle of its front face's lower edge.
-_CORNERS = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-1, 0) for z in (0, 1)])
+#: Points on the edges of a box of size 1 from the middle of its front face's lower edge; lenses
+#: bend the edges.
+_STEPS = np.linspace(0, 1, 5)
+_EDGES = np.array(
+    [
+        (x - 0.5, y - 1, z)
+        for x in _STEPS
+        for y in _STEPS
+        for z in _STEPS
+        if sum(share in (0, 1) for share in (x, y, z)) >= 2
+    ]
+)
 #: A thing is detected if at least this share of it is visible.
 VISIBLE_SHARE = 0.5
 #: Rows and columns of the grid in which visible shares are counted.
@@ -32,7 +46,12 @@ _GRID, _EXACT_M = 8, 1e-9
 #: Streams with textured images.
 _TEXTURED = ("left", "right", "rectified_left", "rectified_right", "color", "previewout")
 #: The room is painted at least about this wide, then scaled down: avoids aliasing of oblique faces.
-_FINE_WIDTH = 2560
+_FINE_WIDTH = 2800
+#: Seed of the sensor model.
+_SEED = 17
+
+
+_Layer = Layer | BentLayer | SurfaceLayer
 
 
 @dataclass(frozen=True)
@@ -41,24 +60,31 @@ class _Scenery:
 
     time_s: float
     boxes: Faces  # far to near
-    views: Mapping[Layer | DisparityLayer, Views]
+    views: Mapping[_Layer, Views]
 
 
 @dataclass
 class _StreamImage:
     """The image of one stream: `image` is painted, `shown` is the image or its mirror image."""
 
-    layers: tuple[Layer | DisparityLayer, ...]
+    layers: tuple[_Layer, ...]
     image: Pixels
     mirrored: bool
-    shown: Pixels
-    time_s: float | None = None
+    finish: Callable[[float, int], Any] | None = None  # makes the image from the layers
+    shown: Pixels = field(init=False)
+    painted: tuple[float, int] | None = None  # time and sequence
 
-    def paint(self, scenery: _Scenery) -> None:
+    def __post_init__(self) -> None:
+        self.shown = np.empty_like(self.image) if self.mirrored else self.image
+
+    def paint(self, scenery: _Scenery, now: tuple[float, int]) -> None:
         for layer in self.layers:
             layer.repaint(scenery.boxes, scenery.views[layer])
+        if self.finish:
+            self.finish(*now)
         if self.mirrored:
             cv2.flip(self.image, 1, self.shown)
+        self.painted = now
 
 
 def _planes(stream: str, view: SceneView) -> tuple[Pixels, tuple[tuple[str, float, Any], ...]]:
@@ -80,27 +106,34 @@ def _planes(stream: str, view: SceneView) -> tuple[Pixels, tuple[tuple[str, floa
     return image, ((stream, 1.0, ((image, "grey"),)),)
 
 
-def _paint_finely(layer: Layer, faces: Faces) -> None:
-    """Paint faces at a multiple of the size, then scale down."""
-    width, height = layer.camera.size
-    factor = min(4, _FINE_WIDTH // width)
+def _paint_still(layer: Layer | BentLayer, faces: Faces) -> None:
+    """Paint faces at a multiple of the size, then scale down; take them as static background."""
+    canvas = layer.canvas if isinstance(layer, BentLayer) else layer
+    width, height = canvas.camera.size
+    factor = max(1, min(4, _FINE_WIDTH // width))
     large = (width * factor, height * factor)
-    planes = tuple((np.zeros(large[::-1], np.uint8), channel) for _, channel in layer.planes)
-    Layer(layer.camera.resampled(large), planes).begin(faces)
-    for (plane, _), (fine, _) in zip(layer.planes, planes, strict=True):
+    planes = tuple((np.zeros(large[::-1], np.uint8), channel) for _, channel in canvas.planes)
+    Layer(canvas.camera.resampled(large), planes).begin(faces)
+    for (plane, _), (fine, _) in zip(canvas.planes, planes, strict=True):
         cv2.resize(fine, (width, height), plane, interpolation=cv2.INTER_AREA)
+    if isinstance(layer, BentLayer):
+        layer.settle_finely([fine for fine, _ in planes], factor)
+    else:
+        layer.settle()
 
 
 class SyntheticScene:
-    """The room as a source of images."""
+    """The room, or another world, as a source of images."""
 
-    name = "synthetic"
-
-    def __init__(self, eeprom: Mapping[str, Any]) -> None:
+    def __init__(
+        self, eeprom: Mapping[str, Any], realism: Realism = IDEAL, world: World | None = None
+    ) -> None:
         cv2.setNumThreads(1)
-        self._calibration = SceneOptics.from_eeprom(eeprom)
-        self._room = room_faces()
-        self._boxes = box_faces()
+        self._world = world or room_world()
+        self.name = self._world.name
+        self._sizes = np.reshape([thing.size_m for thing in self._world.things], (-1, 3))
+        self._calibration = SceneOptics.from_eeprom(eeprom, lens=realism.lens)
+        self._sensor = SensorModel(_SEED) if realism.noise else None
         self._view: SceneView | None = None
         self._cameras: dict[str, SceneCamera] = {}
         self._stream_images: dict[str, _StreamImage] = {}
@@ -120,19 +153,24 @@ class SyntheticScene:
     def landmarks(self) -> Floats:
         """World points of the chessboard corners; they are never hidden.
 
-        Shape   (72, 3) metres
+        Shape   (N, 3) metres; 72 in the room
         """
-        return np.concatenate([board.inner_corners() for board in BOARDS])
+        boards = self._world.boards
+        return np.reshape([board.inner_corners() for board in boards], (-1, 3))
 
     def paint(self, stream: str, time_s: float, sequence: int) -> Pixels:
         """See source.Source; the images depend on the time only."""
         if stream == "color_bgr":
             return self._paint_bgr(time_s, sequence)
-        stream_image = self._stream_images.get(stream) or self._new_stream_image(stream)
-        if stream_image.time_s != time_s:
-            stream_image.paint(self._scenery_at(time_s))
-            stream_image.time_s = time_s
-        return stream_image.shown
+        return self._painted(stream, time_s, sequence).shown
+
+    def _painted(self, stream: str, time_s: float, sequence: int) -> _StreamImage:
+        found = self._stream_images.get(stream) or self._new_stream_image(stream)
+        # Noise depends on the sequence, all other images on the time only.
+        now = time_s, sequence if self._sensor and stream == "disparity" else 0
+        if found.painted != now:
+            found.paint(self._scenery_at(time_s), now)
+        return found
 
     def _paint_bgr(self, time_s: float, sequence: int) -> Pixels:
         if self._bgr is None or self._bgr[0] != time_s:
@@ -153,10 +191,19 @@ class SyntheticScene:
         return scenery
 
     def _boxes_at(self, time_s: float) -> Faces:
-        fronts = _fronts_at(time_s)
+        """The faces of all things at one time, far to near."""
+        fronts = self._fronts_at(time_s)
         each = np.arange(FACES_PER_THING)
-        faces = (_far_to_near(fronts)[:, None] * FACES_PER_THING + each).reshape(-1)
-        return self._boxes.moved(np.repeat(fronts, FACES_PER_THING, axis=0), faces)
+        faces = (self._far_to_near(fronts)[:, None] * FACES_PER_THING + each).reshape(-1)
+        return self._world.boxes.moved(np.repeat(fronts, FACES_PER_THING, axis=0), faces)
+
+    def _fronts_at(self, time_s: float) -> Floats:
+        """Positions of the things, shape (N, 3), metres."""
+        return np.reshape([thing.front_at(time_s) for thing in self._world.things], (-1, 3))
+
+    def _far_to_near(self, fronts: Floats) -> NDArray[np.intp]:
+        """Indices of the things by the depth of their backs, shape (N,)."""
+        return np.argsort(-(fronts[:, 2] + self._sizes[:, 2]))
 
     def _configured(self) -> SceneView:
         if self._view is None:
@@ -166,44 +213,86 @@ class SyntheticScene:
     def _new_stream_image(self, stream: str) -> _StreamImage:
         view = self._configured()
         if stream == "disparity":
-            image = np.zeros(view.mono_size[::-1], np.uint8)
-            camera = self._cameras["rectified_right"]
-            surface = DisparityLayer(camera, image, self._calibration.baseline_m)
-            surface.begin(self._room)
-            layers: tuple[Layer | DisparityLayer, ...] = (surface,)
-            mirrored = not view.mirror_rectified
+            stream_image = self._disparity_image(view)
         else:
             image, layers = self._texture_layers(stream, view)
             mirrored = view.mirror_rectified and stream.startswith("rectified")
-        shown = np.empty_like(image) if mirrored else image
-        for layer in layers:
-            layer.settle()
-        stream_image = _StreamImage(layers, image, mirrored, shown)
+            stream_image = _StreamImage(layers, image, mirrored)
         self._stream_images[stream], self._scenery = stream_image, None  # new layers need views
         return stream_image
 
-    def _texture_layers(self, stream: str, view: SceneView) -> tuple[Pixels, tuple[Layer, ...]]:
+    def _disparity_image(self, view: SceneView) -> _StreamImage:
+        image = np.zeros(view.mono_size[::-1], np.uint8)
+        surface = self._surface()
+        surface.settle()
+
+        def finish(time_s: float, sequence: int) -> None:
+            if self._sensor is None:
+                np.clip(np.rint(surface.image), 0, MAX_DISPARITY, out=image, casting="unsafe")
+                return
+            texture = self._painted("rectified_right", time_s, sequence).image
+            image[:] = self._sensor.measure(surface.image, texture, sequence)
+
+        return _StreamImage((surface,), image, not view.mirror_rectified, finish)
+
+    def _surface(self) -> SurfaceLayer:
+        """The disparity of the still faces."""
+        camera = self._cameras["rectified_right"]
+        scale = float(camera.projection[0, 0]) * self._calibration.baseline_m  # px * m
+        pair = PairGeometry(self._cameras["rectified_left"], camera)
+        surface = SurfaceLayer(camera, scale, pair)
+        surface.begin(self._world.still)
+        return surface
+
+    # -- ground truth
+
+    def true_depth(self, time_s: float, camera: str = "rectified_right") -> Floats32:
+        """Depth along the axis of a camera of what its pixels see, never mirrored.
+
+        With lenses the pixels of a rectified camera are those of the device's rectified image,
+        which is still distorted; a scene without lenses has those of a truly rectified one.
+
+        Shape   (H, W) metres; NaN = nothing
+        """
+        surface = SurfaceLayer(self._cameras[camera])
+        surface.begin(self._world.still)
+        surface.begin(self._boxes_at(time_s))
+        with np.errstate(divide="ignore"):
+            return np.where(surface.image > 0, 1 / surface.image, np.float32(np.nan))
+
+    def true_disparity(self, time_s: float) -> Floats32:
+        """Disparity that a perfect matcher would find, never mirrored; true_depth has the pixels.
+
+        Shape   (H, W) px; NaN = nothing
+        """
+        surface = self._surface()
+        surface.begin(self._boxes_at(time_s))
+        return np.where(surface.image > 0, surface.image, np.float32(np.nan))
+
+    # -- textured images
+
+    def _texture_layers(self, stream: str, view: SceneView) -> tuple[Pixels, tuple[_Layer, ...]]:
         if stream not in _TEXTURED:
             raise ConfigError(f"no scene paints stream {stream!r}, only {', '.join(_TEXTURED)}")
         image, parts = _planes(stream, view)
-        layers = []
+        layers: list[_Layer] = []
         for name, scale, planes in parts:
             camera = self._cameras[name]
             size = int(camera.size[0] * scale), int(camera.size[1] * scale)
-            layer = Layer(camera.resampled(size), planes)
-            if size[0] <= _FINE_WIDTH // 2:
-                _paint_finely(layer, self._room)
-            else:
-                layer.begin(self._room)
+            seen = camera.resampled(size)
+            layer = BentLayer(seen, planes) if seen.lens else Layer(seen, planes)
+            _paint_still(layer, self._world.still)
             layers.append(layer)
         return image, tuple(layers)
 
     def objects(self, time_s: float, sequence: int) -> list[SceneObject]:
         """See source.Source; without things that are mostly hidden or outside the image."""
-        camera = self._cameras["preview"]
-        fronts = _fronts_at(time_s)
-        boxes = _outlines(fronts, camera)
-        shares = _visible_shares(boxes, _far_to_near(fronts))
+        things, camera = self._world.things, self._cameras["preview"]
+        if not things:
+            return []
+        fronts = self._fronts_at(time_s)
+        boxes = _outlines(fronts, self._sizes, camera)
+        shares = _visible_shares(boxes, self._far_to_near(fronts))
         return [
             SceneObject(
                 thing.label,
@@ -212,7 +301,7 @@ class SyntheticScene:
                 self._measured(index, fronts[index], (x0, y0, x1, y1)),
             )
             for index, (thing, share, (x0, y0, x1, y1)) in enumerate(
-                zip(THINGS, shares, np.clip(boxes, 0, 1).tolist(), strict=True)
+                zip(things, shares, np.clip(boxes, 0, 1).tolist(), strict=True)
             )
             if share >= VISIBLE_SHARE
         ]
@@ -222,7 +311,7 @@ class SyntheticScene:
     ) -> tuple[float, float, float]:
         """Position of a thing by the mean distance of what is in the middle part of its box."""
         view = self._configured()
-        z_m, y_m = float(front[2]), float(front[1]) - THINGS[index].size_m[1] / 2
+        z_m, y_m = float(front[2]), float(front[1]) - float(self._sizes[index, 1]) / 2
         corners = np.array(box).reshape(2, 2)
         corners = corners.mean(axis=0) + (corners - corners.mean(axis=0)) * view.padding_factor
         depths = self._depths(index, front, corners)
@@ -241,28 +330,19 @@ class SyntheticScene:
         steps = (np.arange(_GRID) + 0.5) / _GRID
         u, v = np.meshgrid(*(low + (high - low) * steps for low, high in corners.T))
         width, height = camera.size
-        pixels = np.stack([u.ravel() * width - 0.5, v.ravel() * height - 0.5, np.ones(u.size)])
-        rays = np.linalg.solve(camera.projection[:, :3], pixels).T
+        rays = camera.rays(np.column_stack([u.ravel() * width - 0.5, v.ravel() * height - 0.5]))
         faces = np.arange(first, first + FACES_PER_THING)
-        thing = self._boxes.moved(np.broadcast_to(front, self._boxes.origins.shape), faces)
-        depths = np.minimum(*(each.depths(camera.centre, rays) for each in (thing, self._room)))
+        boxes = self._world.boxes
+        thing = boxes.moved(np.broadcast_to(front, boxes.origins.shape), faces)
+        seen = (thing, self._world.still)
+        depths = np.minimum(*(each.depths(camera.centre, rays) for each in seen))
         return np.asarray(np.where(np.abs(depths - front[2]) < _EXACT_M, front[2], depths))
 
 
-def _fronts_at(time_s: float) -> Floats:
-    """Positions of THINGS, shape (N, 3), metres."""
-    return np.array([thing.front_at(time_s) for thing in THINGS])
-
-
-def _far_to_near(fronts: Floats) -> NDArray[np.intp]:
-    """Indices of THINGS by the depth of their backs, shape (N,)."""
-    return np.argsort(-(fronts[:, 2] + _SIZES[:, 2]))
-
-
-def _outlines(fronts: Floats, camera: SceneCamera) -> Floats:
+def _outlines(fronts: Floats, sizes: Floats, camera: SceneCamera) -> Floats:
     """Bounding box of each thing, shape (N, 4), 0..1 of the image, not clipped."""
-    corners = (fronts[:, None] + _SIZES[:, None] * _CORNERS).reshape(-1, 3)
-    edges = ((camera.project(corners) + 0.5) / camera.size).reshape(len(fronts), -1, 2)
+    points = (fronts[:, None] + sizes[:, None] * _EDGES).reshape(-1, 3)
+    edges = ((camera.project(points) + 0.5) / camera.size).reshape(len(fronts), -1, 2)
     return np.hstack([edges.min(axis=1), edges.max(axis=1)])
 
 

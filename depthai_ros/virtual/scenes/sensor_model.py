@@ -16,6 +16,8 @@ from ...wire_formats import MAX_DISPARITY
 
 Pixels = NDArray[np.uint8]
 Floats32 = NDArray[np.float32]
+#: Disparities in steps of 1 / _FINE px, or noise in steps of 1 / _FINE_NOISE.
+Fixed = NDArray[np.int16]
 
 #: Sides of the matching window and of the region that supports a match by its smoothness, px.
 _WINDOW, _SUPPORT = 5, 9
@@ -34,6 +36,10 @@ _SPECKLES, _WEAK_SPECKLES = 0.0008, 0.02
 _EDGE_STEP_PX, _EDGE_LOST, _EDGE_FATTENED = 2.0, 0.35, 0.4
 #: A surface is hidden from the left camera if another one covers its column by more than this, px.
 _HIDDEN_PX = 1.0
+#: Steps of the search for it; together at least the largest disparity.
+_REACHES = (1, 2, 4, 8, 16, 32, 64)
+#: Disparities are calculated in steps of 1 / this px, errors of 1 / this of the bank's deviation.
+_FINE, _FINE_NOISE = 16, 256
 #: Widths of the noise: correlation of errors, size of holes and of speckles, px.
 _ERROR_GRAIN, _HOLE_GRAIN, _SPECKLE_GRAIN = 0.8, 1.5, 2.0
 #: Columns and rows by which the noise of a frame is shifted at most.
@@ -41,6 +47,13 @@ _SHIFT = 128
 #: Gradients are looked up in steps of 1 / this.
 _STEPS = 8
 _FULL = 0xFFFF
+
+
+def _fixed(disparity: Floats32) -> Fixed:
+    """A disparity, NaN as none, limited to one beyond the range."""
+    fixed = cv2.addWeighted(disparity, _FINE, disparity, 0, 0, dtype=cv2.CV_16S)
+    limit = np.int16(_FINE * (MAX_DISPARITY + 2))
+    return np.asarray(np.minimum(np.asarray(fixed, np.int16), limit))
 
 
 def _smooth(random: np.random.Generator, shape: tuple[int, int], grain: float) -> Floats32:
@@ -56,12 +69,18 @@ def _uniform(noise: Floats32) -> NDArray[np.uint16]:
     return even.reshape(noise.shape)
 
 
+def _error(random: np.random.Generator, shape: tuple[int, int], share: float) -> Fixed:
+    """Noise with this share of a variance of 1."""
+    noise = _smooth(random, shape, _ERROR_GRAIN) * (share**0.5 * _FINE_NOISE)
+    return np.asarray(np.rint(noise), np.int16)
+
+
 @dataclass(frozen=True)
 class _Banks:
     """Noise larger than the image; each frame uses another part of it."""
 
-    steady: Floats32  # of the image's size
-    error: Floats32
+    steady: Fixed  # of the image's size
+    error: Fixed
     holes: NDArray[np.uint16]
     edges: NDArray[np.uint16]
     speckles: NDArray[np.uint16]
@@ -74,8 +93,8 @@ class _Banks:
         coarse = large[0] // 8 + 1, large[1] // 8 + 1
         wrong = random.integers(1, MAX_DISPARITY, coarse, np.uint8, endpoint=True)
         return cls(
-            steady=_smooth(random, shape, _ERROR_GRAIN) * np.float32(_STEADY_SHARE**0.5),
-            error=_smooth(random, large, _ERROR_GRAIN) * np.float32((1 - _STEADY_SHARE) ** 0.5),
+            steady=_error(random, shape, _STEADY_SHARE),
+            error=_error(random, large, 1 - _STEADY_SHARE),
             holes=_uniform(_smooth(random, large, _HOLE_GRAIN)),
             edges=_uniform(_smooth(random, large, _HOLE_GRAIN)),
             speckles=_uniform(_smooth(random, large, _SPECKLE_GRAIN)),
@@ -99,7 +118,7 @@ def lost_share(gradient: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 _GRADIENTS = np.arange(256) / _STEPS
-_ERRORS = error_px(_GRADIENTS).astype(np.float32)
+_ERRORS = np.rint(error_px(_GRADIENTS) * _FINE_NOISE).astype(np.int16)
 _LOST = np.rint(lost_share(_GRADIENTS) * _FULL).astype(np.uint16)
 _SPECKLED = np.rint((_SPECKLES + _WEAK_SPECKLES * lost_share(_GRADIENTS)) * _FULL).astype(np.uint16)
 
@@ -121,10 +140,19 @@ def unseen(disparity: Floats32) -> NDArray[np.bool_]:
 
     Shape   (H, W) px -> (H, W); True also where the left image has no such column
     """
+    return _unseen(_fixed(disparity))
+
+
+def _unseen(disparity: Fixed) -> NDArray[np.bool_]:
     width = disparity.shape[1]
-    columns = np.ascontiguousarray(disparity.T) + np.arange(width, dtype=np.float32)[:, None]
-    covered = np.maximum.accumulate(columns) - columns > _HIDDEN_PX
-    return np.ascontiguousarray((covered | (columns > width - 1)).T)
+    columns = disparity + (np.arange(width) * _FINE).astype(np.int16)
+    largest = columns
+    for reach in _REACHES:  # the largest of the 128 columns up to each one
+        pair = np.zeros((1, reach + 1), np.uint8)
+        pair[0, [0, reach]] = 1
+        largest = np.asarray(cv2.dilate(largest, pair, anchor=(reach, 0)), np.int16)
+    hidden = largest - columns > round(_HIDDEN_PX * _FINE)
+    return np.asarray(hidden | (columns > (width - 1) * _FINE))
 
 
 class SensorModel:
@@ -141,21 +169,21 @@ class SensorModel:
                 -> (H, W) uint8
         Units   whole px, 0 = none, at most 95
         """
-        true = np.nan_to_num(true_disparity, nan=0.0)
-        strength = gradients(texture)
+        true, strength = _fixed(true_disparity), gradients(texture)
         part = self._parts(true.shape, sequence)
         window = np.ones((_WINDOW, _WINDOW), np.uint8)
         near, far = cv2.dilate(true, window), cv2.erode(true, window)
-        at_edge = near - far > _EDGE_STEP_PX
-        lost = unseen(true) | (true <= 0) | (true > MAX_DISPARITY)
+        at_edge = near - far > round(_EDGE_STEP_PX * _FINE)
+        lost = _unseen(true) | (true <= 0) | (true > MAX_DISPARITY * _FINE)
         lost |= part.holes < cv2.LUT(strength, _LOST)
-        lost |= at_edge & (part.edges < _EDGE_LOST * _FULL)
-        fattened = at_edge & (part.edges > (1 - _EDGE_FATTENED) * _FULL)
+        lost |= at_edge & (part.edges < round(_EDGE_LOST * _FULL))
+        fattened = at_edge & (part.edges > round((1 - _EDGE_FATTENED) * _FULL))
         np.copyto(true, near, where=fattened)
-        errors = cv2.multiply(cv2.add(part.steady, part.error), cv2.LUT(strength, _ERRORS))
-        found = np.asarray(cv2.add(true, errors, dtype=cv2.CV_8U), np.uint8)  # rounds, saturates
+        noise, scale = cv2.add(part.steady, part.error), _FINE / _FINE_NOISE**2
+        errors = cv2.multiply(noise, cv2.LUT(strength, _ERRORS), scale=scale)
+        found = np.asarray(cv2.convertScaleAbs(cv2.add(true, errors), alpha=1 / _FINE), np.uint8)
         np.minimum(found, MAX_DISPARITY, out=found)
-        found[lost] = 0
+        np.copyto(found, 0, where=lost)
         np.copyto(found, part.wrong, where=part.speckles < cv2.LUT(strength, _SPECKLED))
         return found
 

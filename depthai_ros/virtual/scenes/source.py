@@ -45,6 +45,17 @@ class SceneObject:
     position_m: tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class Realism:
+    """What the cameras of a synthetic scene have in common with real ones."""
+
+    lens: bool = False  # lenses with distortion
+    noise: bool = False  # disparity with the errors of a matcher
+
+
+IDEAL = Realism()
+
+
 class Source(Protocol):
     """Renders the camera images of one scene.
 
@@ -71,25 +82,32 @@ class Source(Protocol):
         ...
 
 
-def _synthetic(path: str, eeprom: Mapping[str, Any]) -> Source:
+def _synthetic(path: str, eeprom: Mapping[str, Any], realism: Realism) -> Source:
     from .scene import SyntheticScene
 
-    return SyntheticScene(eeprom)
+    return SyntheticScene(eeprom, realism)
 
 
-def _pattern(path: str, eeprom: Mapping[str, Any]) -> Source:
+def _plane(path: str, eeprom: Mapping[str, Any], realism: Realism) -> Source:
+    from .plane import plane_world
+    from .scene import SyntheticScene
+
+    return SyntheticScene(eeprom, realism, plane_world(path))
+
+
+def _pattern(path: str, eeprom: Mapping[str, Any], realism: Realism) -> Source:
     from .pattern import PatternSource
 
     return PatternSource()
 
 
-def _images(path: str, eeprom: Mapping[str, Any]) -> Source:
+def _images(path: str, eeprom: Mapping[str, Any], realism: Realism) -> Source:
     from .replay import ImageReplay
 
     return ImageReplay(path, eeprom)
 
 
-def _video(path: str, eeprom: Mapping[str, Any]) -> Source:
+def _video(path: str, eeprom: Mapping[str, Any], realism: Realism) -> Source:
     from .replay import VideoReplay
 
     return VideoReplay(path, eeprom)
@@ -98,21 +116,25 @@ def _video(path: str, eeprom: Mapping[str, Any]) -> Source:
 class SceneKind(NamedTuple):
     """A scene by name. Makers import late: each loads only the modules it needs."""
 
-    make: Callable[[str, Mapping[str, Any]], Source]
+    make: Callable[[str, Mapping[str, Any], Realism], Source]
     path: str  # what follows "=", "" = nothing
     eeprom: int  # default layout; recorded images have no known intrinsics
+    realistic: bool = False  # options of Realism count
 
 
 SCENES = {
-    "synthetic": SceneKind(_synthetic, "", ROTATIONS_LAYOUT),
+    "synthetic": SceneKind(_synthetic, "", ROTATIONS_LAYOUT, realistic=True),
     "pattern": SceneKind(_pattern, "", ROTATIONS_LAYOUT),
     "images": SceneKind(_images, "DIR", -1),
     "video": SceneKind(_video, "FILE", -1),
+    "plane": SceneKind(_plane, "METRES", ROTATIONS_LAYOUT, realistic=True),
 }
 
 
-def make_source(text: str, eeprom: Mapping[str, Any]) -> Source:
+def make_source(text: str, eeprom: Mapping[str, Any], realism: Realism = IDEAL) -> Source:
     """Make the source `SCENE[=PATH]`; `eeprom` is the document in `config_d2h`.
+
+    `realism` counts for realistic scenes only.
 
     Raises  ConfigError if the name is unknown or its path is missing or cannot be read
     """
@@ -120,4 +142,4 @@ def make_source(text: str, eeprom: Mapping[str, Any]) -> Source:
     if name not in SCENES or bool(path) != bool(SCENES[name].path):
         known = ", ".join(key + (f"={row.path}" if row.path else "") for key, row in SCENES.items())
         raise ConfigError(f"scene is {text!r}, must be one of {known}")
-    return SCENES[name].make(path, eeprom)
+    return SCENES[name].make(path, eeprom, realism)

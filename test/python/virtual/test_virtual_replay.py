@@ -241,7 +241,7 @@ def test_unreadable_video_is_refused(tmp_path: Path) -> None:
 
 def test_recorded_images_have_a_blank_eeprom_by_default() -> None:
     layouts = {name: scene.eeprom for name, scene in SCENES.items()}
-    assert layouts == {"synthetic": 5, "pattern": 5, "images": -1, "video": -1}
+    assert layouts == {"synthetic": 5, "pattern": 5, "images": -1, "video": -1, "plane": 5}
 
 
 @needs_samples

@@ -447,10 +447,14 @@ def test_unknown_stream_and_missing_view_are_refused(room: SyntheticScene) -> No
     with pytest.raises(ConfigError, match="no scene paints stream 'metaout'"):
         shown(room).paint("metaout", 0.0, 0)
     with pytest.raises(ConfigError, match=r"configure\(\) must come before"):
-        SyntheticScene(eeprom_document(5)).paint("left", 0.0, 0)
+        make_source("synthetic", eeprom_document(5)).paint("left", 0.0, 0)
 
 
-@pytest.mark.parametrize("text", ["", "Synthetic", "synthetic=x", "images", "images=", "webcam=0"])
+@pytest.mark.parametrize(
+    "text", ["", "Synthetic", "synthetic=x", "images", "images=", "webcam=0", "plane"]
+)
 def test_unknown_scene_is_refused_with_the_allowed_ones(text: str) -> None:
-    with pytest.raises(ConfigError, match="synthetic, pattern, images=DIR, video=FILE"):
+    with pytest.raises(
+        ConfigError, match="synthetic, pattern, images=DIR, video=FILE, plane=METRES"
+    ):
         make_source(text, eeprom_document(5))

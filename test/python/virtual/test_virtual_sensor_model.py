@@ -6,8 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scene_views import view
 
+from depthai_ros.errors import ConfigError
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.plane import CARD_SHARE, area_pixels
+from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.virtual.scenes.sensor_model import SensorModel, unseen
+from depthai_ros.virtual.scenes.source import Realism, make_source
 
 SHAPE = (240, 400)
 GOOD, WEAK, NONE = 40.0, 3.0, 0.0
@@ -88,3 +94,51 @@ def test_nothing_is_measured_where_there_is_nothing_or_beyond_the_range() -> Non
         assert found.dtype == np.uint8
         assert found.max() <= 95
         assert (found == 0).mean() > 0.99
+
+
+# -- in the scenes
+
+
+def shown(text: str, *, noise: bool, lens: bool = False, **changes: Any) -> SyntheticScene:
+    document = eeprom_document(5, lens=lens)
+    source = make_source(text, document, Realism(lens=lens, noise=noise))
+    source.configure(view(mirror_rectified=True, **changes))
+    assert isinstance(source, SyntheticScene)
+    return source
+
+
+def test_disparity_of_a_scene_has_the_errors_and_repeats() -> None:
+    first, second, exact = (shown("synthetic", noise=noise) for noise in (True, True, False))
+    images = [first.paint("disparity", 2.0, number).copy() for number in (7, 8, 7)]
+    np.testing.assert_array_equal(images[0], images[2])
+    assert (images[0] != images[1]).mean() > 0.02, "each frame has other errors"
+    second.paint("disparity", 1.9, 6)
+    np.testing.assert_array_equal(second.paint("disparity", 2.0, 7), images[0])
+    truth = exact.paint("disparity", 2.0, 7).astype(int)
+    assert 0.03 < (images[0] == 0).mean() < 0.1
+    measured = images[0] > 0
+    assert (np.abs(images[0] - truth) <= 1)[measured].mean() > 0.98
+
+
+@pytest.mark.parametrize("wall_m", [1.0, 2.0, 4.0])
+def test_plane_has_its_distance_a_card_and_a_weak_area(wall_m: float) -> None:
+    source = shown(f"plane={wall_m:g}", noise=True)
+    camera, depth = source.camera("rectified_right"), source.true_depth(0.0)
+    card, weak = (area_pixels(name, camera) for name in ("card", "weak"))
+    np.testing.assert_allclose(depth[card], wall_m * CARD_SHARE, rtol=1e-6)
+    depth[card] = wall_m
+    np.testing.assert_allclose(depth, wall_m, rtol=1e-6)
+    truth, found = source.true_disparity(0.0), source.paint("disparity", 0.0, 0)
+    good = np.s_[20:170, 20:1000]
+    assert np.abs(found[good] - truth[good])[found[good] > 0].mean() < 0.6
+    assert (found[good] == 0).mean() < 0.01 < 0.03 < (found[weak] == 0).mean() < 0.3
+    wide = shown(f"plane={wall_m:g}", noise=False, lens=True)
+    assert np.isfinite(wide.true_depth(0.0)).all(), "no camera sees beside the wall"
+    assert np.isfinite(wide.true_depth(0.0, "left")).all()
+    assert source.objects(0.0, 0) == []
+
+
+@pytest.mark.parametrize("text", ["0.2", "21", "nan", "far"])
+def test_a_plane_at_no_distance_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"plane is '{text}', must be a number from 0.3 to 20"):
+        make_source(f"plane={text}", eeprom_document(5))
