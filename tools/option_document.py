@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from depthai_ros.config.filters import GROUP, PARAMETERS, PREFIX, PRESETS, preset_values
 from depthai_ros.config.limits import Value, plain
 from depthai_ros.config.options import GROUPS, OPTIONS, Option
 from depthai_ros.config.yaml_files import yaml_number
@@ -116,8 +117,21 @@ def parameters_markdown() -> str:
     """docs/parameters.md: one table per group."""
     lines = [_MARKDOWN_HEAD]
     for group, options in _grouped():
-        lines += [f"## {GROUPS[group]}", "", *_markdown_table(options), ""]
+        presets = _preset_table() if group == GROUP else []
+        lines += [f"## {GROUPS[group]}", "", *_markdown_table(options), *presets, ""]
     return "\n".join(lines)
+
+
+def _preset_table() -> list[str]:
+    """What each preset of the filters gives; the rows that no preset changes are left out."""
+    names = [name for name, values in PRESETS.items() if values]
+    keys = [row.key for row in PARAMETERS if any(row.key in PRESETS[name] for name in names)]
+    values = {name: preset_values(name) for name in names}
+    rows = [f"| preset | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for key in keys:
+        cells = (f"`{_yaml_value(values[name][PREFIX + key])}`" for name in names)
+        rows.append(f"| `{PREFIX}{key}` | {' | '.join(cells)} |")
+    return ["", *rows]
 
 
 def _markdown_table(options: Iterable[Option]) -> list[str]:

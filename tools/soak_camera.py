@@ -77,6 +77,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     **{f"camera.{camera}.ae_region": ("", "10 10 200 100") for camera in ("rgb", "left", "right")},
     "diagnostics.temp_warn_c": (85.0, 0.0, 99.0),  # never above temp_error_c
     "diagnostics.temp_error_c": (100.0, 125.0),
+    "filters.preset": ("none", "manipulation", "high_accuracy"),  # of one decimation
+    "filters.threshold.min_m": (0.0, 0.2, 0.5),  # never above max_m
+    "filters.threshold.max_m": (4.0, 10.0),
     "depth.disparity_confidence": (0, 150, 255),  # its default cannot be restored
 }
 LIVE = [

@@ -21,6 +21,7 @@ from ..cameras import (
 )
 from ..streams import STREAMS
 from ..wire_formats import CAMERAS
+from .filters import GROUP, PARAMETERS, PREFIX, PRESET_KEY, PRESETS
 from .limits import FrameName, Limits, Value, between, one_of
 
 #: In which states of the node an option can change: in each; while it is not active; only while it
@@ -70,6 +71,9 @@ GROUPS = {
     "calibration": "Calibration",
     **{camera: f"Calibration of the {camera} camera" for camera in CAMERAS},
     "stereo": "Stereo pair",
+    "points": "Point cloud",
+    "registration": "Registered depth",
+    GROUP: "Filters on depth",
     "publish": "Publishing",
     "sync": "Exposures and time",
     "tf": "Frames",
@@ -630,6 +634,76 @@ _NODE_OPTIONS = (
     ),
 )
 
+_POINTS_OPTIONS = (
+    Option(
+        "points.color",
+        "none",
+        "colour of the points: none, mono (needs rectified_right in stream_list) or rgb (needs "
+        "color, and a calibrated rgb camera)",
+        one_of(*COLOR_STREAMS),
+    ),
+    Option(
+        "points.decimation",
+        2,
+        "make a point of one pixel in a square of this width",
+        between(1, 16),
+        unit="px",
+    ),
+    Option(
+        "points.max_depth_m",
+        0.0,
+        "leave out points beyond this depth; 0 = depth.depth_limit_m",
+        between(0.0, 65.0),
+        unit="m",
+    ),
+    Option(
+        "points.max_rgb_age_ms",
+        40.0,
+        "largest difference between the stamps of depth and colours; a cloud waits this long for "
+        "its colours, and is published without if there are none",
+        between(0.0, 1000.0),
+        unit="ms",
+    ),
+    Option(
+        "registration.width",
+        1280,
+        "largest width of depth_registered; the image of the rgb camera is scaled down to it",
+        between(64, 1280),
+        unit="px",
+    ),
+    Option(
+        "stereo.rectify",
+        "device",
+        "who makes image_rect of left and right: the device (rectified_left and rectified_right, "
+        "with the distortion of the lenses), or the host from left and right, without it",
+        one_of("device", "host"),
+    ),
+)
+
+_FILTER_OPTIONS = (
+    Option(
+        PRESET_KEY,
+        "none",
+        "values of all filters for a purpose, see docs/depth.md; a filter parameter that is set by "
+        "itself keeps its value, and one that changes the size of depth is not live",
+        one_of(*PRESETS),
+        changes="live",
+        scope="node",
+    ),
+    *(
+        Option(
+            PREFIX + row.key,
+            row.default,
+            row.meaning,
+            row.limits,
+            row.unit,
+            "live" if row.live else "unconfigured",
+            "node",
+        )
+        for row in PARAMETERS
+    ),
+)
+
 OPTIONS: tuple[Option, ...] = (
     *_STREAM_OPTIONS,
     *_CAMERA_OPTIONS,
@@ -640,6 +714,7 @@ OPTIONS: tuple[Option, ...] = (
     *_VIDEO_OPTIONS,
     *_BOARD_OPTIONS,
     *_APP_OPTIONS,
-    *(replace(option, scope="node") for option in _NODE_OPTIONS),
+    *(replace(option, scope="node") for option in (*_NODE_OPTIONS, *_POINTS_OPTIONS)),
+    *_FILTER_OPTIONS,
 )
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

@@ -7,13 +7,14 @@ program (`gen1/config.py`) follow Gen1's less strict rules.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from ..bounded import clean_text, describe, nearest, shown
 from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
-from ..streams import ALIASES, STREAMS
+from ..streams import ALIASES, COLOR_STREAMS, HOST_RECTIFIED, STREAMS, WORKER_OUTPUTS
+from .filters import PRESET_KEY, preset_values
 from .limits import Value, plain
 from .numbers import read_integer, read_real
 from .options import BY_KEY, OPTIONS, Option
@@ -47,12 +48,21 @@ _SENSORS = {"rgb": "rgb", "left": "mono", "right": "mono"}
 class Settings(Mapping[str, Any]):
     """One value for every option; immutable."""
 
-    __slots__ = ("_values", "dialect")
+    __slots__ = ("_values", "dialect", "given")
 
-    def __init__(self, values: Mapping[str, Value], dialect: Dialect = "ros") -> None:
-        """Take values that are already checked; other callers use `validate()`."""
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        dialect: Dialect = "ros",
+        given: Collection[str] = (),
+    ) -> None:
+        """Take values that are already checked; other callers use `validate()`.
+
+        `given`: the keys that the user set; the others have defaults, or values of a preset.
+        """
         self._values = dict(values)
         self.dialect: Dialect = dialect
+        self.given = frozenset(given)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -70,9 +80,22 @@ class Settings(Mapping[str, Any]):
     def replace(self, changes: Mapping[str, Any]) -> Settings:
         """A copy with some values changed, checked as a whole.
 
+        A key that gets the value that it already has is no change: a whole parameter file may be
+        loaded, and a preset still gives the others their values.
+
         Raises  ConfigError
         """
-        return validate({**self._values, **changes}, self.dialect)
+        kept = {key: self._values[key] for key in self.given}
+        new = {
+            key: value
+            for key, value in changes.items()
+            if key in kept or key not in self._values or not _same(self._values[key], value)
+        }
+        return validate({**kept, **new}, self.dialect)
+
+
+def _same(present: Value, value: Any) -> bool:
+    return type(value) is type(present) and bool(value == present)
 
 
 def defaults() -> Settings:
@@ -81,11 +104,12 @@ def defaults() -> Settings:
 
 
 def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
-    """Check values by dotted key; missing keys get their default.
+    """Check values by dotted key; missing keys get the value of the preset, or their default.
 
     Raises  ConfigError that names each bad key, its value and the allowed values
     """
     checked: dict[str, Value] = {option.key: option.default for option in OPTIONS}
+    checked |= preset_values(values.get(PRESET_KEY))
     problems: list[ConfigError] = []
     for key, value in values.items():
         try:
@@ -100,7 +124,7 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
         wrong_type = all(isinstance(problem, ConfigTypeError) for problem in problems)
         kind = ConfigTypeError if wrong_type else ConfigError
         raise kind("; ".join(map(str, problems)))
-    return Settings(checked, dialect)
+    return Settings(checked, dialect, values)
 
 
 def _option(key: str) -> Option:
@@ -291,6 +315,7 @@ _RULES: tuple[_Rule, ...] = (
     _highest_fps("rgb", _RGB_FPS),
     _exceeds("diagnostics.temp_warn_c", "diagnostics.temp_error_c"),
     _exceeds("reconnect.initial_delay_s", "reconnect.max_delay_s"),
+    _exceeds("filters.threshold.min_m", "filters.threshold.max_m"),
     *(rule(camera) for rule in (_exposure_fits, _region_fits) for camera in _SENSORS),
 )
 

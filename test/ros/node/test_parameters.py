@@ -83,11 +83,13 @@ LIMITS: dict[str, tuple[Any, str, str, str]] = {
 }
 #: Limits of time, which are at least three packets: test_diagnostics shows what they do.
 TIME_LIMITS = {"diagnostics.stream_timeout_s": 0.1, "diagnostics.stale_after_s": 0.1}
+#: test/python/depth shows what they do.
+FILTERS = {option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"}
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 
 
 def test_every_live_option_is_in_one_of_the_tables() -> None:
-    known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES]
+    known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES, *FILTERS]
     assert sorted(known) == sorted(option.key for option in OPTIONS if option.changes == "live")
 
 
