@@ -366,11 +366,14 @@ def fill_holes(
     scratch: _BytesLike,
     mode: str,
     longest: int,
+    scale: float,
+    delta: float,
 ) -> None:
     """Fill parts of rows (mode "left") or also of columns that are between measured pixels.
 
     At most `longest` pixels, with the value before them or, of the ends, the "farthest" or the
-    "nearest". scratch: uint32, W elements.
+    "nearest", if the disparities (scale / depth) of the ends differ by at most `delta`.
+    scratch: uint32, W elements.
     """
 
 # Clouds, registration and rectification.

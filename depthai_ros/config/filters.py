@@ -80,7 +80,7 @@ PARAMETERS = (
     ),
     FilterParameter(
         "temporal.persistence",
-        3,
+        6,
         "a pixel that is not measured keeps its value if at least this number of the last 8 "
         "frames measured it; 0 = never",
         between(0, 8),
@@ -107,6 +107,13 @@ PARAMETERS = (
         between(1, 1000),
         "px",
     ),
+    FilterParameter(
+        "hole_filling.delta_px",
+        96.0,
+        "holes between surfaces whose disparities differ by more stay; 96 = no hole does",
+        between(0.1, 96.0),
+        "px",
+    ),
 )
 _DEFAULTS = {row.key: row.default for row in PARAMETERS}
 
@@ -119,17 +126,28 @@ PRESETS: dict[str, dict[str, Value]] = {
         "speckle.enable": True,
         "spatial.enable": True,
         "temporal.enable": True,
+        "temporal.persistence": 0,
     },
     "manipulation": {
         "speckle.enable": True,
         "spatial.enable": True,
+        "spatial.alpha": 0.4,
         "temporal.enable": True,
+        "temporal.alpha": 0.2,
+        "temporal.persistence": 7,
         "hole_filling.enable": True,
+        "hole_filling.mode": "nearest",
+        "hole_filling.max_px": 12,
+        "hole_filling.delta_px": 2.0,
     },
     "high_accuracy": {
         "speckle.enable": True,
+        "speckle.min_size_px": 200,
+        "speckle.delta_px": 1.2,
         "spatial.enable": True,
+        "spatial.alpha": 0.25,
         "temporal.enable": True,
+        "temporal.alpha": 0.15,
         "temporal.persistence": 0,
     },
 }

@@ -164,6 +164,8 @@ class DepthFilters:
             scratch=self._array("columns", (self.shape[1],), np.uint32),
             mode=plan.values["hole_filling.mode"],
             longest=plan.values["hole_filling.max_px"],
+            scale=self._scale,
+            delta=plan.values["hole_filling.delta_px"],
         )
 
     def _forget_if_due(self, plan: _Plan, stamp_ns: int) -> None:

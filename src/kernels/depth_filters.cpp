@@ -170,39 +170,53 @@ Fill fill_of(const std::string& mode) {
   return mode == "left" ? Fill::left : mode == "nearest" ? Fill::nearest : Fill::farthest;
 }
 
-DEPTHAI_INLINE Depth chosen(Depth one, Depth other, Fill mode) {
-  if (mode == Fill::left) return one;
-  return mode == Fill::farthest ? std::max(one, other) : std::min(one, other);
-}
+/// What is a hole, and what it gets.
+struct Filling {
+  Fill mode;
+  std::size_t longest;
+  float scale, delta;
 
-/// Columns write over what rows have filled, where that is the better choice.
-DEPTHAI_INLINE void put_chosen(Depth& pixel, Depth value, Fill mode) {
-  pixel = pixel == 0 ? value : chosen(pixel, value, mode);
-}
+  Depth chosen(Depth one, Depth other) const {
+    if (mode == Fill::left) return one;
+    return mode == Fill::farthest ? std::max(one, other) : std::min(one, other);
+  }
 
-void fill_row(const Depth* from, Depth* to, std::size_t width, Fill mode, std::size_t longest) {
+  bool closes(std::size_t length, Depth one, Depth other) const {
+    if (length == 0 || length > longest) return false;
+    const float product = static_cast<float>(one) * static_cast<float>(other);
+    return std::fabs(static_cast<float>(one) - static_cast<float>(other)) * scale <=
+           delta * product;
+  }
+};
+
+void fill_row(const Depth* from, Depth* to, std::size_t width, const Filling& filling) {
   std::size_t next = 0;  // behind the last measured pixel
   for (std::size_t x = 0; x < width; ++x) {
     if (from[x] == 0) continue;
-    const std::size_t hole = x - next;
-    if (hole > 0 && next > 0 && hole <= longest) {
-      std::fill(to + next, to + x, chosen(from[next - 1], from[x], mode));
+    if (next > 0 && filling.closes(x - next, from[next - 1], from[x])) {
+      std::fill(to + next, to + x, filling.chosen(from[next - 1], from[x]));
     }
     next = x + 1;
   }
 }
 
 /// Close the holes of columns that end above this row. next: row behind the last measured pixel.
+/// Of two values for a pixel, that of its row and that of its column, the mode chooses again.
 void fill_columns(const Depth* source, Depth* destination, std::uint32_t* next, std::size_t y,
-                  std::size_t width, Fill mode, std::size_t longest) {
+                  std::size_t width, const Filling& filling) {
   const Depth* const row = source + y * width;
   for (std::size_t x = 0; x < width; ++x) {
     if (row[x] == 0) continue;
-    const std::size_t first = next[x], hole = y - first;
+    const std::size_t first = next[x];
     next[x] = static_cast<std::uint32_t>(y + 1);
-    if (hole == 0 || first == 0 || hole > longest) continue;
-    const Depth value = chosen(source[(first - 1) * width + x], row[x], mode);
-    for (std::size_t k = first; k < y; ++k) put_chosen(destination[k * width + x], value, mode);
+    if (first == 0 || first == y) continue;
+    const Depth above = source[(first - 1) * width + x];
+    if (!filling.closes(y - first, above, row[x])) continue;
+    const Depth value = filling.chosen(above, row[x]);
+    for (std::size_t k = first; k < y; ++k) {
+      Depth& pixel = destination[k * width + x];
+      pixel = pixel == 0 ? value : filling.chosen(pixel, value);
+    }
   }
 }
 
@@ -277,7 +291,7 @@ void remove_speckles(const Array& disparity, const Array& scratch, std::size_t s
 }
 
 void fill_holes(const Array& source, const Array& destination, const Array& scratch,
-                const std::string& mode, std::size_t longest) {
+                const std::string& mode, std::size_t longest, float scale, float delta) {
   require(is_image(source, 'H') && is_image(destination, 'H') && source.shape == destination.shape,
           "fill_holes: must be (H, W) uint16, both alike");
   const std::size_t height = source.shape[0], width = source.shape[1];
@@ -286,15 +300,15 @@ void fill_holes(const Array& source, const Array& destination, const Array& scra
   require(
       !overlap(source, destination) && !overlap(source, scratch) && !overlap(destination, scratch),
       "fill_holes: the arrays must not overlap");
-  const Fill fill = fill_of(mode);
+  const Filling filling{fill_of(mode), longest, scale, delta};
   const Depth* const from = values_of<Depth>(source);
   Depth* const to = values_of<Depth>(destination);
   auto* const next = values_of<std::uint32_t>(scratch);
   std::copy_n(from, source.count(), to);
   std::fill_n(next, width, 0U);
   for (std::size_t y = 0; y < height; ++y) {
-    fill_row(from + y * width, to + y * width, width, fill, longest);
-    if (fill != Fill::left) fill_columns(from, to, next, y, width, fill, longest);
+    fill_row(from + y * width, to + y * width, width, filling);
+    if (filling.mode != Fill::left) fill_columns(from, to, next, y, width, filling);
   }
 }
 

@@ -51,10 +51,10 @@ void smooth_in_time(const Array& disparity, const Array& state, const Array& his
                     float delta, unsigned persistence);
 
 /// Depth -> depth with small holes filled. A hole is a part of a row (mode left), or of a row or
-/// column (farthest, nearest), between two measured pixels, of at most `longest` pixels. It gets
-/// the value before it, or the largest or smallest one of those around it. scratch: uint32, W
-/// elements.
+/// column (farthest, nearest), of at most `longest` pixels, between two measured pixels whose
+/// disparities, scale / depth, differ by at most `delta`. It gets the value before it, or the
+/// largest or smallest one of its ends. scratch: uint32, W elements.
 void fill_holes(const Array& source, const Array& destination, const Array& scratch,
-                const std::string& mode, std::size_t longest);
+                const std::string& mode, std::size_t longest, float scale, float delta);
 
 }  // namespace depthai

@@ -152,9 +152,9 @@ void bind_depth_filters(py::module_& m) {
         disparity, state, history);
   };
   const auto filled = [](Bytes source, Bytes destination, Bytes scratch, const std::string& mode,
-                         std::size_t longest) {
-    run_in_place([&](const auto&... arrays) { fill_holes(arrays..., mode, longest); }, source,
-                 destination, scratch);
+                         std::size_t longest, float scale, float delta) {
+    run_in_place([&](const auto&... arrays) { fill_holes(arrays..., mode, longest, scale, delta); },
+                 source, destination, scratch);
   };
   m.def("keep_between", converted(&keep_between, std::uint16_t{}, std::uint16_t{}), py::kw_only(),
         "source"_a, "destination"_a, "low"_a, "high"_a);
@@ -171,7 +171,7 @@ void bind_depth_filters(py::module_& m) {
   m.def("smooth_in_time", in_time, py::kw_only(), "disparity"_a, "state"_a, "history"_a, "alpha"_a,
         "delta"_a, "persistence"_a);
   m.def("fill_holes", filled, py::kw_only(), "source"_a, "destination"_a, "scratch"_a, "mode"_a,
-        "longest"_a);
+        "longest"_a, "scale"_a, "delta"_a);
 }
 
 void bind_depth(py::module_& m) {

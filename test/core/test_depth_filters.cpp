@@ -76,7 +76,7 @@ TEST_P(Filters, HolesAreFilledAndMeasuredPixelsStay) {
   Depth depth = noise(), filled(height, width);
   Image<std::uint32_t> columns(1, width);
   for (const char* const mode : {"left", "farthest", "nearest"}) {
-    fill_holes(depth.array(), filled.array(), columns.array(), mode, 1000);
+    fill_holes(depth.array(), filled.array(), columns.array(), mode, 1000, 66'000.0F, 1e9F);
     for (std::size_t i = 0; i < depth.values.size(); ++i) {
       EXPECT_TRUE(depth.values[i] == 0 || filled.values[i] == depth.values[i]);
     }

@@ -290,7 +290,7 @@ def test_temporal_keeps_its_memory_over_other_changes_and_loses_it_when_it_is_di
 
 # -- hole filling
 
-#: Mode -> this image, filled; holes of at most 2.
+#: Mode -> this image, dm, filled; holes of at most 2.
 HOLES = [
     [0, 10, 0, 20, 0],
     [30, 0, 0, 60, 0],
@@ -321,10 +321,21 @@ FILLED = {
 
 @pytest.mark.parametrize("mode", FILLED)
 def test_holes_between_measured_pixels_are_filled(mode: str) -> None:
+    depth = np.array(HOLES) * 100
     found = filtered(
-        HOLES, hole_filling__enable=True, hole_filling__mode=mode, hole_filling__max_px=2
+        depth, hole_filling__enable=True, hole_filling__mode=mode, hole_filling__max_px=2
     )
-    assert found.tolist() == FILLED[mode]
+    assert (found // 100).tolist() == FILLED[mode]
+
+
+def test_a_hole_between_two_surfaces_stays_if_they_differ_by_more_than_delta() -> None:
+    near_mm, far_mm = SCALE / 20, SCALE / 16
+    row = [near_mm, 0, 0, far_mm, 0, far_mm]
+    fill = {"hole_filling__enable": True, "hole_filling__mode": "nearest"}
+    assert filtered([row], **fill, hole_filling__delta_px=4.1)[0, 1] == near_mm
+    found = filtered([row], **fill, hole_filling__delta_px=3.9)[0]
+    assert not found[1:3].any()
+    assert found[4] == found[3]
 
 
 # -- presets and precedence
@@ -458,10 +469,10 @@ REFUSED_BY_KERNELS: list[tuple[Any, dict[str, Any]]] = [
       "delta": 1.0, "persistence": 0}),
     (_core.fill_holes,
      {"source": SMALL, "destination": np.zeros_like(SMALL), "scratch": np.zeros(5, np.uint32),
-      "mode": "right", "longest": 1}),
+      "mode": "right", "longest": 1, "scale": 1.0, "delta": 1.0}),
     (_core.fill_holes,
      {"source": SMALL, "destination": np.zeros_like(SMALL), "scratch": np.zeros(4, np.uint32),
-      "mode": "left", "longest": 1}),
+      "mode": "left", "longest": 1, "scale": 1.0, "delta": 1.0}),
 ]  # fmt: skip
 
 
