@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clouds, registered depth and rectification, called as the node calls them, with one thread.
+"""Clouds, registered depth, rectification and filters, called as the node does, with one thread.
 
 Clouds against a memcpy of the same output bytes, rectification against OpenCV's remap with
 fixed-point maps, registration against a limit. The depth is a slanted wall in whole disparities
@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from filter_rows import filter_rows
 from results import Comparison, against_limit, arguments, publish_rows
 
 from kernels import ms
@@ -155,7 +156,8 @@ def main() -> None:
     output = arguments(__doc__).json
     cv2.setNumThreads(1)
     depth = slanted_wall()
-    publish_rows("depth_kernels", [*clouds(depth), registration(depth), *rectification()], output)
+    rows = [*clouds(depth), registration(depth), *rectification(), *filter_rows()]
+    publish_rows("depth_kernels", rows, output)
 
 
 if __name__ == "__main__":
