@@ -25,8 +25,9 @@ from ..cameras import (
 from ..config.limits import between
 from ..config.settings import Settings
 from ..errors import ConfigError
-from . import camera_model, gen1_file, plausibility, stereo_model
+from . import camera_model, gen1_file, plausibility, rgb_pose_file, stereo_model
 from .camera_model import CameraModel, Matrix
+from .poses import camera_poses, optical_pose
 from .stereo_model import StereoModel, UnusableError
 
 Source = Literal["eeprom", "file", "nominal", "none"]
@@ -57,9 +58,6 @@ _STORED_LIMITS = {
 #: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
 
-#: Optical axes (x right, y down, z forward) -> body axes (x forward, y left, z up); REP 103.
-OPTICAL_TO_BODY = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-
 
 @dataclass(frozen=True, slots=True)
 class BoardGeometry:
@@ -89,6 +87,7 @@ class Calibration:
     warnings: tuple[str, ...]
     rgb_problem: str  # why `rgb` is None, "" = it is not
     models: Mapping[str, CameraModel] = field(default_factory=dict)  # set by the user, by camera
+    rgb_pose: Matrix | None = None  # from a file: maps points from rectified right to rgb; 4x4, m
 
     @property
     def board(self) -> str:
@@ -214,27 +213,21 @@ class Calibration:
         Shape   4x4 for "left", "right" and "rgb"
         Units   metres
         """
-        rotation, translation_m = np.eye(3), np.array([-self.baseline_m, 0.0, 0.0])
-        if self.stereo:
-            rotation, translation_m = self.stereo.left_to_right
-        right_in_left = -rotation.T @ translation_m
-        left = -right_in_left / 2
-        length_m = float(np.linalg.norm(right_in_left))
-        across = right_in_left / length_m if length_m > 0 else np.array([1.0, 0.0, 0.0])
-        rgb = left + across * self.geometry.left_to_rgb_m
-        return {
-            "left": _body_pose(np.eye(3), left),
-            "right": _body_pose(rotation.T, left + right_in_left),
-            "rgb": _body_pose(np.eye(3), rgb),
-        }
+        parallel = np.eye(3), np.array([-self.baseline_m, 0.0, 0.0])
+        left_to_right = self.stereo.left_to_right if self.stereo else parallel
+        return camera_poses(left_to_right, self.geometry.left_to_rgb_m, self.rgb_pose)
 
+    def rgb_from_depth(self) -> Matrix | None:
+        """Maps points from the rectified right camera to the rgb camera; None = not known.
 
-def _body_pose(rotation: Matrix, position: Matrix) -> Matrix:
-    """Convert a pose from optical to body axes."""
-    pose = np.eye(4)
-    pose[:3, :3] = OPTICAL_TO_BODY @ rotation @ OPTICAL_TO_BODY.T
-    pose[:3, 3] = OPTICAL_TO_BODY @ position
-    return pose
+        Shape   4x4, optical axes
+        Units   metres
+        """
+        if self.rgb_pose is not None or not self.nominal_rgb:
+            return self.rgb_pose
+        poses = self.poses()
+        depth, rgb = (optical_pose(poses[camera]) for camera in ("right", "rgb"))
+        return np.asarray(np.linalg.inv(rgb) @ depth)
 
 
 # -- sources
@@ -244,8 +237,14 @@ def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
     """The calibration to use: from the EEPROM, unless a file replaces or completes it.
 
     `document` is the `eeprom` object of the device.
-    Raises  ConfigError if the file is needed and unreadable, or contradicts the board
+    Raises  ConfigError if a file is needed and unreadable, or contradicts the board
     """
+    calibration = _stored(document, settings)
+    path = settings[rgb_pose_file.KEY]
+    return _with_rgb_pose(calibration, path, settings) if path else calibration
+
+
+def _stored(document: Mapping[str, Any], settings: Settings) -> Calibration:
     path = settings["depth.calibration_file"]
     replaces = settings["board_config.override_eeprom"] or settings["board_config.store_to_eeprom"]
     if path and replaces:
@@ -260,6 +259,19 @@ def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
         f"computes depth; board_config.override_eeprom replaces it by {path}"
     )
     return replace(stored, warnings=(unused, *stored.warnings))
+
+
+def _with_rgb_pose(calibration: Calibration, path: str, settings: Settings) -> Calibration:
+    """Add the pose in a file. Raises ConfigError."""
+    pose = rgb_pose_file.read(path)
+    matrix = rgb_pose_file.from_rectified_right(pose, calibration.stereo, path)
+    board_m = calibration.geometry.left_to_rgb_m, calibration.baseline_m
+    warnings = rgb_pose_file.check(path, matrix, *board_m)
+    placed = replace(calibration, rgb_pose=matrix)
+    if settings["tf.source"] == "urdf":
+        from_board = calibration.poses()["rgb"]
+        warnings += rgb_pose_file.urdf_warnings(path, placed.poses()["rgb"], from_board)
+    return replace(placed, warnings=(*calibration.warnings, *warnings))
 
 
 def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:

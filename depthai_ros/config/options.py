@@ -550,6 +550,14 @@ _NODE_OPTIONS = (
         for camera in CAMERAS
     ),
     Option(
+        "calibration.rgb_pose_file",
+        "",
+        "file with the pose of the rgb camera to the right one, for points.color rgb, "
+        "depth_registered and tf: a camchain of Kalibr or a transform of ROS in YAML (docs/depth.md"
+        "#calibrating-the-rgb-camera); a path, file:///PATH or package://PACKAGE/PATH; empty = not "
+        "measured",
+    ),
+    Option(
         "tf.source",
         "calibration",
         "publisher of the camera frames: this node from the calibration, robot_state_publisher "

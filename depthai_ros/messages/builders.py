@@ -24,6 +24,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ..bounded import device_json, number
 from ..calibration.camera_model import CameraModel
+from ..calibration.poses import optical_pose
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
 from ..streams import STREAMS, Topic

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.calibration import OPTICAL_TO_BODY, Calibration
+from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel, Matrix
+from ..calibration.poses import optical_pose
 from ..cameras import NN_CAMERAS
 from ..config import NetworkConfig, Settings
 from ..streams import STREAMS, Stream

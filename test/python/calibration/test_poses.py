@@ -7,7 +7,7 @@ import pytest
 from stored_calibrations import BOARD, DEFAULTS, NOMINAL, SIZES
 
 from depthai_ros.calibration import calibration
-from depthai_ros.calibration.calibration import OPTICAL_TO_BODY
+from depthai_ros.calibration.poses import OPTICAL_TO_BODY
 from depthai_ros.virtual.scenes import eeprom, optics
 from depthai_ros.virtual.scenes.source import SceneView
 
