@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..bounded import is_number
 from ..cameras import (
     CALIBRATION_FIELDS,
     EEPROM_FIELDS,
@@ -22,10 +21,10 @@ from ..cameras import (
     RGB_WIDTHS,
     ROTATIONS_LAYOUT,
 )
-from ..config.limits import between
 from ..config.settings import Settings
 from ..errors import ConfigError
 from . import camera_model, gen1_file, plausibility, rgb_pose_file, stereo_model
+from .board import BoardGeometry, board_geometry, stored_layout
 from .camera_model import CameraModel, Matrix
 from .poses import camera_poses, optical_pose
 from .stereo_model import StereoModel, UnusableError
@@ -48,29 +47,8 @@ _RGB_SIZE = (RGB_WIDTHS[1080], 1080)
 _RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Largest relative difference of the baselines from T and from the board entry.
 _BASELINE_TOLERANCE = 0.1
-#: Limits of the numbers that a board stores, those of the options; a distance of 0 is unknown.
-_STORED_LIMITS = {
-    "left_fov_deg": between(1.0, 179.0),
-    "rgb_fov_deg": between(1.0, 179.0),
-    "left_to_right_distance_m": between(0.001, 2.0),
-    "left_to_rgb_distance_m": between(-2.0, 2.0),
-}
 #: Largest angle between the rectified cameras without a warning.
 _ANGLE_TOLERANCE_DEG = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class BoardGeometry:
-    """The board's geometry, with which the device computes depth from disparity."""
-
-    name: str
-    revision: str
-    fov_deg: float  # horizontal, of the mono cameras
-    rgb_fov_deg: float
-    baseline_m: float
-    left_to_rgb_m: float
-    swap: bool  # the device exchanges its mono cameras
-    center_crop: bool  # 720 lines are the middle of 800, else their top
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,11 +232,30 @@ def _stored(document: Mapping[str, Any], settings: Settings) -> Calibration:
         return stored
     if stored.source != "eeprom":
         return from_file(path, settings, document)
-    unused = (
-        "depth.calibration_file is not used: the EEPROM holds a calibration, with which the device "
+    found = _rgb_of_file(path, stored)
+    use = "not used" if found.rgb is None else "used for the rgb camera only"
+    warning = (
+        f"depth.calibration_file is {use}: the EEPROM holds a calibration, with which the device "
         f"computes depth; board_config.override_eeprom replaces it by {path}"
     )
-    return replace(stored, warnings=(unused, *stored.warnings))
+    return replace(found, warnings=(warning, *stored.warnings))
+
+
+def _rgb_of_file(path: str, stored: Calibration) -> Calibration:
+    """Add the rgb camera of a file to the calibration of an EEPROM, which has none."""
+    try:
+        fields = gen1_file.read(path).fields()
+        for name, numbers in fields.items():
+            stereo_model.check_numbers(name, numbers)
+    except (ConfigError, UnusableError):
+        return stored
+    return replace(stored, **_rgb_camera(fields, stored.geometry))
+
+
+def _rgb_camera(fields: Mapping[str, Matrix], board: BoardGeometry) -> dict[str, Any]:
+    """The fields `rgb` and `rgb_problem`."""
+    problem = plausibility.rgb_problem(fields, _RGB_SIZE, board.rgb_fov_deg)
+    return {"rgb": None if problem else (fields["M3"], fields["d3"]), "rgb_problem": problem}
 
 
 def _with_rgb_pose(calibration: Calibration, path: str, settings: Settings) -> Calibration:
@@ -279,7 +276,7 @@ def from_eeprom(document: Mapping[str, Any], settings: Settings) -> Calibration:
 
     Raises  ConfigError if the stored baseline contradicts the board's
     """
-    version = _layout(document)
+    version = stored_layout(document)
     board = board_geometry(document, settings)
     try:
         fields = _eeprom_fields(document, version)
@@ -298,14 +295,6 @@ _BUILDERS = {
     INTRINSICS_LAYOUT: stereo_model.from_homographies,
     ROTATIONS_LAYOUT: stereo_model.from_rotations,
 }
-
-
-def _layout(document: Mapping[str, Any]) -> int:
-    """The EEPROM's layout; a later one is read as the newest known if it has all of its keys."""
-    version = int(document.get("version", -1))
-    if version > ROTATIONS_LAYOUT:
-        return ROTATIONS_LAYOUT if set(_EEPROM_KEYS[ROTATIONS_LAYOUT]) <= set(document) else -1
-    return version if version >= 1 else -1
 
 
 def _eeprom_fields(document: Mapping[str, Any], version: int) -> dict[str, Matrix]:
@@ -359,48 +348,6 @@ def from_file(
     return _finish("file", ROTATIONS_LAYOUT, board, fields, stereo, settings, [])
 
 
-def board_geometry(
-    document: Mapping[str, Any], settings: Settings, file_crop: bool = False
-) -> BoardGeometry:
-    """Geometry of the board: a programmed EEPROM overrides the settings (see override_eeprom)."""
-    given: Mapping[str, Any] = {
-        "board_name": settings["board_config.name"],
-        "board_rev": settings["board_config.revision"],
-        "left_fov_deg": settings["board_config.left_fov_deg"],
-        "rgb_fov_deg": settings["board_config.rgb_fov_deg"],
-        "left_to_right_distance_m": settings["board_config.left_to_right_distance_cm"] / 100,
-        "left_to_rgb_distance_m": settings["board_config.left_to_rgb_distance_cm"] / 100,
-        "swap_left_and_right_cameras": settings["board_config.swap_left_and_right_cameras"],
-        "stereo_center_crop": settings["board_config.stereo_center_crop"] or file_crop,
-    }
-    if _layout(document) >= 1 and not settings["board_config.override_eeprom"]:
-        stored = {
-            key: document[key]
-            for key, value in given.items()
-            if _is_usable(key, document.get(key), value)
-        }
-        given = {**given, **stored}
-    return BoardGeometry(
-        name=str(given["board_name"]),
-        revision=str(given["board_rev"]),
-        fov_deg=float(given["left_fov_deg"]),
-        rgb_fov_deg=float(given["rgb_fov_deg"]),
-        baseline_m=float(given["left_to_right_distance_m"]),
-        left_to_rgb_m=float(given["left_to_rgb_distance_m"]),
-        swap=bool(given["swap_left_and_right_cameras"]),
-        center_crop=bool(given["stereo_center_crop"]),
-    )
-
-
-def _is_usable(key: str, value: Any, example: Any) -> bool:
-    """True if a stored value has the right type and a plausible size."""
-    if not isinstance(example, float):
-        return isinstance(value, type(example))
-    if not is_number(value):
-        return False
-    return _STORED_LIMITS[key].allows(value) or (value == 0 and key.endswith("_m"))
-
-
 def _finish(
     source: Source,
     version: int,
@@ -421,17 +368,15 @@ def _finish(
             f"calibration.nominal: the mono camera models are not calibrated, but computed from "
             f"{board.fov_deg:g} degrees and {board.baseline_m:g} m"
         )
-    rgb_problem = plausibility.rgb_problem(fields, _RGB_SIZE, board.rgb_fov_deg)
     return Calibration(
         source=source,
         version=version,
         geometry=board,
         stereo=stereo,
-        rgb=None if rgb_problem else (fields["M3"], fields["d3"]),
         stored_homographies=(fields.get("H1"), fields.get("H2")),
         nominal_rgb=nominal,
         warnings=tuple(problems),
-        rgb_problem=rgb_problem,
+        **_rgb_camera(fields, board),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, wire_formats
-from ..calibration.calibration import board_geometry
+from ..calibration.board import board_geometry
 from ..config.settings import derived_streams, host_rate_limit
 from ..device.pipeline import Frame, RunningPipeline
 from ..rates import RateLimiter

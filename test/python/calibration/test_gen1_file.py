@@ -257,6 +257,24 @@ def test_unreadable_file_is_an_error_only_where_it_is_used(tmp_path):
         calibration.load(eeprom.eeprom_document(-1), missing)
 
 
+def test_file_gives_the_rgb_camera_that_an_eeprom_never_has(tmp_path):
+    file = tmp_path / "x.calib"
+    gen1_file.write(str(file), contents(M3=RGB_INTRINSICS), center_crop=False)
+    document = eeprom.eeprom_document(5)
+    found = calibration.load(document, settings(file))
+    stored = calibration.load(document, settings(""))
+    assert (found.source, found.rgb_warning) == ("eeprom", "")
+    np.testing.assert_allclose(found.camera("rgb", (1920, 1080)).k, RGB_INTRINSICS, rtol=1e-6)
+    for camera in ("left", "right"):
+        k = found.camera(camera, (1280, 720)).k
+        np.testing.assert_array_equal(k, stored.camera(camera, (1280, 720)).k)
+    assert found.warnings[0].startswith(
+        "depth.calibration_file is used for the rgb camera only: the EEPROM holds a calibration"
+    )
+    gen1_file.write(str(file), contents(M3=np.eye(3)), center_crop=False)
+    assert calibration.load(document, settings(file)).rgb_problem == "M3 is the identity"
+
+
 def test_overriding_takes_the_board_from_the_settings(path):
     document = eeprom.eeprom_document(5)
     overriding = settings(path, board_config__override_eeprom=True, board_config__rgb_fov_deg=80.0)

@@ -9,6 +9,7 @@ import pytest
 
 from depthai_ros import config
 from depthai_ros.calibration import calibration
+from depthai_ros.calibration.board import board_geometry
 from depthai_ros.errors import ConfigError
 from depthai_ros.gen1.calibration import Gen1Calibration
 from depthai_ros.virtual.scenes import eeprom
@@ -67,6 +68,6 @@ def gen1_matrices(document: dict[str, Any]) -> list[Any]:
 def test_implausible_entry_of_the_board_is_replaced_by_the_settings(value: Any) -> None:
     for key in ("left_fov_deg", "rgb_fov_deg"):
         document = {**eeprom.eeprom_document(2), key: value}
-        geometry = calibration.board_geometry(document, DEFAULTS)
+        geometry = board_geometry(document, DEFAULTS)
         found = {"left_fov_deg": geometry.fov_deg, "rgb_fov_deg": geometry.rgb_fov_deg}[key]
         assert found == DEFAULTS[f"board_config.{key}"]
