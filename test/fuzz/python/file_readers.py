@@ -24,6 +24,7 @@ from depthai_ros.config.yaml_files import read_yaml
 from depthai_ros.device import firmware
 from depthai_ros.errors import ConfigError
 from depthai_ros.launch import plan
+from depthai_ros.virtual.scenes.eeprom import eeprom_document
 
 ROOT = Path(__file__).resolve().parents[3]
 PARAMETERS = [yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("virtual",)]
@@ -106,6 +107,36 @@ def _camera_info(data: bytes) -> None:
         check_finite(made.k, made.p, made.d, made.r)
 
 
+_TRANSFORM = [[1.0, 0, 0, 0.0375], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+_KALIBR = {"resolution": [640, 400], "intrinsics": [400.0, 400.0, 320.0, 200.0]}
+RGB_POSES: list[Any] = [
+    {
+        "cam0": {"rostopic": "/oak/left/image_raw", **_KALIBR},
+        "cam1": {"rostopic": "/oak/right/image_rect", **_KALIBR, "T_cn_cnm1": _TRANSFORM},
+        "cam2": {"rostopic": "/oak/rgb/image_raw", **_KALIBR, "T_cn_cnm1": _TRANSFORM},
+    },
+    {
+        "header": {"stamp": {"sec": 1}, "frame_id": "oak_right_camera_frame"},
+        "child_frame_id": "oak_rgb_camera_frame",
+        "transform": {
+            "translation": {"x": 0.0, "y": 0.0375, "z": 0.0},
+            "rotation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0},
+        },
+    },
+    {"frame_id": "rgb", "child_frame_id": "left", "rectified": False, "matrix": _TRANSFORM},
+]
+
+
+def _rgb_pose(data: bytes) -> None:
+    path = _holding(data, RGB_POSES)
+    found = calibration.load(
+        eeprom_document(5),
+        validate({"calibration.rgb_pose_file": path, "tf.source": "urdf"}),
+    )
+    check_finite(*found.poses().values(), found.rgb_from_depth())
+    assert all(warning.isprintable() for warning in found.warnings)
+
+
 # -- firmware
 
 #: A firmware file of the tests is much smaller than a real one.
@@ -150,6 +181,7 @@ READERS = {
     "calibration_file": Reader(
         _calibration_file, (ConfigError,), [_FLOATS.tobytes() + b"\1", _FLOATS[:9].tobytes()]
     ),
+    "rgb_pose_file": Reader(_rgb_pose, (ConfigError,), _seeds(RGB_POSES)),
     "camera_info_file": Reader(_camera_info, (ConfigError,), _seeds(CAMERA_INFOS)),
     "firmware": Reader(_firmware, _ERRORS, [make_library(), make_wheel(make_library())]),
     "firmware_patch": Reader(_firmware_patch, _ERRORS, [PATCH]),
