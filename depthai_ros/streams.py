@@ -21,6 +21,7 @@ class Topic:
     network: str = ""  # and only if the networks send "detections" or raw "tensors"
     camera_info: str = ""  # its CameraInfo topic, "" = none
     latched: bool = False
+    filtered: bool = False  # shows depth after the filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Stream:
     `pace` is the reason why the device sends a packet: each "exposure" of the camera, a "request",
     or a "report" about once a second.
     `max_packet_bytes` is the largest packet, trailer included; a network may need larger ones.
-    `made_from` is the stream that the host makes this one from; "" for a stream on the wire.
+    `made_from` is the stream that the host makes this one from; "" for a stream on the wire. Its
+    stamps and its rate are those of this stream.
     """
 
     name: str
@@ -93,10 +95,18 @@ _TRAILER_BYTES = 56
 _MONO_BYTES = 1280 * 800
 
 
-def _image(name: str, encoding: str) -> Topic:
+def _image(name: str, encoding: str, *, filtered: bool = False) -> Topic:
     """An Image topic with the camera_info of its group."""
     info = name.rpartition("image_")[0] + "camera_info"
-    return Topic(name, "image", encoding, camera_info=info)
+    return Topic(name, "image", encoding, camera_info=info, filtered=filtered)
+
+
+def _depth_images(group: str, *, filtered: bool = False) -> tuple[Topic, Topic]:
+    """Depth in mm, and in metres."""
+    metres = Topic(
+        f"{group}/image", "image", "32FC1", option="publish.depth_float", filtered=filtered
+    )
+    return _image(f"{group}/image_raw", "16UC1", filtered=filtered), metres
 
 
 def _mono(name: str, camera: str, topic: str, content: str = "raw") -> Stream:
@@ -135,6 +145,7 @@ _TRACKS = (
     Topic("nn/tracked_detections", "tracked_detections"),
 )
 _DEPTH_BYTES = 2 * _MONO_BYTES + _TRAILER_BYTES
+_DEPTH = (*_depth_images("depth", filtered=True), _image("depth/unfiltered/image_raw", "16UC1"))
 
 #: Streams on the wire, device -> host, in the order in which a 1.0 device announces them.
 _WIRE_ROWS = (
@@ -145,9 +156,7 @@ _WIRE_ROWS = (
     _mono("rectified_left", "left", "left/image_rect", "rectified"),
     _mono("rectified_right", "right", "right/image_rect", "rectified"),
     _mono("disparity", "right", "disparity/image_raw", "disparity"),
-    Stream(
-        "depth", "depth16", "right", _DEPTH_BYTES, (_image("depth/image_raw", "16UC1"),), "depth"
-    ),
+    Stream("depth", "depth16", "right", _DEPTH_BYTES, _DEPTH, "depth"),
     Stream("metaout", "tensors", "nn", 4 << 20, _RESULTS),
     Stream("previewout", "planar8", "nn", 1_920_256, (_image("rgb/preview/image_raw", "bgr8"),)),
     _jpeg("jpegout", "rgb/still", "still", pace="request", latched=True),
@@ -155,10 +164,9 @@ _WIRE_ROWS = (
     Stream("object_tracker", "tracklets", "nn", 2000, _TRACKS),
 )
 
-#: Topics that the host computes from streams.
+#: Topics that the packet loop makes from the packets of a stream, in one pass over the pixels.
 DERIVED_OUTPUTS = (
     DerivedOutput("disparity", Topic("disparity", "disparity_image", "32FC1")),
-    DerivedOutput("depth", Topic("depth/image", "image", "32FC1", option="publish.depth_float")),
     DerivedOutput(
         "disparity", _image("disparity_color/image_raw", "bgr8"), stream="disparity_color"
     ),
@@ -179,6 +187,43 @@ def _all_rows() -> dict[str, Stream]:
 
 #: Every stream that `stream_list` can name.
 STREAMS: dict[str, Stream] = _all_rows()
+
+
+def _worked(name: str, source: str, camera: str, *topics: Topic, content: str = "") -> Stream:
+    """A stream that workers make from one on the wire."""
+    row = STREAMS[source]
+    return replace(
+        row,
+        name=name,
+        camera=camera,
+        topics=topics,
+        content=content or row.content,
+        made_from=source,
+    )
+
+
+#: Streams that the worker stage makes, beside the packet loop: they take longer than it has time.
+WORKER_OUTPUTS: dict[str, Stream] = {
+    row.name: row
+    for row in (
+        _worked("points", "depth", "right", Topic("points", "point_cloud")),
+        _worked(
+            "depth_registered",
+            "depth",
+            "rgb",
+            *_depth_images("depth_registered"),
+            content="registered",
+        ),
+        _worked("rgb_rect", "color", "rgb", _image("rgb/image_rect_color", "bgr8")),
+        _worked("left_rect", "left", "left", _image("left/image_rect", "mono8")),
+        _worked("right_rect", "right", "right", _image("right/image_rect", "mono8")),
+    )
+}
+
+#: Outputs with `stereo.rectify: host` -> the stream of the device that they replace.
+HOST_RECTIFIED = {"left_rect": "rectified_left", "right_rect": "rectified_right"}
+#: `points.color` -> the stream of the colours.
+COLOR_STREAMS = {"none": "", "mono": "rectified_right", "rgb": "color"}
 
 #: Streams that a 1.0 device announces, in its own order.
 WIRE_STREAMS = tuple(row.name for row in _WIRE_ROWS)

@@ -40,7 +40,8 @@ MAY_IMPORT = table("""
     virtual:        top virtual.scenes _core numpy cv2 av
     virtual.scenes: top numpy cv2
     device:         top config calibration virtual _core numpy
-    messages:       top config calibration _core msg ros_messages numpy
+    depth:          top config calibration _core numpy
+    messages:       top config calibration depth _core msg ros_messages numpy
     node:           top config calibration device messages _core msg srv ros_messages rclpy numpy
     launch:         top config calibration yaml xacro ament_index_python launch launch_ros
     gen1:           top config calibration device _core numpy
@@ -54,8 +55,9 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 #: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
     threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
-    threading:  messages.stream_stats node.live_parameters node.node node.packet_loop
-    threading:  node.supervisor virtual.commands virtual.frame_scheduler virtual.session
+    threading:  messages.images messages.stream_stats node.live_parameters node.node
+    threading:  node.packet_loop node.supervisor node.workers virtual.commands
+    threading:  virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock
     subprocess: device.connect commands.udev
 """)

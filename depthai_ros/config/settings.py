@@ -14,7 +14,6 @@ from ..bounded import clean_text, describe, nearest, shown
 from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, COLOR_STREAMS, HOST_RECTIFIED, STREAMS, WORKER_OUTPUTS
-from .filters import PRESET_KEY, preset_values
 from .limits import Value, plain
 from .numbers import read_integer, read_real
 from .options import BY_KEY, OPTIONS, Option
@@ -197,6 +196,14 @@ def _some_stream(values: _Values) -> str:
     return f"stream_list is empty, must name at least one of {', '.join(STREAMS)}"
 
 
+def _color_of_points(values: _Values) -> str:
+    color, streams = values["points.color"], _streams(values)
+    needed = COLOR_STREAMS[color]
+    if "depth" not in streams or needed in ("", *streams):
+        return ""
+    return f"points.color is {color}, it needs {needed} in stream_list"
+
+
 def _exceeds(key: str, other: str) -> _Rule:
     def rule(values: _Values) -> str:
         value, limit = values[key], values[other]
@@ -302,6 +309,7 @@ _GEN1_RULES: tuple[_Rule, ...] = (_known_streams, _exceeds("ai.shaves", "ai.cmx_
 _RULES: tuple[_Rule, ...] = (
     *_GEN1_RULES,
     _some_stream,
+    _color_of_points,
     _stream_needs("metaout", "ai.blob_file"),
     _stream_needs("object_tracker", "ai.blob_file"),
     _needs("ai.blob_file2", "ai.blob_file"),
@@ -375,6 +383,24 @@ def streams_fed_by(settings: Settings, wire_stream: str) -> tuple[str, ...]:
     """The configured streams that are made from this wire stream."""
     derived = derived_streams(settings)
     return tuple(name for name in _streams(settings) if derived.get(name, name) == wire_stream)
+
+
+def worker_outputs(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The outputs of the workers -> the streams that they need; the first sets pace and stamp."""
+    streams, on_host = _streams(settings), settings["stereo.rectify"] == "host"
+    color = COLOR_STREAMS[settings["points.color"]]
+    outputs = {
+        name: (row.made_from, *([color] if name == "points" and color else []))
+        for name, row in WORKER_OUTPUTS.items()
+        if on_host or name not in HOST_RECTIFIED
+    }
+    return {name: inputs for name, inputs in outputs.items() if set(inputs) <= set(streams)}
+
+
+def is_made_on_host(settings: Settings, stream: str) -> bool:
+    """True if workers rectify the images in place of this stream of the device."""
+    outputs = worker_outputs(settings)
+    return any(HOST_RECTIFIED[name] == stream for name in outputs if name in HOST_RECTIFIED)
 
 
 def wire_rate_limit(settings: Settings, wire_stream: str) -> float:

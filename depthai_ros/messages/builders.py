@@ -15,7 +15,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from stereo_msgs.msg import DisparityImage
 from tf2_msgs.msg import TFMessage
@@ -27,10 +27,10 @@ from ..calibration.camera_model import CameraModel
 from ..calibration.poses import optical_pose
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
-from ..streams import STREAMS, Topic
+from ..streams import STREAMS, WORKER_OUTPUTS, Topic
 from ..wire_formats import decode_detections, decode_tracklets, in_ros_range
 from . import cdr, detections
-from .context import DEPTH_CAMERA, MessageContext, optical_pose
+from .context import DEPTH_CAMERA, MessageContext
 from .diagnostics import TEMPERATURES
 from .images import StampedPacket, check_jpeg
 from .markers import markers
@@ -92,6 +92,14 @@ def _compressed_image(
         len(packet.data),
     )
     return cdr.Serialized(packet.buffer, len(packet.data), prefix)
+
+
+def _point_cloud(context: MessageContext, _topic: Topic, packet: StampedPacket) -> cdr.Serialized:
+    image, fields = packet.points()
+    height, width = image.array.shape[:2]
+    frame_id = context.frames[DEPTH_CAMERA]
+    prefix, suffix = cdr.point_cloud_ends(packet.stamp_ns, frame_id, height, width, fields)
+    return cdr.Serialized(image.buffer, image.array.nbytes, prefix, suffix)
 
 
 def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
@@ -251,6 +259,7 @@ class StaticMessageBuilder:
 BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "image": Builder(Image, _image),
     "compressed_image": Builder(CompressedImage, _compressed_image),
+    "point_cloud": Builder(PointCloud2, _point_cloud),
     "disparity_image": Builder(DisparityImage, _disparity_image),
     "detections_2d": Builder(Detection2DArray, _detections_2d),
     "detections_3d": Builder(Detection3DArray, _detections_3d),
@@ -263,7 +272,9 @@ BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "vision_info": StaticMessageBuilder(VisionInfo, _vision_info),
 }
 
-_TOPIC_STREAMS = {topic.name: row for row in STREAMS.values() for topic in row.topics}
+_TOPIC_STREAMS = {
+    topic.name: row for row in (*STREAMS.values(), *WORKER_OUTPUTS.values()) for topic in row.topics
+}
 
 
 # -- frames

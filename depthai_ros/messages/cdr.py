@@ -18,6 +18,10 @@ from .. import _core
 _LITTLE_ENDIAN = b"\x00\x01\x00\x00"
 _STAMP = struct.Struct("<iI")
 _NS_PER_S = 1_000_000_000
+#: Numbers of one point of a cloud: x y z and a colour, float32.
+POINT_FLOATS = 4
+_FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
+_NOT_DENSE = b"\x00"
 
 
 class Serialized(NamedTuple):
@@ -97,6 +101,16 @@ def disparity_image_ends(
     return restamped(outer, stamp_ns) + stamp + inner, _disparity_suffix(ends)
 
 
+def point_cloud_ends(
+    stamp_ns: int, frame_id: str, height: int, width: int, fields: Sequence[str]
+) -> tuple[bytes, bytes]:
+    """The bytes before and after the points of a PointCloud2: a float32 for each field.
+
+    A point has POINT_FLOATS; those without a field are padding.
+    """
+    return restamped(_cloud_template(frame_id, height, width, tuple(fields)), stamp_ns), _NOT_DENSE
+
+
 def tensors_prefix(stamp_ns: int, frame_id: str, count: int) -> bytes:
     """Everything of a depthai_ros/NNTensors before its `count` tensors.
 
@@ -122,6 +136,17 @@ def restamped(message: bytes, stamp_ns: int) -> bytes:
 @lru_cache(maxsize=256)
 def _image_template(frame_id: str, height: int, width: int, encoding: str, step: int) -> bytes:
     writer = _Writer().image(frame_id, height, width, encoding, step, height * step)
+    return bytes(writer.bytes)
+
+
+@lru_cache(maxsize=64)
+def _cloud_template(frame_id: str, height: int, width: int, fields: tuple[str, ...]) -> bytes:
+    writer = _Writer().header(frame_id).put("I", height, width, len(fields))
+    for place, name in enumerate(fields):
+        writer.text(name).put("I", 4 * place).put("B", _FLOAT32).put("I", 1)
+    point_step = 4 * POINT_FLOATS
+    row_step = width * point_step
+    writer.put("B", 0).put("I", point_step, row_step, height * row_step)
     return bytes(writer.bytes)
 
 

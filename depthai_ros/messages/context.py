@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.calibration import Calibration
+from ..calibration.calibration import Calibration, optical_pose
 from ..calibration.camera_model import CameraModel, Matrix
 from ..calibration.poses import optical_pose
 from ..cameras import NN_CAMERAS
 from ..config import NetworkConfig, Settings
-from ..streams import STREAMS, Stream
+from ..streams import STREAMS, WORKER_OUTPUTS, Stream
 from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameSizes, FrameTrailer
 from .cdr import DisparityEnds
+from .derived import DerivedImages
 from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
 from .images import ImageSettings, StereoTables
@@ -61,6 +62,7 @@ class MessageContext:
     stream_frames: Mapping[str, str]
     cameras: dict[tuple[str, str], CameraModel]
     images: ImageSettings
+    derived: DerivedImages
     disparity: DisparityEnds
     network: NetworkFacts
     video_format: str  # of CompressedImage on the video stream; "" = the topic's own
@@ -97,12 +99,15 @@ def make_context(
     `nn_to_depth` is the part of the depth image that the preview shows, `tensors` are the output
     layers that the device does not decode (RunningPipeline.nn_to_depth, .raw_layers).
     """
-    cameras = camera_models(settings, calibration, sizes)
+    images = _image_settings(settings, calibration, sizes)
+    derived = DerivedImages(settings, images, calibration)
+    cameras = camera_models(settings, calibration, sizes) | derived.models
     return MessageContext(
         frames=frames,
         stream_frames=_stream_frames(settings, frames),
         cameras=cameras,
-        images=_image_settings(settings, calibration, sizes),
+        images=images,
+        derived=derived,
         disparity=_disparity_ends(settings, calibration, sizes.mono),
         network=_network_facts(settings, calibration, network, cameras, label_topic, nn_to_depth),
         video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
@@ -132,22 +137,11 @@ def _network_facts(
         label_topic=label_topic,
         focal_px=_preview_focal_px(
             cameras["rgb/preview/camera_info", nn_cameras[0]],
-            cameras["depth/camera_info", DEPTH_CAMERA],
+            cameras["depth/unfiltered/camera_info", DEPTH_CAMERA],
             nn_to_depth,
         ),
         from_depth=_from_depth(calibration),
     )
-
-
-def optical_pose(body_pose: Matrix) -> Matrix:
-    """Pose of a camera's optical frame, given the pose of its body frame.
-
-    Shape   (4, 4) -> (4, 4); both map points into the base frame
-    Units   m
-    """
-    turned = body_pose.copy()
-    turned[:3, :3] = body_pose[:3, :3] @ OPTICAL_TO_BODY
-    return turned
 
 
 def camera_models(
@@ -156,7 +150,7 @@ def camera_models(
     """Model of each (CameraInfo topic, camera)."""
     models = {}
     seen = NN_CAMERAS[settings["ai.camera_input"]]
-    for row in STREAMS.values():
+    for row in (*STREAMS.values(), *WORKER_OUTPUTS.values()):
         cameras = tuple(seen) if row.camera == "nn" else (row.camera,)
         for info in {topic.camera_info for topic in row.topics if topic.camera_info}:
             for camera in cameras:

@@ -284,7 +284,9 @@ class Health:
         level, text = self._judged(stats, figures)
         if unused := self.unused.text(stream):
             level, text = max(level, _WARN), f"{text}; {unused}"
-        if not self.settings[f"stream.{stream}.publish"]:
+        if stats.without_color:
+            values["without_color"] = stats.without_color
+        if not self.settings.get(f"stream.{stream}.publish", True):
             text += f", not published: stream.{stream}.publish is false"
         return self._status(f"stream {stream}", level, text, values)
 

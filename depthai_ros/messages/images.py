@@ -7,8 +7,10 @@ the buffer of the outgoing message; table `CONVERSIONS` lists how.
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +27,13 @@ from ..wire_formats import (
     disparity_color_table,
     disparity_to_depth_table,
 )
+from .stream_stats import Passage
 
 #: Pixel value of a DisparityImage where there is no disparity.
 NO_DISPARITY = -1.0
+
+#: Fields of the points of a cloud without and with colours, float32 each.
+POINT_FIELDS = {"xyz": ("x", "y", "z"), "xyzrgb": ("x", "y", "z", "rgb")}
 
 
 class ImageBuffer(NamedTuple):
@@ -96,6 +102,9 @@ class StampedPacket:
     received_ns: int  # host's monotonic clock
     settings: ImageSettings
     serial: int = 0  # number of the packet in its stream on the link
+    beside: StampedPacket | None = None  # of another stream, for messages made from both
+    _converted: dict[str, ImageBuffer] = field(default_factory=dict)
+    _converting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_mirrored(self) -> bool:
@@ -112,11 +121,45 @@ class StampedPacket:
         return ImageBuffer(self.buffer, pixels)
 
     def converted(self, encoding: str) -> ImageBuffer:
-        """The pixels in the `encoding` of an Image, or as "disparity".
+        """The pixels in the `encoding` of an Image, or as "disparity"; converted once.
 
         Raises  DecodeError if the packet does not have the size of its stream
         """
-        return CONVERSIONS[self.stream.layout, encoding](self)
+        with self._converting:
+            image = self._converted.get(encoding)
+            if image is None:
+                image = CONVERSIONS[self.stream.layout, encoding](self)
+                self._converted[encoding] = image
+            return image
+
+    def showing(self, image: ImageBuffer, encoding: str, settings: ImageSettings) -> StampedPacket:
+        """A packet of the same exposure with other pixels, which are already in `encoding`."""
+        data = image.array.reshape(-1).view(np.uint8)
+        return replace(
+            self,
+            data=data,
+            buffer=image.buffer,
+            settings=settings,
+            _converted={encoding: image},
+            _converting=threading.Lock(),
+        )
+
+    def points(self) -> tuple[ImageBuffer, tuple[str, ...]]:
+        """The points of a cloud, and the names of their fields."""
+        ((fields, image),) = self._converted.items()
+        return image, POINT_FIELDS[fields]
+
+    def passage(self, fate: str) -> Passage:
+        """The packet for the statistics of its stream."""
+        metadata = self.metadata
+        return Passage(
+            metadata.sequence if metadata is not None else None,
+            self.serial,
+            len(self.data),
+            self.received_ns,
+            time.time_ns() - self.stamp_ns,
+            fate,
+        )
 
     def looked_up(self, encoding: str) -> ImageBuffer:
         """The pixels converted by the stereo table of this encoding."""

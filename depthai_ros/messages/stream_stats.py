@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..config.settings import Settings, stream_list
+from ..config.settings import Settings, stream_list, worker_outputs
 from ..rates import frame_spacing, packets_within
 from ..streams import STREAMS
 
@@ -169,6 +169,7 @@ class StreamStats:
         self._fates: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()  # frames that never came on the link
         self._fps_min = float("inf")
+        self.without_color = 0  # clouds for which no colours were there
 
     def add(self, passage: Passage) -> None:
         """Add one packet. It is only counted and stored, to keep the packet loop fast."""
@@ -263,13 +264,15 @@ def _mean(values: list[float]) -> float:
 
 
 def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
-    """Statistics for each configured stream."""
+    """Statistics for each configured stream, and for each output of the workers."""
+    sources = {stream: stream for stream in stream_list(settings)}
+    sources |= {name: inputs[0] for name, inputs in worker_outputs(settings).items()}
     stream_stats = {}
-    for stream in stream_list(settings):
-        row = STREAMS[stream]
+    for stream, source in sources.items():
+        row = STREAMS[source]
         sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
         camera_fps = settings[f"camera.{sensor}.fps"] if sensor else 0.0
-        limit = settings[f"stream.{stream}.max_fps"] or camera_fps
+        limit = settings[f"stream.{source}.max_fps"] or camera_fps
         steady = row.camera != "nn"
         stream_stats[stream] = StreamStats(
             min(limit, camera_fps), camera_fps, started_ns, steady=steady

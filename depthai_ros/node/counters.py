@@ -16,6 +16,7 @@ from .packet_loop import PacketLoop
 _FAILED_WARN_S = 10.0
 _REJECTED = "rejected {} malformed packets"
 _REFUSED = "the middleware refused messages of {} packets"
+_FAILED = "no message could be made of {} packets"
 _NS_PER_S = 1_000_000_000
 
 
@@ -35,7 +36,7 @@ class Counters:
         loop.report_counts()
         rejected = loop.rejected()
         self._health.rejected = {stream: count for stream, (count, _) in rejected.items()}
-        self._warn({_REJECTED: rejected, _REFUSED: loop.refused()})
+        self._warn({_REJECTED: rejected, _REFUSED: loop.refused(), _FAILED: loop.failed()})
         self._read_link(device)
         self._health.clock = ClockFacts(
             offset_s=stamps.offset_s,

@@ -35,6 +35,7 @@ from ..config.parameter_files import for_other_nodes, given_files
 from ..config.unused import Unused, without_effect
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
+from ..messages.derived import output_problem
 from ..messages.diagnostics import Health
 from ..msg import DeviceStatus
 from ..streams import STREAMS
@@ -211,6 +212,20 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         check_qos_overrides(self, settings)
         self.supervisor.connect(patient=self._is_patient)
+        self._remove_uncalibrated(self._stream_publishers)
+
+    def _remove_uncalibrated(self, publishers: StreamPublishers) -> None:
+        """Remove the topics that cannot be made with the calibration of the connected device."""
+        calibration = self.supervisor.calibration
+        assert calibration is not None
+        problems = {
+            name: output_problem(name, self.settings, calibration) for name in publishers.outputs
+        }
+        with self._outlets_lock:
+            for name in filter(problems.get, problems):
+                publishers.remove(name)
+        sentences = dict.fromkeys(filter(None, problems.values()))
+        self.supervisor.warn_unused("calibration", map(Unused, sentences))
 
     def _activate(self) -> None:
         assert self._stream_publishers is not None

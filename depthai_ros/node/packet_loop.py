@@ -17,13 +17,15 @@ from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure
 from ..errors import DecodeError, LinkError
 from ..messages.builders import PACKET_HOOKS
 from ..messages.context import MessageContext
+from ..messages.derived import DEPTH
 from ..messages.exposure_sync import ExposureSet, Sync
 from ..messages.images import StampedPacket
-from ..messages.stream_stats import PUBLISHED, SKIPPED, UNSUBSCRIBED, Passage, StreamCounts
+from ..messages.stream_stats import SKIPPED, StreamCounts
 from ..rates import RateLimiter
 from ..streams import STREAMS
 from .idle_streams import IdleStreamPolicy
-from .publishers import Sent, StreamPublishers
+from .publishers import NOTHING_SENT, StreamPublishers
+from .workers import Workers
 
 _WAIT_S = 0.5
 _JOIN_S = 10.0
@@ -68,6 +70,7 @@ class PacketLoop:
         hold_s = settings["publish.idle_hold_s"]
         self._idle_streams = IdleStreamPolicy(pipeline.streams, hold_s)
         self._look_s = 0.0 if self._sync is not None or hold_s > 0.0 else math.inf
+        self._workers = Workers(context, publishers, on_lost)
         self._thread = threading.Thread(target=self._run, name="packet-loop")
         self._thread.start()
 
@@ -79,6 +82,7 @@ class PacketLoop:
             self._thread.join(_JOIN_S)
         if self._sync is not None:
             self._publish_sets(self._sync.expire(_NEVER_NS), send=False)
+        self._workers.stop()
         self.report_counts()
         self._pipeline.close()
 
@@ -92,7 +96,7 @@ class PacketLoop:
         rejected, dropped = self.rejected(), self._pipeline.dropped()
         counts = dict(self._earlier)
         for wire_stream in self._pipeline.streams:
-            for stream in self._publishers.made_from(wire_stream):
+            for stream in self._publishers.all_from(wire_stream):
                 lost = {
                     "link": dropped.get(wire_stream, 0),
                     "loop": rejected.get(stream, (0, ""))[0],
@@ -105,14 +109,18 @@ class PacketLoop:
         """By stream: number of malformed packets, and the last error."""
         malformed, rejected = self._pipeline.rejected(), dict(self._rejected)
         for wire_stream, (count, reason) in malformed.items():
-            for stream in self._publishers.made_from(wire_stream):
+            for stream in self._publishers.all_from(wire_stream):
                 others, last = rejected.get(stream, (0, ""))
                 rejected[stream] = (others + count, last or reason)
         return rejected
 
     def refused(self) -> Mapping[str, tuple[int, str]]:
         """By stream: number of packets that the middleware refused, and the last error."""
-        return dict(self._refused)
+        return {**self._refused, **self._workers.refused()}
+
+    def failed(self) -> Mapping[str, tuple[int, str]]:
+        """By output of the workers: number of packets of which nothing could be made, and why."""
+        return self._workers.failed()
 
     def _run(self) -> None:
         try:
@@ -147,7 +155,7 @@ class PacketLoop:
         for stream in change.stop:
             self._pipeline.pause(stream)
         for wire_stream in (*change.start, *change.stop):
-            for stream in self._publishers.made_from(wire_stream):
+            for stream in self._publishers.all_from(wire_stream):
                 self._context.health.stream_stats[stream].hold(wire_stream in change.stop, now_ns)
         if self._sync is not None:
             self._publish_sets(self._sync.expect(wanted, now_ns))
@@ -169,7 +177,7 @@ class PacketLoop:
             try:
                 PACKET_HOOKS[row.layout](self._context, packet)
             except DecodeError as cause:
-                for stream in self._publishers.made_from(frame.stream):
+                for stream in self._publishers.all_from(frame.stream):
                     count_failure(self._rejected, stream, cause)
                 return
         sync = self._sync
@@ -188,21 +196,30 @@ class PacketLoop:
                 self._publish(packet, send=send and complete)
 
     def _publish(self, packet: StampedPacket, *, send: bool = True) -> None:
-        """Publish every topic of every stream that is made from this packet."""
-        for stream in self._publishers.made_from(packet.stream.name):
-            fate = "loop"
+        """Publish every topic of every stream that is made from this packet.
+
+        The workers get it afterwards: until then its pixels may change in place.
+        """
+        own, is_filtering = packet.stream.name, self._context.derived.is_filtering
+        for stream in self._publishers.made_from(own):
+            fate, sent = "" if send else "loop", NOTHING_SENT
             if self._is_beyond_rate(stream, packet):
                 fate = SKIPPED
             elif send:
                 try:
-                    sent = self._publishers.send(stream, self._context, packet)
+                    sent = self._publishers.send(
+                        stream, self._context, packet, skip_filtered=is_filtering
+                    )
                 except DecodeError as cause:
-                    count_failure(self._rejected, stream, cause)
+                    for name in (stream, *self._publishers.worked_from(stream)):
+                        count_failure(self._rejected, name, cause)
                     continue
                 if sent.refused:
                     count_failure(self._refused, stream, sent.refusal)
-                fate = _fate(sent)
-            self._count(stream, packet, fate)
+            if not (is_filtering and stream == DEPTH):  # which the workers count
+                self._context.health.stream_stats[stream].add(packet.passage(fate or sent.fate))
+            if stream == own:
+                self._workers.offer(packet, sent, fate, is_filtering=is_filtering)
 
     def _is_beyond_rate(self, stream: str, packet: StampedPacket) -> bool:
         """True if `max_fps` drops the packet, which the device sent for another stream."""
@@ -210,25 +227,6 @@ class PacketLoop:
         if limiter is None or metadata is None:
             return False
         return not limiter.keeps(metadata.timestamp_ns)
-
-    def _count(self, stream: str, packet: StampedPacket, fate: str) -> None:
-        metadata = packet.metadata
-        passage = Passage(
-            metadata.sequence if metadata is not None else None,
-            packet.serial,
-            len(packet.data),
-            packet.received_ns,
-            time.time_ns() - packet.stamp_ns,
-            fate,
-        )
-        self._context.health.stream_stats[stream].add(passage)
-
-
-def _fate(sent: Sent) -> str:
-    """What became of a packet, for its counters."""
-    if sent.refused:
-        return "dds"
-    return PUBLISHED if sent.published else UNSUBSCRIBED
 
 
 def _make_limiters(settings: Settings) -> dict[str, RateLimiter]:

@@ -19,15 +19,18 @@ from sensor_msgs.msg import CameraInfo
 from .. import _core
 from ..calibration.camera_model import CameraModel
 from ..config import Settings, derived_streams, stream_list
+from ..config.settings import is_made_on_host, worker_outputs
 from ..errors import ConfigError
 from ..messages import cdr
 from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
 from ..messages.context import MessageContext
 from ..messages.images import StampedPacket
+from ..messages.stream_stats import PUBLISHED, UNSUBSCRIBED
 from ..ros_features import publisher_address, ros_class
-from ..streams import STREAMS, Stream, Topic
+from ..streams import STREAMS, WORKER_OUTPUTS, Stream, Topic
 from .topic_names import TopicNames
 
+_ALL_STREAMS = STREAMS | WORKER_OUTPUTS
 _RESULT_DEPTH = 10
 _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
 _IMAGES = frozenset({"image", "compressed_image", "disparity_image"})
@@ -57,8 +60,15 @@ class Sent(NamedTuple):
             other.refusal or self.refusal,
         )
 
+    @property
+    def fate(self) -> str:
+        """What became of the packet, see `Passage`."""
+        if self.refused:
+            return "dds"
+        return PUBLISHED if self.published else UNSUBSCRIBED
 
-_NOTHING = Sent()
+
+NOTHING_SENT = Sent()
 
 
 @dataclass(slots=True)
@@ -76,8 +86,8 @@ class CameraInfoPublisher:
 
     def send(self, context: MessageContext, stream: Stream, packet: StampedPacket) -> Sent:
         """Publish the model of the camera that took this frame."""
-        if packet.stamp_ns == self._sent_ns or not self.publisher.get_subscription_count():
-            return _NOTHING
+        if packet.stamp_ns <= self._sent_ns or not self.publisher.get_subscription_count():
+            return NOTHING_SENT
         self._sent_ns = packet.stamp_ns
         model = context.cameras[self.name, context.camera(stream, packet.metadata)]
         frame_id = context.frame_id(stream, packet.metadata)
@@ -112,8 +122,8 @@ class TopicPublisher:
         """
         builder = BUILDERS[self.topic.message]
         if isinstance(builder, StaticMessageBuilder):
-            return _NOTHING
-        sent = _NOTHING
+            return NOTHING_SENT
+        sent = NOTHING_SENT
         if self.info is not None:
             sent = self.info.send(context, self.stream, packet)
         if not self.topic.latched and not self.publisher.get_subscription_count():
@@ -151,17 +161,20 @@ def send(publisher: Publisher[Any], message: Any) -> None:
 
 
 def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
-    """The topics of each stream that these networks and options feed."""
+    """The topics of each stream, and of each output of the workers, that the settings feed."""
     outputs = {"", "detections" if decoded else "tensors"}
     if settings["ai.blob_file2"]:
         outputs.add("tensors")
+    rows = [STREAMS[name] for name in stream_list(settings)]
+    made = {row.name: row for row in rows if not is_made_on_host(settings, row.name)}
+    made |= {name: WORKER_OUTPUTS[name] for name in worker_outputs(settings)}
     return {
-        name: [
-            row
-            for row in STREAMS[name].topics
-            if row.network in outputs and (not row.option or settings[row.option])
+        row.name: [
+            topic
+            for topic in (row.topics if row.name in made else ())
+            if topic.network in outputs and (not topic.option or settings[topic.option])
         ]
-        for name in stream_list(settings)
+        for row in (*rows, *made.values())
     }
 
 
@@ -183,7 +196,7 @@ class StreamPublishers:
         self._names = TopicNames(node, (topic for rows in topics.values() for topic in rows))
         try:
             self._entries = {
-                name: [self._make_entry(STREAMS[name], topic) for topic in rows]
+                name: [self._make_entry(_ALL_STREAMS[name], topic) for topic in rows]
                 for name, rows in topics.items()
             }
         except ConfigError:
@@ -192,8 +205,9 @@ class StreamPublishers:
         derived = derived_streams(settings)
         self._fed: dict[str, list[str]] = {}
         # Derived streams come first, because publishing depth changes its pixels in place.
-        for name in (*derived, *(name for name in topics if name not in derived)):
+        for name in sorted(stream_list(settings), key=lambda name: name not in derived):
             self._fed.setdefault(derived.get(name, name), []).append(name)
+        self._worked = worker_outputs(settings)
 
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
         depth = self._settings["publish.queue_depth"] if topic.message in _IMAGES else None
@@ -247,28 +261,55 @@ class StreamPublishers:
 
     def wanted(self) -> frozenset[str]:
         """Wire streams with a subscriber to any topic made from their packets."""
-        used = {
-            stream
-            for stream, entries in self._entries.items()
-            if stream not in self._muted and any(entry.is_heard for entry in entries)
-        }
+        used = {stream for stream in self._entries if self.is_heard(stream)}
         used |= {_TAKES_FROM[stream] for stream in used if stream in _TAKES_FROM}
+        used |= {stream for name in used for stream in self._worked.get(name, ())}
         return frozenset(wire for wire, fed in self._fed.items() if not used.isdisjoint(fed))
 
     def made_from(self, wire_stream: str) -> list[str]:
         """Streams made from packets of a wire stream, in the order in which to publish them."""
         return self._fed.get(wire_stream, [])
 
-    def send(self, stream: str, context: MessageContext, packet: StampedPacket) -> Sent:
-        """Publish a packet on the topics of one stream.
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs of the workers."""
+        return list(self._worked)
+
+    def worked_from(self, stream: str) -> list[str]:
+        """Outputs that workers make from the packets of a stream."""
+        return [name for name, inputs in self._worked.items() if inputs[0] == stream]
+
+    def all_from(self, wire_stream: str) -> list[str]:
+        """Streams and outputs made from packets of a wire stream."""
+        return [*self.made_from(wire_stream), *self.worked_from(wire_stream)]
+
+    def is_heard(self, name: str, *, only_filtered: bool = False) -> bool:
+        """True if a topic of a stream or an output has a subscriber."""
+        return name not in self._muted and any(
+            entry.is_heard
+            for entry in self._entries.get(name, ())
+            if entry.topic.filtered or not only_filtered
+        )
+
+    def send(
+        self,
+        stream: str,
+        context: MessageContext,
+        packet: StampedPacket,
+        *,
+        skip_filtered: bool = False,
+        only_filtered: bool = False,
+    ) -> Sent:
+        """Publish a packet on the topics of one stream or output.
 
         Raises  DecodeError if the packet is malformed
         """
+        sent = NOTHING_SENT
         if stream in self._muted:
-            return _NOTHING
-        sent = _NOTHING
+            return sent
         for entry in self._entries[stream]:
-            sent = sent.plus(entry.send(context, packet))
+            if not (skip_filtered if entry.topic.filtered else only_filtered):
+                sent = sent.plus(entry.send(context, packet))
         return sent
 
     def subscribers(self) -> dict[str, int]:
@@ -282,6 +323,24 @@ class StreamPublishers:
         """The publisher of one topic, if it is configured."""
         entries = (entry for entries in self._entries.values() for entry in entries)
         return next((row.publisher for row in entries if row.topic.name == topic_name), None)
+
+    def remove(self, name: str) -> None:
+        """Destroy the topics of an output that the calibration does not allow."""
+        self._worked.pop(name, None)
+        entries = self._entries.pop(name, [])
+        shared = {id(row.info) for rows in self._entries.values() for row in rows}
+        for entry in entries:
+            self._destroy(entry.publisher)
+            if entry.info is not None and id(entry.info) not in shared:
+                self._infos = {
+                    key: row for key, row in self._infos.items() if row is not entry.info
+                }
+                self._destroy(entry.info.publisher)
+                shared.add(id(entry.info))
+
+    def _destroy(self, publisher: Publisher[Any]) -> None:
+        self._publishers.remove(publisher)
+        self._node.destroy_publisher(publisher)
 
     def announce(self, context: MessageContext, stamp_ns: int) -> None:
         """Publish the messages that stay the same while a pipeline runs; call it at its start."""

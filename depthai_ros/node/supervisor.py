@@ -310,7 +310,9 @@ class Supervisor:
         self.calibration, context = calibration, self.context
         self._describe_rgb(calibration)
         if context is not None:
-            context.cameras.update(camera_models(self.settings, calibration, context.images.sizes))
+            context.derived.calibrate(calibration)
+            models = camera_models(self.settings, calibration, context.images.sizes)
+            context.cameras.update(models | context.derived.models)
 
     def _end_streams(self) -> None:
         self.context = None

@@ -65,7 +65,7 @@ class BufferPool {
 /// Memory for one payload, with room before and after it for the ends of a serialised message.
 class Buffer {
  public:
-  static constexpr std::size_t kHeadroom = 256;
+  static constexpr std::size_t kHeadroom = 512;
   static constexpr std::size_t kTailroom = 128;
 
   /// `size` bytes, contents undefined. Throws std::bad_alloc.

@@ -84,7 +84,9 @@ LIMITS: dict[str, tuple[Any, str, str, str]] = {
 #: Limits of time, which are at least three packets: test_diagnostics shows what they do.
 TIME_LIMITS = {"diagnostics.stream_timeout_s": 0.1, "diagnostics.stale_after_s": 0.1}
 #: test/python/depth shows what they do.
-FILTERS = {option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"}
+FILTERS = {
+    option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"
+}
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 
 

@@ -95,9 +95,9 @@ def test_destroy_leaves_no_publisher(node: Node) -> None:
     before = {publisher.topic_name for publisher in node.publishers}
     publishers = make_publishers(node, {"stream_list": ["left", "rectified_left", "depth"]})
     made = {publisher.topic_name for publisher in node.publishers} - before
-    names = ("left/image_raw", "left/image_rect", "left/camera_info")
-    assert made == {
-        f"/publishers/{name}" for name in (*names, "depth/image_raw", "depth/camera_info")
-    }
+    names = ["left/image_raw", "left/image_rect", "left/camera_info", "points"]
+    for group in ("depth", "depth/unfiltered", "depth_registered"):
+        names += [f"{group}/image_raw", f"{group}/camera_info"]
+    assert made == {f"/publishers/{name}" for name in names}
     publishers.destroy()
     assert {publisher.topic_name for publisher in node.publishers} == before

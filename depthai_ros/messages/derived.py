@@ -1,0 +1,182 @@
+"""Makes the images and points of the worker stage from packets, by the kernels of `depth/`.
+
+The kernels get depth as `depth/image_raw` shows it: upright, limited, 0 = not measured.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from ..calibration.calibration import Calibration
+from ..calibration.camera_model import CameraModel
+from ..config import Settings
+from ..config.settings import rgb_size, worker_outputs
+from ..depth.cloud import ColorProjection, PointCloudMaker
+from ..depth.rectification import Rectifier
+from ..depth.registration import Registration
+from ..streams import WORKER_OUTPUTS
+from .cdr import POINT_FLOATS
+from .images import ImageBuffer, ImageSettings, StampedPacket
+
+#: The wire stream of depth, the outputs that need it, and the stage of its filters.
+DEPTH, CLOUD, REGISTERED, FILTERS = "depth", "points", "depth_registered", "filters"
+
+
+class DerivedImages:
+    """The kernels of one pipeline. `models` has their cameras, by CameraInfo topic and camera."""
+
+    def __init__(self, settings: Settings, images: ImageSettings, calibration: Calibration) -> None:
+        self.models: dict[tuple[str, str], CameraModel] = {}
+        self._settings = settings
+        self._images = images
+        self._makers: dict[str, _Maker] = {}
+        self.calibrate(calibration)
+
+    @property
+    def is_filtering(self) -> bool:
+        """True if the workers make the images of depth."""
+        return False
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Use another calibration from the next packet on."""
+        self._makers = {
+            name: _MAKERS.get(name, _Rectified)(name, self._settings, self._images, calibration)
+            for name in worker_outputs(self._settings)
+            if not output_problem(name, self._settings, calibration)
+        }
+        for maker in self._makers.values():
+            self.models |= maker.models
+
+    def filtered(self, packet: StampedPacket) -> StampedPacket:
+        """The packet after the filters."""
+        return packet
+
+    def made(self, output: str, packet: StampedPacket) -> StampedPacket | None:
+        """The packet from which the messages of an output are built; None = not calibrated.
+
+        Raises  DecodeError if the packet does not have the size of its stream
+        """
+        maker = self._makers.get(output)
+        return None if maker is None else maker.made(packet)
+
+
+def output_problem(name: str, settings: Settings, calibration: Calibration) -> str:
+    """Why this calibration does not allow an output, and what to do; "" = it does."""
+    row = WORKER_OUTPUTS[name]
+    places_rgb = name == REGISTERED or (name == CLOUD and settings["points.color"] == "rgb")
+    rgb = calibration.camera("rgb", rgb_size(settings))
+    if row.camera != "rgb" and calibration.stereo is None:
+        problem = "the mono cameras are not calibrated; calibration.nominal computes their models"
+    elif (row.camera == "rgb" or places_rgb) and not rgb.k.any():
+        problem = f"the rgb camera is not calibrated ({calibration.rgb_problem}); {_RGB_REMEDY}"
+    elif places_rgb and calibration.rgb_from_depth() is None:
+        problem = f"the pose of the rgb camera is not known; {_POSE_REMEDY}"
+    else:
+        return ""
+    return f"{row.topics[0].name} is not published: {problem}"
+
+
+_RGB_REMEDY = (
+    "use rgb/set_camera_info or rgb.camera_info_url, or set calibration.nominal to compute its "
+    "model from the field of view"
+)
+_POSE_REMEDY = (
+    "set calibration.rgb_pose_file, or calibration.nominal to use the distance that the board has"
+)
+
+
+class _Maker(ABC):
+    """Makes one output from packets. `models` are the cameras of its images."""
+
+    models: Mapping[tuple[str, str], CameraModel] = MappingProxyType({})
+
+    @abstractmethod
+    def __init__(
+        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
+    ) -> None: ...
+
+    @abstractmethod
+    def made(self, packet: StampedPacket) -> StampedPacket:
+        """The packet from which the messages are built."""
+
+
+class _Points(_Maker):
+    """A cloud, with the colours of the packet beside it."""
+
+    def __init__(
+        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
+    ) -> None:
+        self._kernel = PointCloudMaker(
+            calibration.rectified(images.sizes.mono),
+            decimation=settings["points.decimation"],
+            max_depth_m=settings["points.max_depth_m"] or settings["depth.depth_limit_m"],
+        )
+        self._projection = None
+        if settings["points.color"] == "rgb":
+            rgb_from_depth = calibration.rgb_from_depth()
+            assert rgb_from_depth is not None
+            rgb = calibration.camera("rgb", images.sizes.rgb)
+            self._projection = ColorProjection(rgb, rgb_from_depth)
+
+    def made(self, packet: StampedPacket) -> StampedPacket:
+        color = packet.beside
+        image = ImageBuffer.blank((*self._kernel.shape, POINT_FLOATS), np.float32)
+        depth = packet.converted("16UC1").array
+        if color is None:
+            self._kernel.make(depth, image.array)
+            return packet.showing(image, "xyz", packet.settings)
+        pixels = color.converted(color.stream.topics[0].encoding).array
+        self._kernel.make(depth, image.array, pixels, self._projection)
+        return packet.showing(image, "xyzrgb", packet.settings)
+
+
+class _Registered(_Maker):
+    """Depth as the rgb camera would see it."""
+
+    def __init__(
+        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
+    ) -> None:
+        rgb_from_depth = calibration.rgb_from_depth()
+        assert rgb_from_depth is not None
+        self._kernel = Registration(
+            calibration.rectified(images.sizes.mono),
+            calibration.camera("rgb", images.sizes.rgb),
+            rgb_from_depth,
+            width=settings["registration.width"],
+        )
+        model = self._kernel.model
+        self.models = {(WORKER_OUTPUTS[output].topics[0].camera_info, "rgb"): model}
+        sizes = replace(images.sizes, mono=(model.width, model.height))
+        self._images = replace(images, sizes=sizes, mirrored=frozenset())
+
+    def made(self, packet: StampedPacket) -> StampedPacket:
+        width, height = self._images.sizes.mono
+        image = ImageBuffer.blank((height, width), np.uint16)
+        self._kernel.make(packet.converted("16UC1").array, image.array)
+        return packet.showing(image, "16UC1", self._images)
+
+
+class _Rectified(_Maker):
+    """An image without the distortion of the lens, in the rectified camera of its camera_info."""
+
+    def __init__(
+        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
+    ) -> None:
+        row = WORKER_OUTPUTS[output]
+        size = images.sizes.rgb if row.camera == "rgb" else images.sizes.mono
+        self._kernel = Rectifier(calibration.camera(row.camera, size))
+        self._encoding = row.topics[0].encoding
+
+    def made(self, packet: StampedPacket) -> StampedPacket:
+        source = packet.converted(self._encoding).array
+        image = ImageBuffer.blank(source.shape, source.dtype)
+        self._kernel.make(source, image.array)
+        return packet.showing(image, self._encoding, packet.settings)
+
+
+_MAKERS: dict[str, type[_Maker]] = {CLOUD: _Points, REGISTERED: _Registered}
