@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel
 from ..config import Settings
+from ..config.filters import decimation
 from ..config.settings import rgb_size, worker_outputs
 from ..depth.cloud import ColorProjection, PointCloudMaker
+from ..depth.filters import DepthFilters, decimated
 from ..depth.rectification import Rectifier
 from ..depth.registration import Registration
 from ..streams import WORKER_OUTPUTS
@@ -40,21 +43,41 @@ class DerivedImages:
     @property
     def is_filtering(self) -> bool:
         """True if the workers make the images of depth."""
-        return False
+        return self._filters.is_active
 
     def calibrate(self, calibration: Calibration) -> None:
         """Use another calibration from the next packet on."""
+        settings, images = self._settings, self._images
+        self._filters = DepthFilters(settings, calibration.camera("right", images.sizes.mono))
+        model = decimated(calibration.rectified(images.sizes.mono), decimation(settings))
+        self._filtered = replace(
+            images,
+            sizes=replace(images.sizes, mono=(model.width, model.height)),
+            mirrored=frozenset(),
+        )
+        setup = _Setup(settings, images, calibration, model)
         self._makers = {
-            name: _MAKERS.get(name, _Rectified)(name, self._settings, self._images, calibration)
-            for name in worker_outputs(self._settings)
-            if not output_problem(name, self._settings, calibration)
+            name: _MAKERS.get(name, _Rectified)(name, setup)
+            for name in worker_outputs(settings)
+            if not output_problem(name, settings, calibration)
         }
+        self.models = {("depth/camera_info", "right"): model}
         for maker in self._makers.values():
             self.models |= maker.models
 
+    def change(self, settings: Settings) -> None:
+        """Use other live settings from the next packet on."""
+        self._settings = settings
+        self._filters.update(settings)
+
     def filtered(self, packet: StampedPacket) -> StampedPacket:
-        """The packet after the filters."""
-        return packet
+        """The packet of depth after the filters.
+
+        Raises  DecodeError if the packet does not have the size of its stream
+        """
+        image = ImageBuffer.blank(self._filters.shape, np.uint16)
+        self._filters.apply(packet.converted("16UC1").array, image.array, packet.stamp_ns)
+        return packet.showing(image, "16UC1", self._filtered)
 
     def made(self, output: str, packet: StampedPacket) -> StampedPacket | None:
         """The packet from which the messages of an output are built; None = not calibrated.
@@ -90,15 +113,23 @@ _POSE_REMEDY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """The properties of one pipeline; `depth` is the camera of filtered depth."""
+
+    settings: Settings
+    images: ImageSettings
+    calibration: Calibration
+    depth: CameraModel
+
+
 class _Maker(ABC):
     """Makes one output from packets. `models` are the cameras of its images."""
 
     models: Mapping[tuple[str, str], CameraModel] = MappingProxyType({})
 
     @abstractmethod
-    def __init__(
-        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
-    ) -> None: ...
+    def __init__(self, output: str, setup: _Setup) -> None: ...
 
     @abstractmethod
     def made(self, packet: StampedPacket) -> StampedPacket:
@@ -108,11 +139,10 @@ class _Maker(ABC):
 class _Points(_Maker):
     """A cloud, with the colours of the packet beside it."""
 
-    def __init__(
-        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
-    ) -> None:
+    def __init__(self, output: str, setup: _Setup) -> None:
+        settings, images, calibration = setup.settings, setup.images, setup.calibration
         self._kernel = PointCloudMaker(
-            calibration.rectified(images.sizes.mono),
+            setup.depth,
             decimation=settings["points.decimation"],
             max_depth_m=settings["points.max_depth_m"] or settings["depth.depth_limit_m"],
         )
@@ -131,20 +161,29 @@ class _Points(_Maker):
             self._kernel.make(depth, image.array)
             return packet.showing(image, "xyz", packet.settings)
         pixels = color.converted(color.stream.topics[0].encoding).array
+        if self._projection is None:
+            pixels = _thinned(pixels, depth.shape)
         self._kernel.make(depth, image.array, pixels, self._projection)
         return packet.showing(image, "xyzrgb", packet.settings)
+
+
+def _thinned(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The pixel in the middle of each square that decimation made one pixel of."""
+    step = pixels.shape[0] // shape[0]
+    return np.ascontiguousarray(
+        pixels[step // 2 :: step, step // 2 :: step][: shape[0], : shape[1]]
+    )
 
 
 class _Registered(_Maker):
     """Depth as the rgb camera would see it."""
 
-    def __init__(
-        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
-    ) -> None:
+    def __init__(self, output: str, setup: _Setup) -> None:
+        settings, images, calibration = setup.settings, setup.images, setup.calibration
         rgb_from_depth = calibration.rgb_from_depth()
         assert rgb_from_depth is not None
         self._kernel = Registration(
-            calibration.rectified(images.sizes.mono),
+            setup.depth,
             calibration.camera("rgb", images.sizes.rgb),
             rgb_from_depth,
             width=settings["registration.width"],
@@ -164,12 +203,10 @@ class _Registered(_Maker):
 class _Rectified(_Maker):
     """An image without the distortion of the lens, in the rectified camera of its camera_info."""
 
-    def __init__(
-        self, output: str, settings: Settings, images: ImageSettings, calibration: Calibration
-    ) -> None:
-        row = WORKER_OUTPUTS[output]
-        size = images.sizes.rgb if row.camera == "rgb" else images.sizes.mono
-        self._kernel = Rectifier(calibration.camera(row.camera, size))
+    def __init__(self, output: str, setup: _Setup) -> None:
+        row, sizes = WORKER_OUTPUTS[output], setup.images.sizes
+        size = sizes.rgb if row.camera == "rgb" else sizes.mono
+        self._kernel = Rectifier(setup.calibration.camera(row.camera, size))
         self._encoding = row.topics[0].encoding
 
     def made(self, packet: StampedPacket) -> StampedPacket:

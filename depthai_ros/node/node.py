@@ -85,7 +85,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         )
         self._has_given_up = False
         self._is_patient = False  # True while the node may wait for the device
-        self._live = LiveOptions(self.supervisor, self._switch_streams)
+        self._live = LiveOptions(self.supervisor, self._use_settings)
         state_machine = self._state_machine
         Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
         self._stream_publishers: StreamPublishers | None = None
@@ -111,7 +111,10 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         """Every request to set parameters arrives here."""
         return set_options(self, self._live, parameter_list, super().set_parameters_atomically)
 
-    def _switch_streams(self, settings: Settings) -> None:
+    def _use_settings(self, settings: Settings) -> None:
+        """Use the live options that do not concern the device."""
+        if (context := self.supervisor.context) is not None:
+            context.derived.change(settings)
         with self._outlets_lock:
             if self._stream_publishers is not None:
                 for stream in STREAMS:
