@@ -178,6 +178,13 @@ def against_preset(settings: Mapping[str, Any], given: Collection[str]) -> str:
     )
 
 
+def enabled_filters(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the filters that are on, in their order."""
+    ends = ".enable"
+    keys = [row.key for row in PARAMETERS if row.key.endswith(ends)]
+    return [key.removesuffix(ends) for key in keys if settings[PREFIX + key]]
+
+
 def decimation(settings: Mapping[str, Any]) -> int:
     """How many pixels of the device, along a row or column, become one; 1 = no decimation."""
     enabled = settings[f"{PREFIX}decimation.enable"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..streams import STREAMS
+from .filters import enabled_filters
 from .network import NetworkConfig, has_positions
 from .options import NO_EFFECT, OPTIONS
 from .settings import Settings, cameras_of, stream_list
@@ -75,6 +76,9 @@ def without_effect(settings: Settings, network: NetworkConfig | None) -> list[Un
         for option in OPTIONS
         if option.meaning == NO_EFFECT and settings[option.key] != option.default
     ]
+    if "depth" not in stream_list(settings) and (names := enabled_filters(settings)):
+        found = f"the filters on depth ({', '.join(names)}) are not used"
+        rows.append(Unused(f"{found}: add depth to stream_list"))
     if network is not None:
         return [*rows, *_of_network(settings, network)]
     keys = [key for key in ("ai.blob_file_config", "ai.labels") if settings[key]]

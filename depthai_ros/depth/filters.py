@@ -78,7 +78,7 @@ class DepthFilters:
     @property
     def is_active(self) -> bool:
         """True if a filter is enabled."""
-        others = ("threshold", *_ON_DISPARITY, "hole_filling")
+        others = ("threshold", *_ON_DISPARITY, "hole_filling")  # decimation stays as it was
         return self._size > 1 or any(map(self._plan.has, others))
 
     def update(self, settings: Mapping[str, Any]) -> None:

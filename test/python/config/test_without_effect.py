@@ -24,6 +24,9 @@ WITHOUT_EFFECT = [
      [("metaout", "set ai.calc_dist_to_bb")]),
     ({"ai.blob_file": "a", "stream_list": ["metaout"], "ai.calc_dist_to_bb": True},
      SSD_WITH_POSITIONS, []),
+    ({"filters.speckle.enable": True}, None, []),
+    ({"filters.speckle.enable": True, "stream_list": ["disparity"]}, None,
+     [("", "the filters on depth (speckle) are not used: add depth to stream_list")]),
     ({"depth.left_mesh_file": "a.mesh"}, None, [("", "depth.left_mesh_file is not used")]),
 ]  # fmt: skip
 
