@@ -19,7 +19,7 @@ from .launch.actions import (
     sim_time,
 )
 from .launch.arguments import LAUNCH_FILES, is_true, number
-from .launch.plan import board_file, camera, cameras, full_name
+from .launch.plan import board_file, camera, cameras, cloud_color, full_name
 
 __all__ = [
     "ConfigError",
@@ -31,6 +31,7 @@ __all__ = [
     "camera_node",
     "cameras",
     "chosen",
+    "cloud_color",
     "described",
     "full_name",
     "is_true",

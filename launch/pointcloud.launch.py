@@ -1,7 +1,8 @@
-"""Computes a point cloud from depth:  ros2 launch depthai_ros pointcloud.launch.py
+"""Computes a point cloud with depth_image_proc:  ros2 launch depthai_ros pointcloud.launch.py
 
-The topic `points` is below the node's name, like the other topics of the camera. Its frame is that
-of the right camera, with pointcloud.color rgb that of the rgb camera.
+For a recording, or for a container that other components share; the camera node publishes `points`
+itself. The topic `points_proc` is below the node's name, like those of the camera. Its frame is
+that of the right camera, with pointcloud.color rgb that of the rgb camera.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from launch_ros.descriptions import ComposableNode
 
 from depthai_ros import launching
 
+#: Registered depth of depth_image_proc, beside that of the camera node.
+REGISTERED = {
+    f"depth_registered/{name}": f"depth_registered_proc/{name}"
+    for name in ("image_rect", "camera_info")
+}
 #: pointcloud.color -> components of depth_image_proc: name, class, its topic -> camera topic.
 #: Source: depth_image_proc/doc/components.rst
 COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
@@ -25,7 +31,7 @@ COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
             {"image_rect": "depth/image_raw", "camera_info": "depth/camera_info"},
         ),
     ),
-    "grey": (
+    "mono": (
         (
             "point_cloud",
             "depth_image_proc::PointCloudXyziNode",
@@ -40,12 +46,12 @@ COMPONENTS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
         (
             "register_depth",
             "depth_image_proc::RegisterNode",
-            {"depth/image_rect": "depth/image_raw"},
+            {"depth/image_rect": "depth/image_raw", **REGISTERED},
         ),
         (
             "point_cloud",
             "depth_image_proc::PointCloudXyzrgbNode",
-            {"rgb/image_rect_color": "rgb/image_raw"},
+            REGISTERED,
         ),
     ),
 }
@@ -62,10 +68,10 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
             plugin=plugin,
             name=name,
             namespace=namespace,
-            remappings=list(topics.items()),
+            remappings=[*topics.items(), ("points", "points_proc")],
             parameters=[sim_time] if sim_time else None,
         )
-        for name, plugin, topics in COMPONENTS[values["pointcloud.color"]]
+        for name, plugin, topics in COMPONENTS[launching.cloud_color(values)]
     ]
     container = values["container_name"] or f"{values['name']}_container"
     if launching.is_true(values["use_composition"]):

@@ -35,7 +35,7 @@ from ..config.limits import Value
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from ..ros_features import PROFILE_VARIABLES, profile_name, profile_variable
-from .arguments import LAUNCH_FILES, OPTIONAL_PACKAGES, SHARE, TRUTHS, is_true, unknown
+from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .environment import MEMORY, SEGMENTS, free_bytes, segment_bytes
 from .plan import CameraPlan, full_name, renamed_rviz
 
@@ -148,12 +148,15 @@ def need_options(values: Mapping[str, str]) -> None:
 
     Raises  ConfigError as `need`
     """
-    for argument, package in OPTIONAL_PACKAGES.items():
-        if is_true(values.get(argument, "")):
-            need(package, argument)
-    cloud, composed = (values.get(name, "") for name in ("pointcloud.enable", "use_composition"))
-    if is_true(cloud) and not is_true(composed):
-        need("rclcpp_components", "pointcloud.enable")
+    if is_true(values["use_rviz"]):
+        need("rviz2", "use_rviz")
+    if is_true(values["pointcloud.enable"]) and is_composed(values):
+        need("depth_image_proc", "pointcloud.enable")
+
+
+def is_composed(values: Mapping[str, str]) -> bool:
+    """True if depth_image_proc makes the point cloud: a recording has no camera node that does."""
+    return is_true(values.get("use_composition", "true"))
 
 
 def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
@@ -251,7 +254,7 @@ def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     for sentence in asked.warnings:
         get_logger("depthai_ros").warning(sentence)
     actions: list[Any] = camera_frames(asked, values)
-    if is_true(values["pointcloud.enable"]):
+    if is_true(values["pointcloud.enable"]) and is_composed(values):
         file = "pointcloud.launch.py"
         actions.append(part(file, chosen(values, file)))
     if is_true(values["use_rviz"]):

@@ -14,11 +14,10 @@ from ..config import BY_KEY, OPTIONS, Option
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
 from ..errors import ConfigError
+from ..streams import COLOR_STREAMS
 
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _BOOLEANS = ("true", "false")
-#: Argument -> the package that it needs, which is no dependency of this package.
-OPTIONAL_PACKAGES = {"pointcloud.enable": "depth_image_proc", "use_rviz": "rviz2"}
 #: The share directory of this package, in paths.
 SHARE = "package://depthai_ros"
 
@@ -69,8 +68,8 @@ _RVIZ = (
 _COMPOSITION = (
     Argument(
         "use_composition",
-        "load the point cloud into the running container container_name instead of starting one "
-        "(the camera node always runs in a separate process)",
+        "with pointcloud.enable, load depth_image_proc into the running container container_name; "
+        "it makes the topic points_proc (the camera node always runs in a separate process)",
         "false",
         _BOOLEANS,
     ),
@@ -78,10 +77,10 @@ _COMPOSITION = (
 )
 _CLOUD_COLOR = Argument(
     "pointcloud.color",
-    "colour of the points: none; grey: from the right camera, needs stream rectified_right; rgb: "
-    "needs stream color and a calibrated rgb camera",
+    "colour of the points: none; mono (or grey): from the right camera, needs stream "
+    "rectified_right; rgb: needs stream color and a calibrated rgb camera",
     "none",
-    ("none", "grey", "rgb"),
+    (*COLOR_STREAMS, "grey"),
 )
 _OUTPUT = Argument(
     "output",
@@ -131,7 +130,7 @@ _NODE_ARGUMENTS = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "start depth_image_proc (a package) in a container; it publishes the topic points",
+        "give the topic points, which comes with stream depth, the colour pointcloud.color",
         "false",
         _BOOLEANS,
     ),
@@ -177,7 +176,7 @@ REPLAY = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "start depth_image_proc (a package); it publishes the topic points",
+        "start depth_image_proc (a package); it publishes the topic points_proc",
         "false",
         _BOOLEANS,
     ),

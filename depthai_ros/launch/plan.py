@@ -5,28 +5,20 @@ Does not import `launch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..bounded import shown
-from ..calibration import camera_info_places
 from ..config import BY_KEY, resolve_path, validate
 from ..config.limits import Value, plain
 from ..config.options import DEFAULT_NAME
 from ..config.parameter_files import for_other_nodes, parameters_in
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
-from ..streams import ALIASES
+from ..streams import ALIASES, COLOR_STREAMS
 from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unknown
-
-#: pointcloud.color -> the streams that the cloud is made from, as in pointcloud.launch.py.
-_CLOUD_STREAMS = {
-    "none": ("depth",),
-    "grey": ("depth", "rectified_right"),
-    "rgb": ("depth", "color"),
-}
 
 
 def board_file(model: str) -> Path:
@@ -101,44 +93,37 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
     # The node can attach its base frame to a parent frame, but only without a pose.
     options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
     others = filter(None, (for_other_nodes(path, node) for path in files))
-    warnings = (*others, *_cloud_warnings(values, effective, node))
-    return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options, warnings)
+    warnings = list(others)
+    if is_true(values.get("pointcloud.enable", "")):
+        if problem := _cloud_problem(values, effective):
+            warnings.append(problem)
+        else:
+            options["points.color"] = cloud_color(values)
+    return CameraPlan(
+        node, prefix, tf_source, parent, mount, board, files, options, tuple(warnings)
+    )
 
 
-def _cloud_warnings(
-    values: Mapping[str, str], effective: Mapping[str, Any], node: str
-) -> Iterator[str]:
-    """Why the point cloud that these arguments start stays empty."""
-    if not is_true(values.get("pointcloud.enable", "")):
-        return
+def cloud_color(values: Mapping[str, str]) -> str:
+    """The colour of the points, as `points.color` calls it."""
     color = values.get("pointcloud.color") or "none"
-    listed = effective.get("stream_list", BY_KEY["stream_list"].default)
+    return "mono" if color == "grey" else color
+
+
+def _cloud_problem(values: Mapping[str, str], effective: Mapping[str, Any]) -> str:
+    """Why there is no point cloud of this colour, "" = there is."""
+    color, listed = cloud_color(values), effective.get("stream_list", BY_KEY["stream_list"].default)
     if not isinstance(listed, (list, tuple)):  # the node refuses it
-        return
+        return ""
     named = {ALIASES.get(str(name), str(name)) for name in listed}
     sent = {name for name in named if effective.get(f"stream.{name}.publish", True)}
-    if missing := [name for name in _CLOUD_STREAMS.get(color, ()) if name not in sent]:
-        yield (
+    needed = filter(None, ("depth", COLOR_STREAMS[color]))
+    if missing := [name for name in needed if name not in sent]:
+        return (
             f"pointcloud.enable is not used: pointcloud.color {color} needs "
-            f"{', '.join(missing)}, which stream_list lacks or stream.NAME.publish switches off; "
-            "points stays empty"
+            f"{', '.join(missing)}, which stream_list lacks or stream.NAME.publish switches off"
         )
-    elif color == "rgb" and not _has_rgb_calibration(effective, node):
-        yield (
-            "pointcloud.color rgb is not used: the rgb camera is not calibrated, each point would "
-            "be NaN; give depth.calibration_file, rgb.camera_info_url or calibration.nominal, or "
-            "another color"
-        )
-
-
-def _has_rgb_calibration(effective: Mapping[str, Any], node: str) -> bool:
-    """True if the node finds a model of the rgb camera; an EEPROM never has one."""
-    if any(effective.get(key) for key in ("depth.calibration_file", "calibration.nominal")):
-        return True
-    keys = (camera_info_places.FOLDER, camera_info_places.url_key("rgb"))
-    places = validate({key: effective[key] for key in keys if key in effective})
-    name = camera_info_places.file_name(node, "rgb")
-    return bool(camera_info_places.files(places, "rgb", name)[0])
+    return ""
 
 
 def _check_mount(tf_source: str, values: Mapping[str, str], mounted: bool) -> None:

@@ -35,10 +35,12 @@ def test_show_args_is_the_reference_page(name: str) -> None:
         assert f"'{argument.name}':" in shown
 
 
+#: Makes a cloud in a container.
+CLOUD = ("use_composition:=true", "container_name:=vision", "pointcloud.enable:=true")
 MISSING = [
     ("camera.launch.py", "tf_source:=calibration", "use_rviz:=true"),
-    ("camera.launch.py", "tf_source:=calibration", "pointcloud.enable:=true"),
-    ("multi_camera.launch.py", "tf_source:=calibration", "pointcloud.enable:=true"),
+    ("camera.launch.py", "tf_source:=calibration", *CLOUD),
+    ("multi_camera.launch.py", "tf_source:=calibration", *CLOUD),
     ("camera_as_part_of_a_robot.launch.py", "use_rviz:=true"),
     ("replay.launch.py", "bag:=recording", "use_rviz:=true"),
 ]
@@ -109,7 +111,7 @@ def test_unknown_rviz_configuration_is_refused(
     ("color", "plugins"),
     [
         ("none", {"depth_image_proc::PointCloudXyzNode"}),
-        ("grey", {"depth_image_proc::PointCloudXyziNode"}),
+        ("mono", {"depth_image_proc::PointCloudXyziNode"}),
         ("rgb", {"depth_image_proc::RegisterNode", "depth_image_proc::PointCloudXyzrgbNode"}),
     ],
 )
@@ -145,7 +147,7 @@ def test_camera_starts_point_cloud_and_rviz_on_request(
 ) -> None:
     stand_ins.install("depth_image_proc", "rclcpp_components", "rviz2")
     words = ("name:=eye", "namespace:=robot", "device:=virtual", "autostart:=false")
-    beside = ("tf_source:=calibration", "pointcloud.enable:=true", "use_rviz:=true")
+    beside = ("tf_source:=calibration", *CLOUD, "use_rviz:=true")
     launched = start_launch("camera.launch.py", *words, *beside, "pointcloud.color:=grey")
     (load,) = stand_ins.wait_for("load_node")
     assert (load["namespace"], load["plugin"].rpartition("::")[2]) == (

@@ -1,4 +1,4 @@
-"""The worker stage: it never stops the packet loop, the newest packet wins, and the counts add up."""
+"""The worker stage: it never stops the packet loop, the newest packet wins, the counts add up."""
 
 from __future__ import annotations
 
