@@ -55,7 +55,8 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 #: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
     threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
-    threading:  messages.images messages.stream_stats node.live_parameters node.node
+    threading:  messages.images messages.latest_packets messages.stream_stats
+    threading:  node.live_parameters node.node
     threading:  node.packet_loop node.supervisor node.workers virtual.commands
     threading:  virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock

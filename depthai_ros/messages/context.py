@@ -25,6 +25,7 @@ from .derived import DerivedImages
 from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
 from .images import ImageSettings, StereoTables
+from .latest_packets import LatestPackets
 from .tensors import RawOutput
 
 #: Depth, disparity and measured positions belong to the rays of this camera.
@@ -69,6 +70,7 @@ class MessageContext:
     health: Health
     results: ResultHistory = field(default_factory=ResultHistory)
     tensors: RawOutput = field(default_factory=RawOutput)
+    latest: LatestPackets = field(default_factory=LatestPackets)
 
     def camera(self, stream: Stream, metadata: FrameTrailer | None) -> str:
         """The camera of the pixels; for a result the camera that fed the network."""

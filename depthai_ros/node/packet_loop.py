@@ -173,6 +173,8 @@ class PacketLoop:
             settings=self._context.images,
             serial=frame.packet.serial,
         )
+        if self._context.latest.is_waited_for:
+            self._context.latest.put(packet)
         if row.layout in PACKET_HOOKS:
             try:
                 PACKET_HOOKS[row.layout](self._context, packet)
