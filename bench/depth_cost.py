@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import rclpy
@@ -60,10 +60,8 @@ def subscribe(*topics: str) -> None:
         kind = PointCloud2 if topic == "points" else Image
         name = f"/oak/{topic}"
         node.create_subscription(kind, name, lambda _, topic=topic: arrived(topic), 2, raw=True)
-    try:
+    with suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
 
 
 @contextmanager

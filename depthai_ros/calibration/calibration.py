@@ -281,6 +281,8 @@ def _rgb_camera(fields: Mapping[str, Matrix], board: BoardGeometry) -> dict[str,
 
 def _with_rgb_pose(calibration: Calibration, path: str, settings: Settings) -> Calibration:
     """Add the pose in a file. Raises ConfigError."""
+    from . import rgb_pose_file  # it needs YAML, which Gen1 programs do without
+
     pose = rgb_pose_file.read(path)
     matrix = rgb_pose_file.from_rectified_right(pose, calibration.stereo, path)
     board_m = calibration.geometry.left_to_rgb_m, calibration.baseline_m

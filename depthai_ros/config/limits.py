@@ -51,7 +51,22 @@ class FrameName:
         return "a frame name without blanks or a slash at its start"
 
 
-Limits: TypeAlias = "Range | Choice | FrameName | None"
+@dataclass(frozen=True, slots=True)
+class GridSize:
+    """Columns and rows, as in 8x6: the inner corners of a checkerboard that OpenCV finds."""
+
+    def allows(self, value: Value) -> bool:
+        """True if the text is such a size."""
+        sides = (
+            re.fullmatch(r"([0-9]{1,2})x([0-9]{1,2})", value) if isinstance(value, str) else None
+        )
+        return sides is not None and all(3 <= int(side) <= 40 for side in sides.groups())
+
+    def __str__(self) -> str:
+        return "columns and rows of inner corners, each between 3 and 40, as in 8x6"
+
+
+Limits: TypeAlias = "Range | Choice | FrameName | GridSize | None"
 
 
 def between(low: float, high: float) -> Range:

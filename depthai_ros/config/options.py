@@ -22,7 +22,7 @@ from ..cameras import (
 from ..streams import COLOR_STREAMS, STREAMS
 from ..wire_formats import CAMERAS
 from .filters import GROUP, PARAMETERS, PREFIX, PRESET_KEY, PRESETS
-from .limits import FrameName, Limits, Value, between, one_of
+from .limits import FrameName, GridSize, Limits, Value, between, one_of
 
 #: In which states of the node an option can change: in each; while it is not active; only while it
 #: is unconfigured. The new value has its effect at once; at the next activation; at the next
@@ -555,6 +555,13 @@ _NODE_OPTIONS = (
         "depth_registered and tf: a camchain of Kalibr or a transform of ROS in YAML (docs/depth.md"
         "#calibrating-the-rgb-camera); a path, file:///PATH or package://PACKAGE/PATH; empty = not "
         "measured",
+    ),
+    Option(
+        "calibration.check_board",
+        "6x4",
+        "inner corners of the checkerboards that ~/calibration_check looks for, columns x rows",
+        GridSize(),
+        changes="live",
     ),
     Option(
         "tf.source",

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 
 from ..bounded import nearest
 from ..config import BY_KEY, OPTIONS, Option, Settings, defaults, validate
-from ..config.limits import Choice, FrameName, Range, Value, plain
+from ..config.limits import Choice, FrameName, GridSize, Range, Value, plain
 from ..errors import ConfigError, DepthaiError
 from .live_parameters import LiveOptions
 
@@ -164,7 +164,7 @@ def _descriptor(option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=f"{option.meaning}{unit}", read_only=option.changes != "live"
     )
-    if isinstance(option.limits, (Choice, FrameName)):
+    if isinstance(option.limits, (Choice, FrameName, GridSize)):
         descriptor.additional_constraints = str(option.limits)
     elif isinstance(option.limits, Range):
         low, high = option.limits.low, option.limits.high

@@ -2,7 +2,7 @@
 
 They exist in every state of the node. A service that is not possible in the current state answers
 `success: false` and names the state it needs. No service waits for the device longer than the link
-needs to accept a command.
+needs to accept a command; ~/calibration_check answers within two seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..messages.diagnostics import Health
 from ..srv import DeviceInfo, SaveCalibration
 from ..streams import STREAMS
 from ..wire_formats import CAMERAS
+from .calibration_check import CalibrationCheck
 from .supervisor import Supervisor
 
 _STILLS = "jpegout"
@@ -50,6 +51,7 @@ class Services:
         self._supervisor = supervisor
         self._health = health
         self._state = state
+        self._check = CalibrationCheck(supervisor)
         supervisor.corrected = self._with_stored_models
         for name, (service_type, method) in SERVICES.items():
             self._offer(name, service_type, partial(method, self))
@@ -173,6 +175,13 @@ class Services:
             "load it with depth.calibration_file"
         )
 
+    def _calibration_check(self, _request: Any, _response: Any) -> str:
+        self._need_streams()
+        context, calibration = self._supervisor.context, self._need_calibration()
+        if context is None:
+            raise WrongStateError(f"the device is not streaming: {self._why_not_streaming()}")
+        return self._check.answer(context, calibration)
+
     def _set_camera_info(self, request: Any, _response: Any, *, camera: str) -> str:
         calibration = self._need_calibration()
         model, notes = camera_info_file.settled(_model_of(request.camera_info))
@@ -251,6 +260,7 @@ SERVICES: dict[str, tuple[Any, Callable[..., str]]] = {
     "autofocus_trigger": (Trigger, Services._trigger_autofocus),
     "reset_device": (Trigger, Services._reset_device),
     "device_info": (DeviceInfo, Services._describe_device),
+    "calibration_check": (Trigger, Services._calibration_check),
     "save_calibration": (SaveCalibration, Services._save_calibration),
     **{
         f"{camera}/set_camera_info": (

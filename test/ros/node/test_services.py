@@ -28,6 +28,7 @@ SERVICES = {
     "capture_still": Trigger,
     "autofocus_trigger": Trigger,
     "reset_device": Trigger,
+    "calibration_check": Trigger,
     "device_info": DeviceInfo,
     "save_calibration": SaveCalibration,
     **{f"{camera}/set_camera_info": SetCameraInfo for camera in CAMERAS},
@@ -85,7 +86,7 @@ def test_every_service_names_the_state_it_needs(
     for name in SERVICES:
         fail(listener, name, "the node is unconfigured, it has to be ", "active")
     assert listener.change_state(Transition.TRANSITION_CONFIGURE)
-    for name in ("capture_still", "autofocus_trigger", "reset_device"):
+    for name in ("capture_still", "autofocus_trigger", "reset_device", "calibration_check"):
         fail(listener, name, "the node is inactive, it has to be active")
     assert succeed(listener, "device_info").running_streams == []
     succeed(listener, "left/set_camera_info", camera_info=camera_info("left"))
@@ -109,7 +110,7 @@ def test_services_report_a_lost_device(
     listener.wait_until(lambda: listener.state() == "active", "the state active")
     board.unplug()
     node.wait_for_output("the device is lost: ")
-    for name in ("capture_still", "autofocus_trigger"):
+    for name in ("capture_still", "autofocus_trigger", "calibration_check"):
         fail(listener, name, "the device is not streaming: ")
     fail(listener, "device_info", "no device is connected: ")
     assert call(listener, "device_info").selector == board.selector
