@@ -106,8 +106,8 @@ ROWS = {
     14: Row(
         "`ros2 param set` reports success without an effect",
         "A live value is sent to the device before success is reported, and can be read back; a "
-        "value that needs a new pipeline is refused with that reason; of several values all are "
-        "applied or none",
+        "value that cannot change in the present state is refused with the transition that helps, "
+        "others have their effect at the next one; of several values all are applied or none",
         "the effect of a value on silicon",
     ),
     15: Row(

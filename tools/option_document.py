@@ -99,17 +99,48 @@ _MARKDOWN_HEAD = """\
 Generated from `depthai_ros/config/options.py` by `make docs`. The dotted names are those of the
 Gen1 configuration keys; `config/default.yaml` has the same list as a parameter file.
 
-A parameter is read once, when the node starts, unless its last column says *live*. Every source
-(file, command line, `ros2 param set`) is checked in the same way: values out of bounds, wrong
-types, contradictions and unknown names are refused with a reason. Integers are accepted for floats.
+Every source (file, command line, `ros2 param set`) is checked in the same way: values out of
+bounds, wrong types, contradictions and unknown names are refused with a reason. Integers are
+accepted for floats.
 
-**Live** parameters can be set while the node runs. A request is applied as a whole or not at all:
-every value is checked, also against the others; values for the device are sent to it; and the
-answer is success only after the device has received them. While nothing streams (the node is
-inactive, or the device is lost) a value is stored and sent at the next start. Values that differ
-from the default are sent at every start, also after a reconnect; for a default nothing is sent. The
-device cannot be queried: a parameter shows the last value sent. A parameter that is not live can be
-"set" to its present value, so that a whole parameter file can be loaded into a running node.
+## When a parameter can change
+
+The last column says it:
+
+| changes | can be set | has its effect |
+|---|---|---|
+| live | in every state | at once; `reconnect.*` from the next loss of the device on |
+| inactive | while the node is not active | at the next activation |
+| unconfigured | while the node is unconfigured, also after a refused configure | at the next one |
+| never | in the file, the launch file or with `-p` | at the start of the process |
+
+A request is applied as a whole or not at all: every value is checked, also against the others;
+values for the device are sent to it; and the answer is success only after the device has received
+them. In another state the request is refused, and the reason names the transition that helps. A
+value that a parameter has already is accepted in every state. The parameters of one request, as
+`ros2 param load` sends it, are set together if that is possible, so their order is free; else one
+by one.
+
+While nothing streams (the node is inactive, or the device is lost) a **live** value is stored and
+sent at the next start. Values that differ from the default are sent at every start, also after a
+reconnect; for a default nothing is sent. The device cannot be queried: a parameter shows the last
+value sent.
+
+Another **profile** needs no other process:
+
+    ros2 lifecycle set /oak deactivate
+    ros2 lifecycle set /oak cleanup
+    ros2 param set /oak stream_list "[left, right, depth]"
+    ros2 lifecycle set /oak configure
+    ros2 lifecycle set /oak activate
+
+`qos_overrides.*` change while the node is unconfigured, too. If `tf.*` change, consumers that have
+the earlier frames keep them.
+
+**Wrong parameters** at the start: with `autostart` the node ends. Without, it refuses the configure
+transition, shows each wrong parameter with its default, and can be mended: `ros2 param set` a right
+value; `ros2 param delete` a name that is no parameter, or a wrong value, to use the default. As
+long as something is wrong, the answer says what.
 """
 
 
@@ -135,7 +166,10 @@ def _preset_table() -> list[str]:
 
 
 def _markdown_table(options: Iterable[Option]) -> list[str]:
-    rows = ["| parameter | default | unit | allowed | meaning | |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| parameter | default | unit | allowed | meaning | changes |",
+        "|---|---|---|---|---|---|",
+    ]
     for option in options:
         either = "true, false" if isinstance(option.default, bool) else ""
         cells = (
@@ -144,7 +178,7 @@ def _markdown_table(options: Iterable[Option]) -> list[str]:
             option.unit,
             str(option.limits or either),
             option.meaning,
-            "live" if option.changes == "live" else "",
+            option.changes,
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -96,8 +96,8 @@ def _parameters() -> Iterator[str]:
     kinds = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "string_array"}
     for option in OPTIONS:
         unit = f" [{option.unit}]" if option.unit else ""
-        live = " live" if option.changes == "live" else ""
-        yield f"parameter {option.key}: {kinds[type(option.default)]}{unit}{live}"
+        changes = f" {option.changes}" if option.changes != "unconfigured" else ""
+        yield f"parameter {option.key}: {kinds[type(option.default)]}{unit}{changes}"
 
 
 def _diagnostics() -> Iterator[str]:

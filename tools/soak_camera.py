@@ -81,6 +81,11 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "filters.threshold.min_m": (0.0, 0.2, 0.5),  # never above max_m
     "filters.threshold.max_m": (4.0, 10.0),
     "depth.disparity_confidence": (0, 150, 255),  # its default cannot be restored
+    "diagnostics.period_s": (1.0, 0.5, 2.0),
+    "reconnect.enable": (True,),
+    "reconnect.max_attempts": (0,),
+    "reconnect.initial_delay_s": (0.5, 0.1),  # never above max_delay_s
+    "reconnect.max_delay_s": (1.0, 10.0),
 }
 LIVE = [
     option
@@ -97,7 +102,8 @@ INVALID: tuple[tuple[str, Any], ...] = (
     ("depth.disparity_confidence", 1 << 40),
     ("diagnostics.temp_warn_c", float("nan")),
     ("diagnostics.temp_warn_c", None),
-    ("camera.mono.fps", 15.0),
+    ("autostart", False),
+    ("camera.mono.resolution_h", 800),
     ("stream_list", ["left"]),
     ("stream.rectified_left.publish", False),
     ("no.such.parameter", 1),

@@ -25,9 +25,9 @@ from .filters import GROUP, PARAMETERS, PREFIX, PRESET_KEY, PRESETS
 from .limits import FrameName, GridSize, Limits, Value, between, one_of
 
 #: In which states of the node an option can change: in each; while it is not active; only while it
-#: is unconfigured. The new value has its effect at once; at the next activation; at the next
-#: configure transition.
-Change = Literal["live", "inactive", "unconfigured"]
+#: is unconfigured; in none, because it is read once, when the process starts. The new value has its
+#: effect at once; at the next activation; at the next configure transition.
+Change = Literal["live", "inactive", "unconfigured", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,7 @@ _STREAM_OPTIONS = (
             "highest rate, limited on the device; 0 = the rate of the camera",
             between(0.0, 120.0),
             unit="Hz",
+            changes="inactive",
         )
         for name in STREAMS
     ),
@@ -130,7 +131,14 @@ _CAMERA_OPTIONS = (
         one_of(*RGB_WIDTHS),
         unit="px",
     ),
-    Option("camera.rgb.fps", 30.0, "frame rate of the rgb camera", between(0.1, 118.0), unit="Hz"),
+    Option(
+        "camera.rgb.fps",
+        30.0,
+        "frame rate of the rgb camera",
+        between(0.1, 118.0),
+        unit="Hz",
+        changes="inactive",
+    ),
     Option(
         "camera.mono.resolution_h",
         720,
@@ -146,7 +154,12 @@ _CAMERA_OPTIONS = (
         unit="px",
     ),
     Option(
-        "camera.mono.fps", 30.0, "frame rate of the mono cameras", between(0.1, 120.0), unit="Hz"
+        "camera.mono.fps",
+        30.0,
+        "frame rate of the mono cameras",
+        between(0.1, 120.0),
+        unit="Hz",
+        changes="inactive",
     ),
 )
 
@@ -227,6 +240,7 @@ _DEPTH_OPTIONS = (
         0.3,
         "part of a detection's box, around its centre, in which its distance is measured",
         between(0.0, 1.0),
+        changes="inactive",
     ),
     Option(
         "depth.depth_limit_m",
@@ -234,6 +248,7 @@ _DEPTH_OPTIONS = (
         "depth beyond this is treated as not measured",
         between(0.1, 65.534),
         unit="m",
+        changes="inactive",
     ),
     Option(
         "depth.confidence_threshold",
@@ -247,25 +262,34 @@ _DEPTH_OPTIONS = (
         "median filter on the disparity; 0 = off",
         one_of(0, 3, 5, 7),
         unit="px",
+        changes="inactive",
     ),
-    Option("depth.lr_check", False, "check disparity left to right and back"),
+    Option(
+        "depth.lr_check",
+        False,
+        "check disparity left to right and back",
+        changes="inactive",
+    ),
     Option(
         "depth.warp_rectify.use_mesh",
         False,
         "rectify with a mesh; 1.0 devices always use a homography",
         one_of(False),
+        changes="inactive",
     ),
     Option(
         "depth.warp_rectify.mirror_frame",
         True,
         "the device mirrors rectified images (true) or disparity and depth (false); "
         "the topics are never mirrored",
+        changes="inactive",
     ),
     Option(
         "depth.warp_rectify.edge_fill_color",
         -1,
         "grey value outside the rectified image; -1 = repeat its edge",
         between(-1, 255),
+        changes="inactive",
     ),
 )
 
@@ -290,6 +314,7 @@ _AI_OPTIONS = (
         True,
         "the network's input is a centred crop of the image (true) or the whole image, stretched "
         "(false)",
+        changes="inactive",
     ),
     Option("ai.camera_input", "rgb", "stream that feeds the network", one_of(*NN_CAMERAS)),
     Option(
@@ -297,20 +322,38 @@ _AI_OPTIONS = (
         7,
         "processor cores for the network; 13 or 14 are free at 1080 lines, fewer above",
         between(1, 16),
+        changes="inactive",
     ),
     Option(
         "ai.cmx_slices",
         7,
         "memory slices for the network, at least as many as ai.shaves",
         between(1, 19),
+        changes="inactive",
     ),
-    Option("ai.NN_engines", 1, "neural engines for the network", between(0, 2)),
+    Option(
+        "ai.NN_engines",
+        1,
+        "neural engines for the network",
+        between(0, 2),
+        changes="inactive",
+    ),
 )
 
 _TRACKER_OPTIONS = (
-    Option("ot.max_tracklets", 20, "largest number of tracked objects", between(0, 20)),
     Option(
-        "ot.confidence_threshold", 0.5, "lowest confidence of a tracked object", between(0.0, 1.0)
+        "ot.max_tracklets",
+        20,
+        "largest number of tracked objects",
+        between(0, 20),
+        changes="inactive",
+    ),
+    Option(
+        "ot.confidence_threshold",
+        0.5,
+        "lowest confidence of a tracked object",
+        between(0.0, 1.0),
+        changes="inactive",
     ),
 )
 
@@ -320,6 +363,7 @@ _VIDEO_OPTIONS = (
         "cbr",
         "constant bit rate (cbr) or constant quality (vbr)",
         one_of(*RATE_CONTROL_MODES),
+        changes="inactive",
     ),
     Option("video_config.profile", "h264_high", "encoding", one_of(*VIDEO_PROFILES)),
     Option(
@@ -328,6 +372,7 @@ _VIDEO_OPTIONS = (
         "bit rate with cbr",
         between(1, 100_000_000),
         unit="bit/s",
+        changes="inactive",
     ),
     Option(
         "video_config.maxBitrate",
@@ -335,6 +380,7 @@ _VIDEO_OPTIONS = (
         "highest bit rate",
         between(1, 100_000_000),
         unit="bit/s",
+        changes="inactive",
     ),
     Option(
         "video_config.keyframeFrequency",
@@ -342,6 +388,7 @@ _VIDEO_OPTIONS = (
         "interval between key frames",
         between(1, 1000),
         unit="frames",
+        changes="inactive",
     ),
     Option(
         "video_config.numBFrames",
@@ -350,8 +397,16 @@ _VIDEO_OPTIONS = (
         "of compressed video refuse them",
         between(0, 16),
         unit="frames",
+        changes="inactive",
     ),
-    Option("video_config.quality", 80, "quality with vbr or mjpeg", between(0, 100), unit="%"),
+    Option(
+        "video_config.quality",
+        80,
+        "quality with vbr or mjpeg",
+        between(0, 100),
+        unit="%",
+        changes="inactive",
+    ),
 )
 
 _BOARD_OPTIONS = (
@@ -413,15 +468,27 @@ _APP_OPTIONS = (
         "app.sync_video_meta_streams",
         False,
         "send each network result right before its previewout frame",
+        changes="inactive",
     ),
-    Option("app.sync_sequence_numbers", False, "give rgb and mono frames common sequence numbers"),
-    Option("app.enable_reconfig", True, "allow writes to the EEPROM while streaming"),
+    Option(
+        "app.sync_sequence_numbers",
+        False,
+        "give rgb and mono frames common sequence numbers",
+        changes="inactive",
+    ),
+    Option(
+        "app.enable_reconfig",
+        True,
+        "allow writes to the EEPROM while streaming",
+        changes="inactive",
+    ),
     Option(
         "app.usb_chunk_KiB",
         64,
         "size of the device's USB transfers; 0 = whole packets",
         between(0, 1024),
         unit="KiB",
+        changes="inactive",
     ),
 )
 
@@ -431,7 +498,13 @@ _NODE_OPTIONS = (
         (),
         "class names in order of their numbers; replaces those in ai.blob_file_config",
     ),
-    Option("ai.class_id", "name", "content of a detection's class_id", one_of("name", "index")),
+    Option(
+        "ai.class_id",
+        "name",
+        "content of a detection's class_id",
+        one_of("name", "index"),
+        changes="inactive",
+    ),
     Option(
         "device.id",
         "usb",
@@ -449,6 +522,7 @@ _NODE_OPTIONS = (
         "if the link carries less than the streams need: warn, lower the rate of all images "
         "(reduce), or refuse to start (fail)",
         one_of("warn", "reduce", "fail"),
+        changes="inactive",
     ),
     Option(
         "usb.force_usb2",
@@ -460,6 +534,7 @@ _NODE_OPTIONS = (
         "reconnect.enable",
         True,
         "reconnect when the device is lost while streaming; false: report an error",
+        changes="live",
     ),
     Option(
         "reconnect.max_attempts",
@@ -467,6 +542,7 @@ _NODE_OPTIONS = (
         "give up after this number of consecutive failed attempts; 0 = never; losing the device "
         "again within 10 s is also a failed attempt",
         between(0, 1_000_000),
+        changes="live",
     ),
     Option(
         "reconnect.initial_delay_s",
@@ -474,6 +550,7 @@ _NODE_OPTIONS = (
         "pause before the first attempt; it doubles with each further attempt",
         between(0.0, 600.0),
         unit="s",
+        changes="live",
     ),
     Option(
         "reconnect.max_delay_s",
@@ -481,16 +558,19 @@ _NODE_OPTIONS = (
         "longest pause between two attempts",
         between(0.1, 600.0),
         unit="s",
+        changes="live",
     ),
     Option(
         "reconnect.wait_at_start",
         True,
         "with autostart, wait until the device is available; false: exit with status 3",
+        changes="never",
     ),
     Option(
         "autostart",
         True,
         "configure and activate at start; false: a lifecycle manager does it",
+        changes="never",
     ),
     Option("strict", True, "unknown parameters are an error (true) or a warning (false)"),
     Option(
@@ -519,12 +599,14 @@ _NODE_OPTIONS = (
         "Not known to work with real firmware, see docs/compose.md",
         between(0.0, 3600.0),
         unit="s",
+        changes="inactive",
     ),
     Option(
         "stereo.right_frame",
         "right",
         "camera whose frame_id the right images have; some tools need one frame for the pair",
         one_of("right", "left"),
+        changes="inactive",
     ),
     Option(
         "calibration.nominal",
@@ -569,21 +651,34 @@ _NODE_OPTIONS = (
         "publisher of the camera frames: this node from the calibration, robot_state_publisher "
         "from the urdf, or none",
         one_of("calibration", "urdf", "none"),
+        changes="inactive",
     ),
-    Option("tf.prefix", "", "prefix of all frame names; empty = node name", FrameName()),
     Option(
-        "tf.parent_frame", "", "parent frame of the camera's base frame; empty = none", FrameName()
+        "tf.prefix",
+        "",
+        "prefix of all frame names; empty = node name",
+        FrameName(),
+        changes="inactive",
+    ),
+    Option(
+        "tf.parent_frame",
+        "",
+        "parent frame of the camera's base frame; empty = none",
+        FrameName(),
+        changes="inactive",
     ),
     Option(
         "sync.enable",
         False,
         "publish left, right, rectified, depth and disparity of one exposure together",
+        changes="inactive",
     ),
     Option(
         "sync.incomplete",
         "drop",
         "drop or publish an exposure with a lost packet",
         one_of("drop", "publish"),
+        changes="inactive",
     ),
     Option(
         "sync.timeout_ms",
@@ -591,6 +686,7 @@ _NODE_OPTIONS = (
         "longest wait for the rest of an exposure after its first packet",
         between(1.0, 10_000.0),
         unit="ms",
+        changes="inactive",
     ),
     Option(
         "sync.stamp_offset_ms",
@@ -598,6 +694,7 @@ _NODE_OPTIONS = (
         "added to every stamp, e.g. to move it to the middle of the exposure",
         between(-1000.0, 1000.0),
         unit="ms",
+        changes="inactive",
     ),
     Option(
         "diagnostics.period_s",
@@ -605,6 +702,7 @@ _NODE_OPTIONS = (
         "time between two /diagnostics messages",
         between(0.1, 60.0),
         unit="s",
+        changes="live",
     ),
     Option(
         "diagnostics.stale_after_s",
@@ -662,6 +760,7 @@ _POINTS_OPTIONS = (
         "make a point of one pixel in a square of this width",
         between(1, 16),
         unit="px",
+        changes="inactive",
     ),
     Option(
         "points.max_depth_m",
@@ -669,6 +768,7 @@ _POINTS_OPTIONS = (
         "leave out points beyond this depth; 0 = depth.depth_limit_m",
         between(0.0, 65.0),
         unit="m",
+        changes="inactive",
     ),
     Option(
         "points.max_rgb_age_ms",
@@ -677,6 +777,7 @@ _POINTS_OPTIONS = (
         "its colours, and is published without if there are none",
         between(0.0, 1000.0),
         unit="ms",
+        changes="inactive",
     ),
     Option(
         "registration.width",
@@ -684,6 +785,7 @@ _POINTS_OPTIONS = (
         "largest width of depth_registered; the image of the rgb camera is scaled down to it",
         between(64, 1280),
         unit="px",
+        changes="inactive",
     ),
     Option(
         "stereo.rectify",

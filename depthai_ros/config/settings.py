@@ -79,18 +79,22 @@ class Settings(Mapping[str, Any]):
     def replace(self, changes: Mapping[str, Any]) -> Settings:
         """A copy with some values changed, checked as a whole.
 
-        A key that gets the value that it already has is no change: a whole parameter file may be
-        loaded, and a preset still gives the others their values.
-
         Raises  ConfigError
         """
+        return validate(self.given_after(changes), self.dialect)
+
+    def given_after(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """What the user has set, after some changes.
+
+        A key that gets the value that it already has is no change: a whole parameter file may be
+        loaded, and a preset still gives the others their values.
+        """
         kept = {key: self._values[key] for key in self.given}
-        new = {
+        return kept | {
             key: value
             for key, value in changes.items()
             if key in kept or key not in self._values or not _same(self._values[key], value)
         }
-        return validate({**kept, **new}, self.dialect)
 
 
 def _same(present: Value, value: Any) -> bool:
@@ -124,6 +128,11 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
         kind = ConfigTypeError if wrong_type else ConfigError
         raise kind("; ".join(map(str, problems)))
     return Settings(checked, dialect, values)
+
+
+def check_value(key: str, value: Any) -> Value:
+    """Check one value by itself. Raises ConfigError."""
+    return _checked(_option(key), value, "ros")
 
 
 def _option(key: str) -> Option:

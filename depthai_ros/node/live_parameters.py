@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ..cameras import CONTROLS, FOCUS_MODES
 from ..config.options import BY_KEY, WHITE_BALANCES
-from ..config.settings import Settings, frame_duration_us, image_size, stream_list
+from ..config.settings import Settings, frame_duration_us, image_size
 from ..device.device import OpenDevice
 from ..device.pipeline import RunningPipeline
 from ..errors import ConfigError, LinkError
@@ -129,14 +128,17 @@ LIVE_COMMANDS: tuple[LiveCommand, ...] = (
 
 
 class LiveOptions:
-    """Changes the settings of a running node; a request is applied as a whole or not at all."""
+    """Changes the settings of a running node; a request is applied as a whole or not at all.
+
+    `lock`: a change must not fall between the start of a pipeline and the commands that follow it,
+    nor into a transition of the node, which reads the settings.
+    """
 
     def __init__(self, supervisor: Supervisor, on_change: Callable[[Settings], None]) -> None:
         """`on_change` is called with the new settings before `change()` returns."""
+        self.lock = threading.RLock()
         self._supervisor = supervisor
         self._on_change = on_change
-        # A change must not fall between the start of a pipeline and the commands that follow it.
-        self._lock = threading.Lock()
         self._updated: RunningPipeline | None = None
         supervisor.started.append(self._send_all)
 
@@ -145,27 +147,23 @@ class LiveOptions:
         """The current settings."""
         return self._supervisor.settings
 
-    def change(self, values: Mapping[str, Any]) -> Settings:
-        """Check the values, send them to the device where it needs them, and store them.
+    def change(self, new: Settings) -> None:
+        """Send the settings to the device where it needs them, and store them.
 
-        While no pipeline runs the values are stored, and sent when the next one starts.
+        While no pipeline runs they are stored, and sent when the next one starts.
         Raises  ConfigError, LinkError; then neither the settings nor the device have changed
         """
-        with self._lock:
+        with self.lock:
             supervisor = self._supervisor
-            old = supervisor.settings
-            new = old.replace(values)
-            _check_streams(old, new)
             pipeline, device = supervisor.pipeline, supervisor.device
             if device is not None and pipeline is not None and pipeline is self._updated:
-                self._send(device, old, new)
+                self._send(device, supervisor.settings, new)
             supervisor.settings = new
             self._on_change(new)
-            return new
 
     def _send_all(self, device: OpenDevice) -> None:
         """Send every value that differs from its default to a newly started device."""
-        with self._lock:
+        with self.lock:
             settings = self._supervisor.settings
             for row in LIVE_COMMANDS:
                 if not row.is_default(settings):
@@ -192,15 +190,3 @@ def _send_again(device: OpenDevice, rows: list[LiveCommand], settings: Settings)
     with contextlib.suppress(LinkError):
         for row in rows:
             row.send(device, settings)
-
-
-def _check_streams(old: Settings, new: Settings) -> None:
-    """Refuse to switch a stream that does not run: it would succeed without an effect."""
-    configured = stream_list(new)
-    for key in (key for key in new if old[key] != new[key]):
-        group, _, rest = key.partition(".")
-        stream, _, name = rest.rpartition(".")
-        if (group, name) == ("stream", "publish") and stream not in configured:
-            raise ConfigError(
-                f"{key}: {stream} is not in stream_list, which is read when the node starts"
-            )

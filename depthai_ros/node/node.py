@@ -41,8 +41,9 @@ from ..msg import DeviceStatus
 from ..streams import STREAMS
 from .live_parameters import LiveOptions
 from .name_conflicts import NameConflicts
-from .parameters import check_qos_overrides, declare_options, set_options
+from .parameters import ParameterRequests, declare_options
 from .publishers import StreamPublishers
+from .qos_overrides import QosOverrides
 from .services import Services, refuse_wrong_transitions
 from .supervisor import Supervisor, WaitEndedError
 
@@ -73,7 +74,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         refuse_wrong_transitions(self)
         self.failure: Exception | None = None
         self._stop = stop or threading.Event()
-        settings, self._refused = declare_options(self)
+        given = declare_options(self)
+        settings = given.settings
         self._health = Health(self.get_name(), settings)
         self.supervisor = Supervisor(
             self,
@@ -85,9 +87,15 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         )
         self._has_given_up = False
         self._is_patient = False  # True while the node may wait for the device
-        self._live = LiveOptions(self.supervisor, self._use_settings)
+        self._live = LiveOptions(self.supervisor, self._apply)
+        self._qos = QosOverrides(self)
         state_machine = self._state_machine
-        Services(self, self.supervisor, self._health, lambda: state_machine.current_state[1])
+
+        def state() -> str:
+            return str(state_machine.current_state[1])
+
+        self._requests = ParameterRequests(self, given, self._live, self._qos, state)
+        Services(self, self.supervisor, self._health, state)
         self._stream_publishers: StreamPublishers | None = None
         # A transition destroys the publishers while the report reads their subscribers.
         self._outlets_lock = threading.Lock()
@@ -96,7 +104,9 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._name_conflicts = NameConflicts(self)
-        self.create_timer(settings["diagnostics.period_s"], self._report, clock=steady)
+        self._reports = self.create_timer(
+            settings["diagnostics.period_s"], self._report, clock=steady
+        )
 
     @property
     def settings(self) -> Settings:
@@ -109,12 +119,16 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self, parameter_list: Sequence[Parameter[Any]]
     ) -> SetParametersResult:
         """Every request to set parameters arrives here."""
-        return set_options(self, self._live, parameter_list, super().set_parameters_atomically)
+        return self._requests.set(parameter_list, super().set_parameters_atomically)
 
-    def _use_settings(self, settings: Settings) -> None:
-        """Use the live options that do not concern the device."""
+    def _apply(self, settings: Settings) -> None:
+        """Let live options have their effect, those that the device does not receive."""
         if (context := self.supervisor.context) is not None:
             context.derived.change(settings)
+        period_ns = round(settings["diagnostics.period_s"] * 1e9)
+        if self._reports.timer_period_ns != period_ns:
+            self._reports.timer_period_ns = period_ns
+            self._reports.reset()
         with self._outlets_lock:
             if self._stream_publishers is not None:
                 for stream in STREAMS:
@@ -178,6 +192,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self, step: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
         """Run one transition. Errors but bugs are logged in one line, and the state stays."""
+        with self._live.lock:
+            pass  # a change of parameters has ended; the next one sees the state of now
         try:
             step()
         except WaitEndedError as cause:
@@ -199,8 +215,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
-        if self._refused is not None:
-            raise self._refused
+        if self._requests.refused is not None:
+            raise self._requests.refused
         settings = self.settings
         self._health.last_error = ""
         if self.get_parameter("use_sim_time").value:
@@ -212,8 +228,9 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self.supervisor.warn_unused("network", (Unused(text, "metaout") for text in sentences))
         self.supervisor.warn_unused("parameters", without_effect(settings, network))
         decoded = network is not None and network.output_format == "detection"
+        self._qos.prepare()
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
-        check_qos_overrides(self, settings)
+        self._qos.check(settings)
         self.supervisor.connect(patient=self._is_patient)
         self._remove_uncalibrated(self._stream_publishers)
 
@@ -263,7 +280,7 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         with self._outlets_lock:
             publishers = self._stream_publishers
             status = publishers.publisher("device/status") if publishers is not None else None
-            if status is not None:
+            if status is not None and self.settings["stream.meta_d2h.publish"]:
                 status.publish(self._health.device_status(stamp, time.monotonic_ns()))
 
     # -- start and end

@@ -107,7 +107,7 @@ class Services:
         if _STILLS not in stream_list(settings):
             raise ConfigError(
                 f"stream_list has no {_STILLS}, the stream of still images; "
-                "add it and start the node again"
+                "add it while the node is unconfigured"
             )
         if not settings[f"stream.{_STILLS}.publish"]:
             raise ConfigError(f"stream.{_STILLS}.publish is false: set it to true first")

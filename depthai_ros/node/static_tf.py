@@ -28,8 +28,14 @@ class FramePublisher:
         return frame_ids(settings["tf.prefix"] or self._node.get_name())
 
     def publish(self, settings: Settings, calibration: Calibration) -> None:
-        """Publish the frames if they have changed; consumers may treat each message as a change."""
+        """Publish the frames if they have changed; consumers may treat each message as a change.
+
+        Withdraw them if the source is another one now; consumers that have them keep them.
+        """
         if settings["tf.source"] != "calibration":
+            if self._publisher is not None:
+                self._node.destroy_publisher(self._publisher)
+            self._publisher = self._sent = None
             return
         what = self.names(settings), calibration.poses(), settings["tf.parent_frame"]
         if self._sent == static_transforms(*what, 0):

@@ -31,6 +31,12 @@ def set_one(listener: Listener, key: str, value: Any) -> SetParametersResult:
     return result
 
 
+def set_each(listener: Listener, values: Mapping[str, Any]) -> list[SetParametersResult]:
+    """Like `ros2 param load`."""
+    request = SetParameters.Request(parameters=_messages(values))
+    return list(listener.call(SetParameters, "set_parameters", request).results)
+
+
 def set_together(listener: Listener, values: Mapping[str, Any]) -> SetParametersResult:
     """Set several parameters atomically."""
     request = SetParametersAtomically.Request(parameters=_messages(values))

@@ -1,4 +1,7 @@
-"""Live parameters take effect, all others are refused with the reason."""
+"""Live parameters take effect at once, others are refused when they cannot.
+
+What is set while the node is unconfigured or inactive: test_reconfiguration.py.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from sensor_msgs.msg import Image
 
 from depthai_ros.cameras import CONTROLS
 from depthai_ros.config import BY_KEY, OPTIONS
+from depthai_ros.msg import DeviceStatus
 from depthai_ros.streams import STREAMS
 
 pytestmark = pytest.mark.distribution("rclpy's parameter services and callbacks")
@@ -88,10 +92,16 @@ FILTERS = {
     option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"
 }
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
+#: test_reconfiguration.py shows what they do.
+RECONNECTING = {
+    f"reconnect.{name}" for name in ("enable", "max_attempts", "initial_delay_s", "max_delay_s")
+}
+PERIOD = "diagnostics.period_s"
 
 
 def test_every_live_option_is_in_one_of_the_tables() -> None:
     known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES, *FILTERS]
+    known += [*RECONNECTING, PERIOD, "calibration.check_board"]
     assert sorted(known) == sorted(option.key for option in OPTIONS if option.changes == "live")
 
 
@@ -251,6 +261,14 @@ def test_limits_of_the_diagnostics_take_effect_at_once(
     assert node.stop() == 0
 
 
+def test_reports_come_with_a_new_period_at_once(start_node: StartNode, listener: Listener) -> None:
+    node = start_node({**QUIET, PERIOD: 60.0})
+    listener.subscribe(DiagnosticArray, "/diagnostics")
+    accept(listener, PERIOD, 0.1)
+    listener.wait_for("/diagnostics", count=3)
+    assert node.stop() == 0
+
+
 def test_switched_off_stream_publishes_nothing_until_it_is_switched_on(
     start_node: StartNode, listener: Listener
 ) -> None:
@@ -266,6 +284,17 @@ def test_switched_off_stream_publishes_nothing_until_it_is_switched_on(
         accept(listener, f"stream.{quiet}.publish", True)
         listener.wait_for(streams[quiet])  # all earlier messages have arrived by now
         listener.forget()
+    # In each state: the node itself publishes the status while the streams do not run.
+    listener.subscribe(DiagnosticArray, "/diagnostics")
+    listener.subscribe(DeviceStatus, "device/status")
+    listener.wait_for("device/status")
+    accept(listener, "stream.meta_d2h.publish", False)
+    assert listener.change_state(Transition.TRANSITION_DEACTIVATE)
+    listener.forget()
+    listener.wait_for("/diagnostics", count=3)
+    assert not listener.raw("device/status")
+    accept(listener, "stream.meta_d2h.publish", True)
+    listener.wait_for("device/status")
     assert node.stop() == 0
 
 
@@ -274,6 +303,48 @@ def other_value(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     return [*value, "left"] if isinstance(value, list) else value + type(value)(1)
+
+
+#: State -> the classes of options that cannot change in it, and the reason.
+FROZEN = {
+    "unconfigured": {"never": "is read once, when the process starts, and stays "},
+    "inactive": {
+        "never": "is read once, when the process starts, and stays ",
+        "unconfigured": "changes while the node is unconfigured: ros2 lifecycle set /oak cleanup, "
+        "set it, then configure and activate",
+    },
+    "active": {
+        "never": "is read once, when the process starts, and stays ",
+        "unconfigured": "changes while the node is unconfigured: ros2 lifecycle set /oak "
+        "deactivate, then cleanup, set it, then configure and activate",
+        "inactive": "changes while the node is inactive: ros2 lifecycle set /oak deactivate, set "
+        "it, then activate",
+    },
+}
+TO_REACH = {
+    "inactive": Transition.TRANSITION_CONFIGURE,
+    "active": Transition.TRANSITION_ACTIVATE,
+}
+
+
+@pytest.mark.complaint(14)
+def test_option_that_cannot_change_now_names_the_transition_that_helps(
+    start_node: StartNode, listener: Listener
+) -> None:
+    override = {"qos_overrides./oak/left/image_raw.publisher.depth": 5}
+    node = start_node({**QUIET, **override, "autostart": False})
+    for state, reasons in FROZEN.items():
+        if state in TO_REACH:
+            assert listener.change_state(TO_REACH[state])
+        keys = [option.key for option in OPTIONS if option.changes in reasons]
+        values = {key: other_value(value) for key, value in read(listener, keys).items()}
+        refuse(listener, values, *(f"{key} {reasons[BY_KEY[key].changes]}" for key in keys))
+        if state != "unconfigured":
+            refuse(listener, {next(iter(override)): 6}, reasons["unconfigured"])
+            refuse(listener, {"stream.video.publish": False}, "video is not in stream_list", "set")
+        # So that a parameter file can be loaded into a node that was started with it.
+        assert set_together(listener, {**read(listener, BY_KEY), **override}).successful
+    assert node.stop() == 0
 
 
 @pytest.fixture(scope="module")
@@ -285,21 +356,6 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     yield listener
     listener.close()
     assert node.stop() == 0
-
-
-@pytest.mark.complaint(14)
-@pytest.mark.parametrize("key", [option.key for option in OPTIONS if option.changes != "live"])
-def test_static_option_is_refused_with_the_reason(waiting: Listener, key: str) -> None:
-    words = f"{key} is read when the node starts and stays", "start the node again"
-    refuse(waiting, {key: other_value(read(waiting, [key])[key])}, *words)
-
-
-def test_static_option_can_be_set_to_its_present_value(waiting: Listener) -> None:
-    """So that a parameter file can be loaded into a node that was started with it."""
-    values = read(waiting, [option.key for option in OPTIONS])
-    assert set_together(waiting, values).successful
-    assert set_one(waiting, "camera.mono.fps", 10).successful
-    assert read(waiting, values) == values
 
 
 #: a request that is refused, words of the reason
@@ -323,14 +379,16 @@ REFUSALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"camera.left.ae_region": "all of it"}, ("must be four numbers: X Y WIDTH HEIGHT",)),
     ({"camera.left.ae_region": "0 0 9 9\n3A 1 1"}, ("must be four numbers",)),
     ({"camera.left.isu": 200}, ("camera.left.isu is not a parameter", "camera.left.iso")),
-    ({"stream.video.publish": False}, ("video is not in stream_list",)),
+    ({"stream_list": ["left", "rigth"]}, ("stream_list has 'rigth'", "known streams are")),
+    ({"stream_list": ["metaout"]}, ("stream_list has metaout, it needs ai.blob_file",)),
+    ({"ai.shaves": 16}, ("ai.shaves is 16, must not exceed ai.cmx_slices, which is 7",)),
     (
         {"camera.left.iso": 200, "camera.right.iso": 2000, "camera.rgb.iso": 300},
         ("camera.right.iso is 2000",),
     ),
     (
-        {"camera.left.iso": 200, "camera.mono.fps": 20.0},
-        ("camera.mono.fps is read when the node starts and stays 10",),
+        {"camera.left.iso": 200, "autostart": True},
+        ("autostart is read once, when the process starts, and stays false",),
     ),
     (
         {"camera.left.iso": 50, "camera.right.iso": "x"},
@@ -400,9 +458,9 @@ def test_request_is_refused_if_the_device_accepts_no_command(
     assert node.stop() == 0
 
 
-def test_descriptors_mark_the_options_that_cannot_change(waiting: Listener) -> None:
+def test_descriptors_mark_the_options_that_never_change(waiting: Listener) -> None:
     request = DescribeParameters.Request(names=list(BY_KEY))
     answer = waiting.call(DescribeParameters, "describe_parameters", request)
     assert {row.name: row.read_only for row in answer.descriptors} == {
-        option.key: option.changes != "live" for option in OPTIONS
+        option.key: option.changes == "never" for option in OPTIONS
     }

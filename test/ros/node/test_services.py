@@ -153,7 +153,7 @@ def test_refused_command_names_the_setting(start_node: StartNode, listener: List
     node = start_node({**QUIET, "camera.rgb.lens_position": 90})
     node.wait_for_output("streaming")
     listener.wait_until(lambda: listener.state() == "active", "the state active")
-    fail(listener, "capture_still", "stream_list has no jpegout", "start the node again")
+    fail(listener, "capture_still", "stream_list has no jpegout", "while the node is unconfigured")
     fail(listener, "autofocus_trigger", "camera.rgb.lens_position is 90", "-1")
     assert set_one(listener, "camera.rgb.lens_position", -1).successful
     succeed(listener, "autofocus_trigger")
