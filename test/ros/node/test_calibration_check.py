@@ -16,7 +16,7 @@ import yaml
 from contexts import make_test_context
 from nodes import DEADLINE_S, Listener, NodeProcess, StartNode, wait_until
 from parameter_clients import set_one
-from scene_views import view
+from scene_views import room, view
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import Trigger
@@ -37,7 +37,6 @@ from depthai_ros.node.calibration_check import (
     verdict,
 )
 from depthai_ros.virtual.scenes import eeprom
-from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.wire_formats import FrameSizes, disparity_to_depth_table
 
 MONO, RGB = (640, 400), (1920, 1080)
@@ -49,7 +48,7 @@ GOOD = "verdict: the calibration is good"
 @pytest.fixture(scope="module")
 def exposure() -> Exposure:
     """The room as the virtual device sees it, and its true calibration."""
-    scene = SyntheticScene(eeprom.eeprom_document(5))
+    scene = room()
     scene.configure(view(mono_size=MONO, rgb_size=RGB))
     images = {
         camera: scene.paint(stream, 0.0, 0).reshape(-1)[: size[0] * size[1]].reshape(size[::-1])

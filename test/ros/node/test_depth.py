@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from nodes import Listener, NodeProcess
 from numpy.typing import NDArray
 from recordings import by_stamp, pixels
-from scene_views import view
+from scene_views import room, view
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
@@ -19,6 +20,9 @@ from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.wire_formats import disparity_to_depth_table
 
 FPS = 10
+LEFT_TO_RIGHT_M, LEFT_TO_RGB_M = (
+    eeprom_document(5)[f"left_to_{camera}_distance_m"] for camera in ("right", "rgb")
+)
 SETTINGS: dict[str, Any] = {
     "device.id": "virtual",
     "stream_list": ["depth", "color", "left", "right"],
@@ -67,7 +71,7 @@ def matrix(info: CameraInfo) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def scene() -> SyntheticScene:
-    scene = SyntheticScene(eeprom_document(5))
+    scene = room()
     scene.configure(view())
     return scene
 
@@ -128,3 +132,65 @@ def test_points_are_the_measured_pixels(exposure: Exposure) -> None:
     seen = matrix(info) @ rays
     np.testing.assert_allclose(seen[0] / seen[2], u[there], atol=1e-3)
     np.testing.assert_allclose(seen[1] / seen[2], v[there], atol=1e-3)
+
+
+def test_points_have_the_colour_of_the_rgb_pixel_that_shows_them(exposure: Exposure) -> None:
+    points, image = points_of(exposure["points"]), pixels(exposure["rgb/image_raw"])
+    there = ~np.isnan(points["z"])
+    xyz = np.stack([points[axis][there] for axis in "xyz"]).astype(float)
+    xyz[0] += LEFT_TO_RIGHT_M - LEFT_TO_RGB_M  # parallel axes, from the right camera to rgb
+    seen = matrix(exposure["rgb/camera_info"]) @ xyz
+    u, v = seen[0] / seen[2], seen[1] / seen[2]
+    inside = (abs(u - 959.5) < 959) & (abs(v - 539.5) < 539)
+    assert inside.mean() > 0.5
+    bgr = image[np.rint(v[inside]).astype(int), np.rint(u[inside]).astype(int)].astype(np.uint32)
+    packed = bgr[:, 0] | bgr[:, 1] << 8 | bgr[:, 2] << 16
+    found = points["rgb"][there][inside]
+    clear = np.maximum(abs(u % 1 - 0.5), abs(v % 1 - 0.5))[inside] < 0.49  # not between two pixels
+    assert (found == packed)[clear].mean() > 0.99
+
+
+def depth_step_m(depth_m: NDArray[Any], info: CameraInfo) -> NDArray[Any]:
+    """How much one pixel of disparity changes a depth."""
+    return np.asarray(depth_m**2 / (info.k[0] * LEFT_TO_RIGHT_M))
+
+
+def far_from_edges(depth_m: NDArray[Any], reach: int) -> NDArray[np.bool_]:
+    """Pixels whose neighbours lie on one surface."""
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    near, far = cv2.erode(depth_m, kernel), cv2.dilate(depth_m, kernel)
+    return np.asarray(far - near < 0.1 * near)
+
+
+def test_points_lie_within_a_step_of_disparity_of_the_surfaces(
+    exposure: Exposure, scene: SyntheticScene
+) -> None:
+    true_m = scene.true_depth(exposure.time_s)[1::2, 1::2]
+    z = points_of(exposure["points"])["z"]
+    there = ~np.isnan(z)
+    assert there.mean() > 0.7
+    step_m = depth_step_m(true_m, exposure["depth/camera_info"])
+    assert (np.abs(z - true_m) < step_m)[there].all()
+
+
+def test_registered_depth_lies_on_the_pixels_of_the_objects(
+    exposure: Exposure, scene: SyntheticScene
+) -> None:
+    registered, info = exposure["depth_registered/image_raw"], exposure["rgb/camera_info"]
+    assert registered.header.frame_id == exposure["rgb/image_raw"].header.frame_id
+    assert registered.header.stamp == exposure["depth/image_raw"].header.stamp
+    own = exposure["depth_registered/camera_info"]
+    assert (own.width, own.height) == (registered.width, registered.height) == (1280, 720)
+    scale = own.width / info.width
+    corner = matrix(own) @ np.linalg.inv(matrix(info)) @ [959.5, 539.5, 1]
+    np.testing.assert_allclose(corner[:2], [639.5, 359.5])
+    assert own.k[0] == pytest.approx(scale * info.k[0])
+    size = (registered.width, registered.height)
+    true_m = cv2.resize(
+        scene.true_depth(exposure.time_s, "rgb"), size, interpolation=cv2.INTER_NEAREST
+    )
+    found_m = pixels(registered) / 1000
+    inside = far_from_edges(true_m, 1) & (found_m > 0)
+    assert inside.mean() > 0.6
+    step_m = depth_step_m(true_m, exposure["depth/camera_info"])
+    assert (np.abs(found_m - true_m) < step_m)[inside].mean() > 0.999

@@ -26,27 +26,16 @@ from recordings import (
     stamp_ns,
     transforms,
 )
+from scene_views import room, view
 from sensor_msgs.msg import CameraInfo
 
-from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.virtual.scenes.scene import SyntheticScene
-from depthai_ros.virtual.scenes.source import SceneView
 
 
 @pytest.fixture(scope="module")
 def scene() -> SyntheticScene:
-    scene = SyntheticScene(eeprom_document(5))
-    scene.configure(
-        SceneView(
-            mono_size=MONO,
-            rgb_size=COLOR,
-            preview_size=PREVIEW,
-            keep_aspect_ratio=True,
-            nn_camera="rgb",
-            mirror_rectified=True,
-            center_crop=True,
-        )
-    )
+    scene = room()
+    scene.configure(view(mono_size=MONO, rgb_size=COLOR, preview_size=PREVIEW))
     return scene
 
 

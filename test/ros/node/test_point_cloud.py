@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from recordings import COLOR, MONO, PREVIEW, RGB, RIGHT, Recording, pixels, transforms
-
-from depthai_ros.virtual.scenes.eeprom import eeprom_document
-from depthai_ros.virtual.scenes.scene import SyntheticScene
-from depthai_ros.virtual.scenes.source import SceneView
+from scene_views import room, view
 
 _MM_PER_M = 1000
 _BASELINE_M = 0.075
@@ -21,8 +18,8 @@ _BASELINE_M = 0.075
 @pytest.fixture(scope="module")
 def landmarks() -> NDArray[np.float64]:
     """Points on the walls of the scene, in the axes of the right camera."""
-    scene = SyntheticScene(eeprom_document(5))
-    scene.configure(SceneView(MONO, COLOR, PREVIEW, True, "rgb", True, True))
+    scene = room()
+    scene.configure(view(mono_size=MONO, rgb_size=COLOR, preview_size=PREVIEW))
     return scene.landmarks()
 
 
