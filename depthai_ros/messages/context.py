@@ -191,7 +191,8 @@ def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, s
     """With `stereo.right_frame` left, right images use the left frame; depth does not change."""
     if settings["stereo.right_frame"] == "right":
         return {}
-    pair = [row for row in STREAMS.values() if row.content not in _STEREO_CONTENTS]
+    rows = (*STREAMS.values(), *WORKER_OUTPUTS.values())
+    pair = [row for row in rows if row.content not in _STEREO_CONTENTS]
     return {row.name: frames["left"] for row in pair if row.camera == "right"}
 
 

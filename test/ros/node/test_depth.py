@@ -77,9 +77,7 @@ def scene() -> SyntheticScene:
 
 
 @pytest.fixture(scope="module")
-def exposure(
-    scene: SyntheticScene, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Exposure]:
+def exposure(scene: SyntheticScene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposure]:
     """One exposure of which every topic has a message."""
     node, listener = NodeProcess(tmp_path_factory.mktemp("node"), SETTINGS), Listener(keep=10)
     try:
