@@ -23,7 +23,7 @@ from ..cameras import (
 )
 from ..config.settings import Settings
 from ..errors import ConfigError
-from . import camera_model, gen1_file, plausibility, rgb_pose_file, stereo_model
+from . import camera_model, gen1_file, plausibility, stereo_model
 from .board import BoardGeometry, board_geometry, stored_layout
 from .camera_model import CameraModel, Matrix
 from .poses import camera_poses, optical_pose
@@ -239,7 +239,7 @@ def load(document: Mapping[str, Any], settings: Settings) -> Calibration:
     Raises  ConfigError if a file is needed and unreadable, or contradicts the board
     """
     calibration = _stored(document, settings)
-    path = settings[rgb_pose_file.KEY]
+    path = settings["calibration.rgb_pose_file"]
     return _with_rgb_pose(calibration, path, settings) if path else calibration
 
 
@@ -281,7 +281,7 @@ def _rgb_camera(fields: Mapping[str, Matrix], board: BoardGeometry) -> dict[str,
 
 def _with_rgb_pose(calibration: Calibration, path: str, settings: Settings) -> Calibration:
     """Add the pose in a file. Raises ConfigError."""
-    from . import rgb_pose_file  # it needs YAML, which Gen1 programs do without
+    from . import rgb_pose_file  # needs yaml
 
     pose = rgb_pose_file.read(path)
     matrix = rgb_pose_file.from_rectified_right(pose, calibration.stereo, path)

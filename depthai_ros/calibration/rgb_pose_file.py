@@ -19,7 +19,6 @@ from .camera_model import Matrix
 from .poses import OPTICAL_TO_BODY, inverted, rigid
 from .stereo_model import StereoModel, angle_deg
 
-KEY = "calibration.rgb_pose_file"
 _LARGEST_FILE_BYTES = 100_000
 _LARGEST_NUMBER = 1e6
 #: Word in a topic or a frame name -> camera.

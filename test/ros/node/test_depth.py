@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from nodes import Listener, NodeProcess
+from nodes import Listener, NodeProcess, StartNode
 from numpy.typing import NDArray
 from recordings import by_stamp, pixels
 from scene_views import room, view
@@ -30,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "camera.rgb.fps": FPS,
     "calibration.nominal": True,
     "points.color": "rgb",
+    "points.max_rgb_age_ms": 1000.0 / FPS,
     "stereo.rectify": "host",
 }
 TOPICS: dict[str, Any] = {
@@ -77,20 +77,25 @@ def scene() -> SyntheticScene:
 
 
 @pytest.fixture(scope="module")
-def exposure(scene: SyntheticScene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposure]:
+def exposure(scene: SyntheticScene, tmp_path_factory: pytest.TempPathFactory) -> Exposure:
     """One exposure of which every topic has a message."""
-    node, listener = NodeProcess(tmp_path_factory.mktemp("node"), SETTINGS), Listener(keep=10)
+    node, listener = NodeProcess(tmp_path_factory.mktemp("node"), SETTINGS), Listener()
     try:
-        for topic, kind in TOPICS.items():
-            listener.subscribe(kind, topic)
-        listener.wait_for(*TOPICS, count=5)
-        rows = {topic: by_stamp(listener.messages(topic)) for topic in TOPICS}
-        stamp = max(set.intersection(*(set(row) for row in rows.values())))
-        messages = {topic: row[stamp] for topic, row in rows.items()}
-        yield Exposure(messages, shown_s(scene, messages["depth/image_raw"]))
+        messages = together(listener, TOPICS)
     finally:
         listener.close()
         node.kill()
+    return Exposure(messages, shown_s(scene, messages["depth/image_raw"]))
+
+
+def together(listener: Listener, topics: dict[str, Any]) -> dict[str, Any]:
+    """The newest messages of one stamp."""
+    for topic, kind in topics.items():
+        listener.subscribe(kind, topic)
+    listener.wait_for(*topics, count=8)
+    rows = {topic: by_stamp(listener.messages(topic)) for topic in topics}
+    stamp = max(set.intersection(*map(set, rows.values())))
+    return {topic: row[stamp] for topic, row in rows.items()}
 
 
 def shown_s(scene: SyntheticScene, depth: Image) -> float:
@@ -192,3 +197,38 @@ def test_registered_depth_lies_on_the_pixels_of_the_objects(
     assert inside.mean() > 0.6
     step_m = depth_step_m(true_m, exposure["depth/camera_info"])
     assert (np.abs(found_m - true_m) < step_m)[inside].mean() > 0.999
+
+
+def corners(image: Image, info: CameraInfo, world: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the image shows points of the world, found around the pixels that P gives; NaN = not.
+
+    Shape   (N, 3), m, axes of the rectified right camera -> (N, 2), px
+    """
+    shift_m = LEFT_TO_RIGHT_M if "left" in info.header.frame_id else 0.0
+    seen = (world + [shift_m, 0, 0]) @ matrix(info).T
+    expected = seen[:, :2] / seen[:, 2:]
+    inside = ((expected > 12) & (expected < [info.width - 12, info.height - 12])).all(axis=1)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-3)
+    start = expected[inside].astype(np.float32).reshape(-1, 1, 2)
+    found = cv2.cornerSubPix(pixels(image), start, (3, 3), (-1, -1), criteria).reshape(-1, 2)
+    assert np.linalg.norm(found - expected[inside], axis=1).max() < 0.2
+    result = np.full_like(expected, np.nan)
+    result[inside] = found
+    return result
+
+
+def test_host_removes_the_distortion_of_the_lenses_from_the_rectified_pair(
+    scene: SyntheticScene, start_node: StartNode, listener: Listener
+) -> None:
+    start_node({**SETTINGS, "device.id": "virtual:synthetic?lens=1", "points.color": "none"})
+    topics = {name: kind for name, kind in TOPICS.items() if name.startswith(("left", "right"))}
+    shown = together(listener, topics)
+    assert abs(shown["left/camera_info"].d[0]) > 0.01
+    world = scene.landmarks()
+    left, right = (
+        corners(shown[f"{camera}/image_rect"], shown[f"{camera}/camera_info"], world)
+        for camera in ("left", "right")
+    )
+    rows_apart = np.abs(left - right)[:, 1]
+    assert np.count_nonzero(~np.isnan(rows_apart)) >= 40
+    assert np.nanmax(rows_apart) < 0.1
