@@ -15,7 +15,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from ..messages.arrival_stats import ArrivalSummary, drops_by_stage
 from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
 from ..ros_features import ros_class
-from ..streams import STREAMS
+from ..streams import STREAMS, WORKER_OUTPUTS, Stream
 from .monitor_report import Screen, TopicRow, table, verdict
 from .watched_topic import Watched, WatchError
 
@@ -54,10 +54,10 @@ _INFRASTRUCTURE = ("/rosout", "/parameter_events")
 _TRANSITION_TOPIC = "transition_event"
 
 
-def streams_of_topics(*, latched: bool) -> dict[str, tuple[str, ...]]:
+def streams_of_topics(rows: Iterable[Stream], *, latched: bool) -> dict[str, tuple[str, ...]]:
     """Topic below the node's name -> streams that feed it; latched topics have no rate."""
     feeding: dict[str, tuple[str, ...]] = {}
-    for stream in STREAMS.values():
+    for stream in rows:
         for topic in stream.topics:
             if topic.latched == latched:
                 for name in filter(None, (topic.name, topic.camera_info)):
@@ -65,19 +65,26 @@ def streams_of_topics(*, latched: bool) -> dict[str, tuple[str, ...]]:
     return feeding
 
 
-RATED_TOPICS = streams_of_topics(latched=False)
+_ALL_STREAMS = STREAMS | WORKER_OUTPUTS
+RATED_TOPICS = streams_of_topics(_ALL_STREAMS.values(), latched=False)
+#: What the node makes only for subscribers, and what shows depth a second time.
+_ON_DEMAND = frozenset(
+    {name for name, streams in RATED_TOPICS.items() if STREAMS.keys().isdisjoint(streams)}
+    | {"depth/unfiltered/image_raw", "depth/unfiltered/camera_info"}
+)
 _REQUESTED_TOPICS = {
     name
-    for name, streams in streams_of_topics(latched=True).items()
+    for name, streams in streams_of_topics(STREAMS.values(), latched=True).items()
     if all(STREAMS[stream].pace == "request" for stream in streams)
 }
 
 
 class Watch:
-    """All topics of one node."""
+    """The topics of one node; with `everything` also those that it makes only for subscribers."""
 
-    def __init__(self, ros: Node, target: str) -> None:
+    def __init__(self, ros: Node, target: str, *, everything: bool = False) -> None:
         self._ros = ros
+        self._left_out = frozenset() if everything else _ON_DEMAND
         self._namespace, _, self._name = target.rpartition("/")
         self.target = target
         self.topics: dict[str, Watched] = {}
@@ -96,8 +103,9 @@ class Watch:
             return
         for name, types in announced:
             ignored = (*_INFRASTRUCTURE, f"{self.target}/{_TRANSITION_TOPIC}")
-            if name not in self.topics and name not in ignored:
-                self._subscribe(name, types[0])
+            if name in self.topics or name in ignored or self._below(name) in self._left_out:
+                continue
+            self._subscribe(name, types[0])
 
     def _subscribe(self, name: str, type_name: str) -> None:
         endpoints = self._ros.get_publishers_info_by_topic(name)
@@ -327,6 +335,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--node", default=f"/{DEFAULT_NAME}", help="full name of the node (default %(default)s)"
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also subscribe to what the node makes only for subscribers (points, registered and "
+        "rectified images) and to depth/unfiltered",
+    )
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
@@ -343,7 +357,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ros = rclpy.create_node("monitor", enable_rosout=False, start_parameter_services=False)
     executor = ros_class("Executor")()
     executor.add_node(ros)
-    session = Measurement(Watch(ros, "/" + chosen.node.strip("/")), executor.spin_once)
+    watch = Watch(ros, "/" + chosen.node.strip("/"), everything=chosen.all)
+    session = Measurement(watch, executor.spin_once)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, session.end)
     try:

@@ -33,6 +33,8 @@ _ANSWER_S, _FRAMES_S, _KEEP_S = 2.0, 3.0, 60.0
 _STREAMS = ("right", "left", "depth", "color")
 #: Largest difference of stamps, in distances of two frames.
 _TOLERANCE = 0.6
+_PAIR, _RGB = "mono pair", "depth to rgb"
+_Boards = Mapping[str, list[Matrix]]  # corners of each board by camera, px
 _PAIR_REMEDY = (
     "calibrate left and right again, and set both with set_camera_info "
     "(docs/services.md#calibration)"
@@ -55,8 +57,15 @@ class CheckError(DepthaiError):
     """The check could not be made."""
 
 
+class _NotMeasuredError(Exception):
+    """A part of the check is not possible."""
+
+    def __init__(self, part: str, why: str) -> None:
+        super().__init__(f"{part}: not measured: {why}")
+
+
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class CheckedFrames:
     """What the check looks at. Images are upright and grey; those of absent streams are missing."""
 
     images: Mapping[str, NDArray[np.uint8]]  # left, right, rgb
@@ -69,6 +78,10 @@ class Exposure:
         """The model in camera_info."""
         size = self.sizes.rgb if camera == "rgb" else self.sizes.mono
         return self.calibration.camera(camera, size)
+
+    def device_model(self, camera: str) -> CameraModel:
+        """The model of a mono camera that the device has."""
+        return self.calibration.with_models({}).camera(camera, self.sizes.mono)
 
 
 class CalibrationCheck:
@@ -105,14 +118,14 @@ class CalibrationCheck:
     def _run(self, context: MessageContext, calibration: Calibration, settings: Settings) -> None:
         try:
             board_check.opencv()
-            exposure = self._exposure(context, calibration, settings)
-            self._result = verdict(*measure(exposure))
+            frames = self._frames(context, calibration, settings)
+            self._result = verdict(*measure(frames))
         except Exception as cause:  # `answer` raises it
             self._result = cause
 
-    def _exposure(
+    def _frames(
         self, context: MessageContext, calibration: Calibration, settings: Settings
-    ) -> Exposure:
+    ) -> CheckedFrames:
         wanted = [stream for stream in _STREAMS if stream in stream_list(settings)]
         if "right" not in wanted:
             raise CheckError("stream_list has no right, the images that depth belongs to: add it")
@@ -131,7 +144,7 @@ class CalibrationCheck:
                 "~/device/status and /diagnostics show which streams arrive"
             )
         columns, _, rows = settings["calibration.check_board"].partition("x")
-        return Exposure(
+        return CheckedFrames(
             images={
                 STREAMS[name].camera: _grey(packet)
                 for name, packet in packets.items()
@@ -168,17 +181,17 @@ def _depth(packet: StampedPacket) -> NDArray[np.uint16]:
 # -- figures
 
 
-def measure(exposure: Exposure) -> tuple[list[Figure], list[str]]:
+def measure(frames: CheckedFrames) -> tuple[list[Figure], list[str]]:
     """The figures that can be measured, and a sentence for each that cannot.
 
     Raises  CheckError if no board is seen
     """
     boards = {
-        camera: board_check.find_boards(image, exposure.corners)
-        for camera, image in exposure.images.items()
+        camera: board_check.find_boards(image, frames.corners)
+        for camera, image in frames.images.items()
     }
     if not boards["right"]:
-        columns, rows = exposure.corners
+        columns, rows = frames.corners
         raise CheckError(
             f"no checkerboard with {columns}x{rows} inner corners in the right image: hold one, "
             "flat and lit, in view of all cameras, or set calibration.check_board to its size"
@@ -186,11 +199,13 @@ def measure(exposure: Exposure) -> tuple[list[Figure], list[str]]:
     figures: list[Figure] = []
     notes: list[str] = []
     for measured in (_epipolar, _reprojection):
-        found = measured(exposure, boards)
-        if isinstance(found, str):
-            notes.append(found)
+        try:
+            found = measured(frames, boards)
+        except _NotMeasuredError as cause:
+            notes.append(str(cause))
         else:
-            figures += found
+            figures += found[0]
+            notes += found[1]
     return figures, notes
 
 
@@ -210,23 +225,22 @@ def verdict(figures: list[Figure], notes: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _epipolar(exposure: Exposure, boards: Mapping[str, list[Matrix]]) -> list[Figure] | str:
-    """Vertical distance of corners in the rectified pair: by camera_info, and as on the device."""
-    start = "mono pair: not measured:"
+def _epipolar(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure], list[str]]:
+    """Vertical distance of corners in the rectified pair, by camera_info and by the device."""
     if "left" not in boards:
-        return f"{start} stream_list has no left"
-    left, right = exposure.model("left"), exposure.model("right")
+        raise _NotMeasuredError(_PAIR, "stream_list has no left")
+    left, right = frames.model("left"), frames.model("right")
     if not (left.k.any() and right.k.any()):
-        return f"{start} left and right are not calibrated"
+        raise _NotMeasuredError(_PAIR, "left and right are not calibrated")
     pair = board_check.matched(
         boards["left"],
         boards["right"],
-        exposure.corners,
+        frames.corners,
         lambda pixels: board_check.rectified(pixels, left),
         lambda pixels: board_check.rectified(pixels, right),
     )
     if not pair.first:
-        return f"{start} no checkerboard is in both images"
+        raise _NotMeasuredError(_PAIR, "no checkerboard is in both images")
     first, second = np.vstack(pair.first), np.vstack(pair.second)
 
     def figure(name: str, models: tuple[CameraModel, CameraModel], remedy: str) -> Figure:
@@ -246,7 +260,7 @@ def _epipolar(exposure: Exposure, boards: Mapping[str, list[Matrix]]) -> list[Fi
     if not device[0].d.any() or homographies[0] is None or homographies[1] is None:
         return figures, []
     rows = board_check.moved(second, homographies[1]) - board_check.moved(first, homographies[0])
-    rms_px = board_check.rms(rows[:, 1:])
+    rms_px = float(np.sqrt((rows[:, 1] ** 2).mean()))
     note = (
         f"{_PAIR} on the device, which keeps the distortion of the lenses: rows differ by "
         f"{rms_px:.2f} px rms"
@@ -279,7 +293,8 @@ def _reprojection(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure],
             (on_device, depth_m, as_published),
         ):
             points = board_check.points_of(pixels, distances_m, right.p[:, :3])
-            projected.append(board_check.projected(points, rgb, rgb_from_depth))
+            points = points @ rgb_from_depth[:3, :3].T + rgb_from_depth[:3, 3]
+            projected.append(board_check.projected(points, rgb))
     if not expected:
         raise _NotMeasuredError(_RGB, "depth is not measured on half of any checkerboard")
     pair = board_check.matched(expected, boards["rgb"], frames.corners, _same, _same)
@@ -292,7 +307,7 @@ def _reprojection(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure],
     if not right.d.any():
         return [figure], []
     moved = np.vstack(as_published) - np.vstack(expected)
-    rms_px = board_check.rms(moved)
+    rms_px = float(np.sqrt((moved**2).sum(axis=1).mean()))
     note = f"{_RGB}: the distortion that the device keeps moves depth by {rms_px:.2f} px rms"
     return [figure], [note]
 
@@ -313,47 +328,34 @@ def _disparity_errors(frames: CheckedFrames, boards: _Boards) -> dict[int, Matri
             lambda pixels: board_check.rectified(pixels, models[1]),
             lambda pixels: board_check.rectified(pixels, models[0]),
         )
-    return [
-        Figure(name, (b - a)[:, 1:], len(pair.first), board_check.GOOD_PX, remedy)
-        for name, (a, b, remedy) in rows.items()
-    ]
+        for left in pair.second:
+            on_device = board_check.moved(left, homographies[0]) - board_check.moved(
+                board, homographies[1]
+            )
+            true = board_check.rectified(left, models[0]) - board_check.rectified(board, models[1])
+            found[number] = (on_device - true)[:, 0]
+    return found
 
 
-def _reprojection(exposure: Exposure, boards: Mapping[str, list[Matrix]]) -> list[Figure] | str:
-    """Distance of the corners in the rgb image from where depth and calibration put them."""
-    start, calibration = "depth to rgb: not measured:", exposure.calibration
-    rgb, depth_mm = exposure.model("rgb"), exposure.depth_mm
-    k = calibration.rectified(exposure.sizes.mono).k
+def _needed_for_rgb(frames: CheckedFrames, boards: _Boards) -> tuple[Matrix, Matrix]:
+    """The map from depth to rgb, and the homography from the right image to depth."""
+    calibration = frames.calibration
     rgb_from_depth = calibration.rgb_from_depth()
-    homography = calibration.homographies(exposure.sizes.mono)[1]
-    if depth_mm is None or "rgb" not in boards:
-        return f"{start} stream_list has no {'color' if depth_mm is not None else 'depth'}"
-    if homography is None or not k.any():
-        return f"{start} the mono cameras are not calibrated"
-    if not rgb.k.any():
-        return f"{start} {calibration.rgb_warning}; {_RGB_REMEDY}"
+    homography = calibration.homographies(frames.sizes.mono)[1]
+    if frames.depth_mm is None or "rgb" not in boards:
+        missing = "depth" if frames.depth_mm is None else "color"
+        raise _NotMeasuredError(_RGB, f"stream_list has no {missing}")
+    if homography is None or calibration.stereo is None:
+        raise _NotMeasuredError(_RGB, "the mono cameras are not calibrated")
+    if not frames.model("rgb").k.any():
+        raise _NotMeasuredError(_RGB, f"{calibration.rgb_warning}; {_RGB_REMEDY}")
     if rgb_from_depth is None:
-        return (
-            f"{start} the pose of the rgb camera is not known: set calibration.rgb_pose_file "
-            "(docs/depth.md#calibrating-the-rgb-camera)"
+        raise _NotMeasuredError(
+            _RGB,
+            "the pose of the rgb camera is not known: set calibration.rgb_pose_file "
+            "(docs/depth.md#calibrating-the-rgb-camera)",
         )
-    seen = [board_check.moved(board, homography) for board in boards["right"]]
-    expected = []
-    for board in seen:
-        depth_m = board_check.depth_of_corners(depth_mm, board)
-        if depth_m is not None:
-            points = board_check.points_of(board, depth_m, k)
-            points = points @ rgb_from_depth[:3, :3].T + rgb_from_depth[:3, 3]
-            expected.append(board_check.projected(points, rgb))
-    if not expected:
-        return f"{start} depth is not measured on half of any checkerboard"
-    pair = board_check.matched(expected, boards["rgb"], exposure.corners, _same, _same)
-    if not pair.first:
-        return f"{start} no checkerboard of the right image is in the rgb image"
-    errors = np.vstack(pair.second) - np.vstack(pair.first)
-    good_px = _good_rgb_px(float(rgb.k[0, 0] / k[0, 0]), rgb_from_depth, calibration.baseline_m)
-    name = "depth to rgb, reprojection error"
-    return [Figure(name, errors, len(pair.first), good_px, _RGB_REMEDY)]
+    return rgb_from_depth, homography
 
 
 def _same(pixels: Matrix) -> Matrix:

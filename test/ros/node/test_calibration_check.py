@@ -24,14 +24,14 @@ from tf2_msgs.msg import TFMessage
 
 from depthai_ros import config
 from depthai_ros.calibration import board_check
-from depthai_ros.calibration.calibration import load
+from depthai_ros.calibration.calibration import Calibration, load
 from depthai_ros.calibration.camera_model import CameraModel, pinhole, projection, single_camera
 from depthai_ros.calibration.poses import rigid
 from depthai_ros.errors import ConfigError
 from depthai_ros.node import calibration_check
 from depthai_ros.node.calibration_check import (
+    CheckedFrames,
     CheckError,
-    Exposure,
     PoorCalibrationError,
     measure,
     verdict,
@@ -46,7 +46,7 @@ GOOD = "verdict: the calibration is good"
 
 
 @pytest.fixture(scope="module")
-def exposure() -> Exposure:
+def frames() -> CheckedFrames:
     """The room as the virtual device sees it, and its true calibration."""
     scene = room()
     scene.configure(view(mono_size=MONO, rgb_size=RGB))
@@ -62,17 +62,17 @@ def exposure() -> Exposure:
     depth_mm = depth_of[scene.paint("disparity", 0.0, 0)].reshape(MONO[::-1])
     depth_mm = np.where(depth_mm == 65535, 0, depth_mm).astype(np.uint16)
     calibration = load(eeprom.eeprom_document(5), NOMINAL)
-    return Exposure(images, depth_mm, FrameSizes(MONO, RGB), calibration, (6, 4))
+    return CheckedFrames(images, depth_mm, FrameSizes(MONO, RGB), calibration, (6, 4))
 
 
-def changed(exposure: Exposure, **fields: Any) -> Exposure:
+def changed(frames: CheckedFrames, **fields: Any) -> CheckedFrames:
     """Another calibration of the same images."""
-    return replace(exposure, calibration=replace(exposure.calibration, **fields))
+    return replace(frames, calibration=replace(frames.calibration, **fields))
 
 
-def model_of(exposure: Exposure, camera: str, *, shift: tuple[float, float]) -> dict[str, Any]:
+def model_of(frames: CheckedFrames, camera: str, *, shift: tuple[float, float]) -> dict[str, Any]:
     """A camera_info whose principal point is wrong by some px."""
-    model = exposure.model(camera)
+    model = frames.model(camera)
     k = model.k + [[0, 0, shift[0]], [0, 0, shift[1]], [0, 0, 0]]
     return {"models": {camera: replace(model, k=k)}}
 
@@ -80,30 +80,29 @@ def model_of(exposure: Exposure, camera: str, *, shift: tuple[float, float]) -> 
 # -- measuring
 
 
-def test_true_calibration_has_small_errors(exposure: Exposure) -> None:
-    figures, notes = measure(exposure)
-    by_info, on_device, rgb = figures
+def test_true_calibration_has_small_errors(frames: CheckedFrames) -> None:
+    figures, notes = measure(frames)
+    pair, rgb = figures
     assert notes == []
-    assert by_info.rms_px < 0.1
-    assert on_device.rms_px < 0.1
+    assert pair.rms_px < 0.1
     assert rgb.rms_px < 0.6  # disparity has whole steps
-    assert [(figure.boards, len(figure.errors)) for figure in figures] == [(3, 72)] * 3
+    assert [(figure.boards, len(figure.errors)) for figure in figures] == [(3, 72)] * 2
     text = verdict(figures, notes)
     assert text.endswith(GOOD)
-    assert len(text.splitlines()) == 4
+    assert len(text.splitlines()) == 3
 
 
-def test_wrong_intrinsics_of_rgb_are_measured(exposure: Exposure) -> None:
-    wrong = changed(exposure, **model_of(exposure, "rgb", shift=(-20.0, 8.0)))
+def test_wrong_intrinsics_of_rgb_are_measured(frames: CheckedFrames) -> None:
+    wrong = changed(frames, **model_of(frames, "rgb", shift=(-20.0, 8.0)))
     figures, notes = measure(wrong)
-    np.testing.assert_allclose(figures[2].errors.mean(axis=0), [20.0, -8.0], atol=0.6)
-    assert [figure.is_good for figure in figures] == [True, True, False]
+    np.testing.assert_allclose(figures[1].errors.mean(axis=0), [20.0, -8.0], atol=0.6)
+    assert [figure.is_good for figure in figures] == [True, False]
     with pytest.raises(PoorCalibrationError, match=r"depth to rgb.* is not good: .*rgb_pose_file"):
         verdict(figures, notes)
 
 
-def test_wrong_intrinsics_of_a_mono_camera_are_measured(exposure: Exposure) -> None:
-    wrong = changed(exposure, **model_of(exposure, "right", shift=(0.0, 3.0)))
+def test_wrong_intrinsics_of_a_mono_camera_are_measured(frames: CheckedFrames) -> None:
+    wrong = changed(frames, **model_of(frames, "right", shift=(0.0, 3.0)))
     figures, notes = measure(wrong)
     assert figures[0].errors.mean() == pytest.approx(-3.0, abs=0.1)
     assert [figure.is_good for figure in figures] == [False, True, True]
@@ -111,38 +110,96 @@ def test_wrong_intrinsics_of_a_mono_camera_are_measured(exposure: Exposure) -> N
         verdict(figures, notes)
 
 
-def test_wrong_pose_of_rgb_is_measured(exposure: Exposure) -> None:
+def test_wrong_pose_of_rgb_is_measured(frames: CheckedFrames) -> None:
     turned = FROM_DEPTH.copy()
     turned[:3, :3] = cv2.Rodrigues(np.array([0.0, np.radians(1.0), 0.0]))[0]
-    figures, _ = measure(changed(exposure, rgb_pose=turned))
-    focal_px = exposure.model("rgb").k[0, 0]
-    across = figures[2].errors[:, 0].mean()
+    figures, _ = measure(changed(frames, rgb_pose=turned))
+    focal_px = frames.model("rgb").k[0, 0]
+    across = figures[1].errors[:, 0].mean()
     assert -1.4 * focal_px * np.radians(1) < across < -focal_px * np.radians(1)
-    assert not figures[2].is_good
+    assert not figures[1].is_good
 
 
-def test_calibration_of_another_board_is_measured_on_the_device(exposure: Exposure) -> None:
+def test_calibration_of_another_board_is_measured_on_the_device(frames: CheckedFrames) -> None:
     document = eeprom.eeprom_document(5)
     turned = cv2.Rodrigues(np.array([np.radians(0.5), 0.0, 0.0]))[0] @ eeprom.R1_LEFT
     document["calib_R1_L"] = turned.ravel().tolist()
-    found = replace(load(document, NOMINAL), rgb_pose=FROM_DEPTH)
-    figures, _ = measure(replace(exposure, calibration=found))
-    assert [figure.is_good for figure in figures] == [False, False, True]
+    models = {camera: frames.model(camera) for camera in ("left", "right")}
+    found = replace(load(document, NOMINAL), rgb_pose=FROM_DEPTH, models=models)
+    figures, notes = measure(replace(frames, calibration=found))
+    assert [figure.is_good for figure in figures] == [True, False, True]
+    with pytest.raises(PoorCalibrationError, match=r"by the device's calibration.* is not good: t"):
+        verdict(figures, notes)
     assert abs(figures[1].errors.mean()) == pytest.approx(441 * np.radians(0.5), rel=0.1)
 
 
-def test_object_in_front_of_a_board_and_gaps_do_not_change_the_depth(exposure: Exposure) -> None:
-    assert exposure.depth_mm is not None
-    depth_mm = exposure.depth_mm.copy()
+def bent(image: np.ndarray, model: CameraModel) -> np.ndarray:
+    """What the lens of a camera makes of an image."""
+    straight = cv2.undistortPoints(pixels().reshape(-1, 1, 2), model.k, model.d, P=model.k)
+    x, y = straight.astype(np.float32).T.reshape(2, *MONO[::-1])
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_CUBIC))
+
+
+def pixels() -> np.ndarray:
+    """Every pixel of a mono image, shape (N, 2)."""
+    return np.mgrid[: MONO[1], : MONO[0]][::-1].reshape(2, -1).T.astype(np.float64)
+
+
+def bent_depth(depth_mm: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Depth from two images that the device turns by homographies and leaves bent."""
+    models = [calibration.camera(camera, MONO) for camera in ("left", "right")]
+    to_left, to_right = calibration.homographies(MONO)
+    assert to_left is not None
+    assert to_right is not None
+    here = pixels()
+    straight = board_check.rectified(board_check.moved(here, np.linalg.inv(to_right)), models[1])
+    x, y = straight.astype(np.float32).T.reshape(2, *MONO[::-1])
+    depth_m = cv2.remap(depth_mm, x, y, cv2.INTER_NEAREST).ravel() / 1e3
+    focal_m = models[1].p[0, 0] * calibration.baseline_m
+    disparity = np.where(depth_m > 0, focal_m / np.maximum(depth_m, 0.1), 0.0)
+    in_left = straight + np.column_stack([disparity, np.zeros(len(disparity))])
+    rays = board_check.points_of(in_left, np.ones(len(here)), models[0].p[:, :3]) @ models[0].r
+    seen = board_check.moved(board_check.projected(rays, models[0]), to_left)
+    found_mm = 1e3 * focal_m / np.maximum((seen - here)[:, 0], 0.1)
+    return np.where(depth_m > 0, found_mm, 0).astype(np.uint16).reshape(MONO[::-1])
+
+
+def test_lenses_that_the_device_does_not_correct_are_no_fault_of_the_calibration(
+    frames: CheckedFrames,
+) -> None:
+    assert frames.depth_mm is not None
+    document = eeprom.eeprom_document(5)
+    document["calib_d1_L"] = [-0.08, 0.02] + [0.0] * 12
+    document["calib_d2_R"] = [-0.05, 0.01] + [0.0] * 12
+    calibration = load(document, NOMINAL)
+    images = dict(frames.images)
+    for camera in ("left", "right"):
+        images[camera] = bent(images[camera], calibration.camera(camera, MONO))
+    depth_mm = bent_depth(frames.depth_mm, calibration)
+    seen = replace(frames, images=images, depth_mm=depth_mm, calibration=calibration)
+    figures, notes = measure(seen)
+    assert figures[0].rms_px < 0.15
+    assert figures[1].rms_px < 0.8
+    assert "which keeps the distortion of the lenses: rows differ by " in notes[0]
+    assert "the distortion that the device keeps moves depth by " in notes[1]
+    assert verdict(figures, notes).endswith(GOOD)
+    del images["left"]  # then the wrong disparity cannot be known
+    (alone,), _ = measure(replace(seen, images=images))
+    assert alone.rms_px > figures[1].rms_px + 0.3
+
+
+def test_object_in_front_of_a_board_and_gaps_do_not_change_the_depth(frames: CheckedFrames) -> None:
+    assert frames.depth_mm is not None
+    depth_mm = frames.depth_mm.copy()
     depth_mm[:, ::5] = 0
     depth_mm[::4, :] = 700
-    figures, _ = measure(replace(exposure, depth_mm=depth_mm))
-    assert figures[2].boards == 3
-    assert figures[2].is_good
+    figures, _ = measure(replace(frames, depth_mm=depth_mm))
+    assert figures[1].boards == 3
+    assert figures[1].is_good
 
 
-def test_boards_in_another_order_and_turned_are_matched(exposure: Exposure) -> None:
-    boards = board_check.find_boards(exposure.images["left"], (6, 4))
+def test_boards_in_another_order_and_turned_are_matched(frames: CheckedFrames) -> None:
+    boards = board_check.find_boards(frames.images["left"], (6, 4))
     other = [board[::-1] + [30.0, 2.0] for board in reversed(boards)]
     found = board_check.matched(boards, other, (6, 4), lambda px: px, lambda px: px)
     for first, second in zip(found.first, found.second, strict=True):
@@ -154,31 +211,31 @@ def test_boards_in_another_order_and_turned_are_matched(exposure: Exposure) -> N
 PARTS: list[tuple[dict[str, Any], str, int]] = [
     ({"left": None}, "mono pair: not measured: stream_list has no left", 1),
     ({"left": 0}, "mono pair: not measured: no checkerboard is in both images", 1),
-    ({"rgb": None}, "depth to rgb: not measured: stream_list has no color", 2),
-    ({"rgb": 0}, "no checkerboard of the right image is in the rgb image", 2),
-    ({"depth": None}, "stream_list has no depth", 2),
-    ({"depth": 0}, "depth is not measured on half of any checkerboard", 2),
-    ({"nominal_rgb": False, "rgb": 1}, "the rgb camera is not calibrated: ", 2),
-    ({"nominal_rgb": False, "models": {}}, "the pose of the rgb camera is not known: set calib", 2),
+    ({"rgb": None}, "depth to rgb: not measured: stream_list has no color", 1),
+    ({"rgb": 0}, "no checkerboard of the right image is in the rgb image", 1),
+    ({"depth": None}, "stream_list has no depth", 1),
+    ({"depth": 0}, "depth is not measured on half of any checkerboard", 1),
+    ({"nominal_rgb": False, "rgb": 1}, "the rgb camera is not calibrated: ", 1),
+    ({"nominal_rgb": False, "models": {}}, "the pose of the rgb camera is not known: set calib", 1),
 ]
 
 
 @pytest.mark.parametrize(("change", "note", "left"), PARTS, ids=[note for _, note, _ in PARTS])
 def test_part_that_cannot_be_measured_is_named(
-    change: dict[str, Any], note: str, left: int, exposure: Exposure
+    change: dict[str, Any], note: str, left: int, frames: CheckedFrames
 ) -> None:
-    images = dict(exposure.images)
+    images = dict(frames.images)
     for camera in {"left", "rgb"} & change.keys():
         if change[camera] is None:
             del images[camera]
         elif change[camera] == 0:
             images[camera] = np.zeros_like(images[camera])
-    found = replace(exposure, images=images)
+    found = replace(frames, images=images)
     if "depth" in change:
         blank = None if change["depth"] is None else np.zeros(MONO[::-1], np.uint16)
         found = replace(found, depth_mm=blank)
     if "models" in change:
-        found = changed(found, models={"rgb": exposure.model("rgb")})
+        found = changed(found, models={"rgb": frames.model("rgb")})
     if "nominal_rgb" in change:
         found = changed(found, nominal_rgb=False)
     figures, notes = measure(found)
@@ -188,12 +245,12 @@ def test_part_that_cannot_be_measured_is_named(
     assert verdict(figures, notes).endswith(GOOD)
 
 
-def test_without_a_board_or_a_calibration_there_is_no_figure(exposure: Exposure) -> None:
+def test_without_a_board_or_a_calibration_there_is_no_figure(frames: CheckedFrames) -> None:
     with pytest.raises(CheckError, match="no checkerboard with 8x6 inner corners"):
-        measure(replace(exposure, corners=(8, 6)))
+        measure(replace(frames, corners=(8, 6)))
     blank = load({"version": -1}, config.defaults())
     with pytest.raises(CheckError, match="left and right are not calibrated"):
-        verdict(*measure(replace(exposure, calibration=blank)))
+        verdict(*measure(replace(frames, calibration=blank)))
 
 
 def test_missing_opencv_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
