@@ -201,27 +201,6 @@ class Calibration:
         Shape   4x4, optical axes
         Units   metres
         """
-        if not self.nominal_rgb:
-            return None
-        poses = self.poses()
-        depth, rgb = (optical_pose(poses[camera]) for camera in ("right", "rgb"))
-        return np.asarray(np.linalg.inv(rgb) @ depth)
-
-
-def optical_pose(body_pose: Matrix) -> Matrix:
-    """Pose of a camera's optical frame, given the pose of its body frame.
-
-    Shape   (4, 4) -> (4, 4); both map points into the base frame
-    Units   m
-    """
-    turned = body_pose.copy()
-    turned[:3, :3] = body_pose[:3, :3] @ OPTICAL_TO_BODY
-    return turned
-
-
-        Shape   4x4, optical axes
-        Units   metres
-        """
         if self.rgb_pose is not None or not self.nominal_rgb:
             return self.rgb_pose
         poses = self.poses()
@@ -281,7 +260,7 @@ def _rgb_camera(fields: Mapping[str, Matrix], board: BoardGeometry) -> dict[str,
 
 def _with_rgb_pose(calibration: Calibration, path: str, settings: Settings) -> Calibration:
     """Add the pose in a file. Raises ConfigError."""
-    from . import rgb_pose_file  # needs yaml
+    from . import rgb_pose_file  # it needs YAML, which Gen1 programs do without
 
     pose = rgb_pose_file.read(path)
     matrix = rgb_pose_file.from_rectified_right(pose, calibration.stereo, path)

@@ -73,6 +73,7 @@ GROUPS = {
     "stereo": "Stereo pair",
     "points": "Point cloud",
     "registration": "Registered depth",
+    GROUP: "Filters on depth",
     "publish": "Publishing",
     "sync": "Exposures and time",
     "tf": "Frames",
@@ -820,52 +821,6 @@ _FILTER_OPTIONS = (
     ),
 )
 
-_POINTS_OPTIONS = (
-    Option(
-        "points.color",
-        "none",
-        "colour of the points: none, mono (needs rectified_right in stream_list) or rgb (needs "
-        "color, and a calibrated rgb camera)",
-        one_of(*COLOR_STREAMS),
-    ),
-    Option(
-        "points.decimation",
-        2,
-        "make a point of one pixel in a square of this width",
-        between(1, 16),
-        unit="px",
-    ),
-    Option(
-        "points.max_depth_m",
-        0.0,
-        "leave out points beyond this depth; 0 = depth.depth_limit_m",
-        between(0.0, 65.0),
-        unit="m",
-    ),
-    Option(
-        "points.max_rgb_age_ms",
-        40.0,
-        "largest difference between the stamps of depth and colours; a cloud waits this long for "
-        "its colours, and is published without if there are none",
-        between(0.0, 1000.0),
-        unit="ms",
-    ),
-    Option(
-        "registration.width",
-        1280,
-        "largest width of depth_registered; the image of the rgb camera is scaled down to it",
-        between(64, 1280),
-        unit="px",
-    ),
-    Option(
-        "stereo.rectify",
-        "device",
-        "who makes image_rect of left and right: the device (rectified_left and rectified_right, "
-        "with the distortion of the lenses), or the host from left and right, without it",
-        one_of("device", "host"),
-    ),
-)
-
 OPTIONS: tuple[Option, ...] = (
     *_STREAM_OPTIONS,
     *_CAMERA_OPTIONS,
@@ -877,5 +832,6 @@ OPTIONS: tuple[Option, ...] = (
     *_BOARD_OPTIONS,
     *_APP_OPTIONS,
     *(replace(option, scope="node") for option in (*_NODE_OPTIONS, *_POINTS_OPTIONS)),
+    *_FILTER_OPTIONS,
 )
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

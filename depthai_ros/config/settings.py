@@ -14,6 +14,7 @@ from ..bounded import clean_text, describe, nearest, shown
 from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
 from ..streams import ALIASES, COLOR_STREAMS, HOST_RECTIFIED, STREAMS, WORKER_OUTPUTS
+from .filters import PRESET_KEY, preset_values
 from .limits import Value, plain
 from .numbers import read_integer, read_real
 from .options import BY_KEY, OPTIONS, Option

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.calibration import Calibration, optical_pose
+from ..calibration.calibration import Calibration
 from ..calibration.camera_model import CameraModel, Matrix
 from ..calibration.poses import optical_pose
 from ..cameras import NN_CAMERAS

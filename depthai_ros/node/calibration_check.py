@@ -260,7 +260,7 @@ def _epipolar(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure], lis
     if not device[0].d.any() or homographies[0] is None or homographies[1] is None:
         return figures, []
     rows = board_check.moved(second, homographies[1]) - board_check.moved(first, homographies[0])
-    rms_px = float(np.sqrt((rows[:, 1] ** 2).mean()))
+    rms_px = board_check.rms(rows[:, 1:])
     note = (
         f"{_PAIR} on the device, which keeps the distortion of the lenses: rows differ by "
         f"{rms_px:.2f} px rms"
@@ -293,8 +293,7 @@ def _reprojection(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure],
             (on_device, depth_m, as_published),
         ):
             points = board_check.points_of(pixels, distances_m, right.p[:, :3])
-            points = points @ rgb_from_depth[:3, :3].T + rgb_from_depth[:3, 3]
-            projected.append(board_check.projected(points, rgb))
+            projected.append(board_check.projected(points, rgb, rgb_from_depth))
     if not expected:
         raise _NotMeasuredError(_RGB, "depth is not measured on half of any checkerboard")
     pair = board_check.matched(expected, boards["rgb"], frames.corners, _same, _same)
@@ -307,7 +306,7 @@ def _reprojection(frames: CheckedFrames, boards: _Boards) -> tuple[list[Figure],
     if not right.d.any():
         return [figure], []
     moved = np.vstack(as_published) - np.vstack(expected)
-    rms_px = float(np.sqrt((moved**2).sum(axis=1).mean()))
+    rms_px = board_check.rms(moved)
     note = f"{_RGB}: the distortion that the device keeps moves depth by {rms_px:.2f} px rms"
     return [figure], [note]
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depthai_ros.calibration.calibration import from_eeprom, optical_pose
+from depthai_ros.calibration.calibration import from_eeprom
+from depthai_ros.calibration.poses import optical_pose
 from depthai_ros.config import validate
 from depthai_ros.config.parameter_files import parameters_in
 from depthai_ros.messages.context import frame_ids

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
-from depthai_ros.virtual.scenes.room import room_stage
 from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.virtual.scenes.source import IDEAL, Realism, SceneView
 
@@ -26,4 +25,4 @@ def view(**changes: Any) -> SceneView:
 
 def room(realism: Realism = IDEAL) -> SyntheticScene:
     """The scene "synthetic"."""
-    return SyntheticScene("synthetic", room_stage(), eeprom_document(5), realism)
+    return SyntheticScene(eeprom_document(5), realism)

@@ -306,7 +306,7 @@ def test_serialised_message_is_prefix_payload_suffix() -> None:
     assert bytes(buffer) == bytes(range(8))
 
 
-BAD_ENDS: list[tuple[int, int, int]] = [(9, 0, 0), (8, 257, 0), (8, 0, 129), (0, 0, 137)]
+BAD_ENDS: list[tuple[int, int, int]] = [(9, 0, 0), (8, 513, 0), (8, 0, 129), (0, 0, 137)]
 
 
 @pytest.mark.parametrize(("size", "prefix", "suffix"), BAD_ENDS)

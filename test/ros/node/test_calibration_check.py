@@ -16,7 +16,7 @@ import yaml
 from contexts import make_test_context
 from nodes import DEADLINE_S, Listener, NodeProcess, StartNode, wait_until
 from parameter_clients import set_one
-from scene_views import room, view
+from scene_views import view
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import Trigger
@@ -37,6 +37,7 @@ from depthai_ros.node.calibration_check import (
     verdict,
 )
 from depthai_ros.virtual.scenes import eeprom
+from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.wire_formats import FrameSizes, disparity_to_depth_table
 
 MONO, RGB = (640, 400), (1920, 1080)
@@ -48,7 +49,7 @@ GOOD = "verdict: the calibration is good"
 @pytest.fixture(scope="module")
 def frames() -> CheckedFrames:
     """The room as the virtual device sees it, and its true calibration."""
-    scene = room()
+    scene = SyntheticScene(eeprom.eeprom_document(5))
     scene.configure(view(mono_size=MONO, rgb_size=RGB))
     images = {
         camera: scene.paint(stream, 0.0, 0).reshape(-1)[: size[0] * size[1]].reshape(size[::-1])
