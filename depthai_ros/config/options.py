@@ -577,7 +577,7 @@ _NODE_OPTIONS = (
     Option(
         "publish.queue_depth",
         2,
-        "history depth of the image topics",
+        "history depth of the topics with images or points",
         between(1, 100),
         unit="messages",
     ),

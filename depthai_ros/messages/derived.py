@@ -22,6 +22,7 @@ from ..depth.cloud import ColorProjection, PointCloudMaker
 from ..depth.filters import DepthFilters, decimated
 from ..depth.rectification import Rectifier
 from ..depth.registration import Registration
+from ..errors import ConfigError
 from ..streams import WORKER_OUTPUTS
 from .cdr import POINT_FLOATS
 from .images import ImageBuffer, ImageSettings, StampedPacket
@@ -31,13 +32,15 @@ DEPTH, CLOUD, REGISTERED, FILTERS = "depth", "points", "depth_registered", "filt
 
 
 class DerivedImages:
-    """The kernels of one pipeline. `models` has their cameras, by CameraInfo topic and camera."""
+    """The kernels of one pipeline.
+
+    `models` has their cameras, by CameraInfo topic and camera; `problems` the outputs that cannot
+    be made, and why.
+    """
 
     def __init__(self, settings: Settings, images: ImageSettings, calibration: Calibration) -> None:
-        self.models: dict[tuple[str, str], CameraModel] = {}
         self._settings = settings
         self._images = images
-        self._makers: dict[str, _Maker] = {}
         self.calibrate(calibration)
 
     @property
@@ -56,14 +59,20 @@ class DerivedImages:
             mirrored=frozenset(),
         )
         setup = _Setup(settings, images, calibration, model)
-        self._makers = {
-            name: _MAKERS.get(name, _Rectified)(name, setup)
-            for name in worker_outputs(settings)
-            if not output_problem(name, settings, calibration)
-        }
         self.models = {("depth/camera_info", "right"): model}
-        for maker in self._makers.values():
-            self.models |= maker.models
+        self.problems: dict[str, str] = {}
+        makers: dict[str, _Maker] = {}
+        for name in worker_outputs(settings):
+            if problem := output_problem(name, settings, calibration):
+                self.problems[name] = problem
+                continue
+            try:
+                makers[name] = _MAKERS.get(name, _Rectified)(name, setup)
+            except ConfigError as cause:
+                self.problems[name] = _not_published(name, str(cause))
+            else:
+                self.models |= makers[name].models
+        self._makers = makers
 
     def change(self, settings: Settings) -> None:
         """Use other live settings from the next packet on."""
@@ -101,7 +110,11 @@ def output_problem(name: str, settings: Settings, calibration: Calibration) -> s
         problem = f"the pose of the rgb camera is not known; {_POSE_REMEDY}"
     else:
         return ""
-    return f"{row.topics[0].name} is not published: {problem}"
+    return _not_published(name, problem)
+
+
+def _not_published(name: str, why: str) -> str:
+    return f"{WORKER_OUTPUTS[name].topics[0].name} is not published: {why}"
 
 
 _RGB_REMEDY = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -263,10 +263,13 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def make_stream_stats(settings: Settings, started_ns: int) -> dict[str, StreamStats]:
-    """Statistics for each configured stream, and for each output of the workers."""
+def make_stream_stats(
+    settings: Settings, started_ns: int, outputs: Collection[str] = ()
+) -> dict[str, StreamStats]:
+    """Statistics for each configured stream, and for these outputs of the workers."""
+    made = worker_outputs(settings)
     sources = {stream: stream for stream in stream_list(settings)}
-    sources |= {name: inputs[0] for name, inputs in worker_outputs(settings).items()}
+    sources |= {name: made[name][0] for name in outputs}
     stream_stats = {}
     for stream, source in sources.items():
         row = STREAMS[source]

@@ -33,7 +33,7 @@ from .topic_names import TopicNames
 _ALL_STREAMS = STREAMS | WORKER_OUTPUTS
 _RESULT_DEPTH = 10
 _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
-_IMAGES = frozenset({"image", "compressed_image", "disparity_image"})
+_LARGE = frozenset({"image", "compressed_image", "disparity_image", "point_cloud"})
 #: Stream -> a second stream whose packets its messages need.
 _TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
 #: QoS policies that qos_overrides can change, of those that may not match.
@@ -210,7 +210,7 @@ class StreamPublishers:
         self._worked = worker_outputs(settings)
 
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
-        depth = self._settings["publish.queue_depth"] if topic.message in _IMAGES else None
+        depth = self._settings["publish.queue_depth"] if topic.message in _LARGE else None
         if stream.name == "video":
             depth = max(depth or 0, _VIDEO_DEPTH)
         profile = QoSProfile(depth=depth or _RESULT_DEPTH)

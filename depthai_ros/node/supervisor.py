@@ -10,7 +10,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -258,7 +258,7 @@ class Supervisor:
         settings = self._fitted(device)
         self.pipeline = pipeline = device.start_pipeline(settings, self.network)
         calibration = self._read_calibration(device)  # starting may have reconnected
-        context = self._make_context(settings, calibration, pipeline)
+        context = self._make_context(settings, calibration, pipeline, publishers.outputs)
         for callback in self.started:
             callback(device)
         planned = plan(settings, device.usb_speed, math.prod(pipeline.sizes.preview_chw))
@@ -278,15 +278,19 @@ class Supervisor:
         return settings
 
     def _make_context(
-        self, settings: Settings, calibration: Calibration, pipeline: RunningPipeline
+        self,
+        settings: Settings,
+        calibration: Calibration,
+        pipeline: RunningPipeline,
+        outputs: Collection[str],
     ) -> MessageContext:
         health = self._health
-        health.stream_stats = make_stream_stats(settings, time.monotonic_ns())
+        health.stream_stats = make_stream_stats(settings, time.monotonic_ns(), outputs)
         focal_px = float(calibration.rectified(pipeline.sizes.mono).k[0, 0])
         health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
         self._describe_rgb(calibration)
         label_topic = self._node.resolve_topic_name("~/nn/label_info")
-        return make_context(
+        context = make_context(
             settings,
             calibration,
             self.network,
@@ -296,6 +300,14 @@ class Supervisor:
             label_topic,
             pipeline.nn_to_depth,
             pipeline.raw_layers,
+        )
+        self._warn_of_outputs(context, outputs)
+        return context
+
+    def _warn_of_outputs(self, context: MessageContext, outputs: Collection[str]) -> None:
+        problems = context.derived.problems
+        self.warn_unused(
+            "outputs", (Unused(problems[name], name) for name in problems if name in outputs)
         )
 
     def _describe_rgb(self, calibration: Calibration) -> None:
@@ -313,6 +325,7 @@ class Supervisor:
             context.derived.calibrate(calibration)
             models = camera_models(self.settings, calibration, context.images.sizes)
             context.cameras.update(models | context.derived.models)
+            self._warn_of_outputs(context, self._health.stream_stats)
 
     def _end_streams(self) -> None:
         self.context = None

@@ -58,7 +58,7 @@ class Running:
         self._packets_before = self.device.link_counters()["packets_in"]
         self.pipeline = pipeline = self.device.start_pipeline(settings, network, **queue)
         self.health = health or Health("oak", settings)
-        self.health.stream_stats = make_stream_stats(settings, 0)
+        self.health.stream_stats = make_stream_stats(settings, 0, self.publishers.outputs)
         calibration = make_calibration(settings)
         context = make_context(
             settings, calibration, network, pipeline.sizes, frame_ids("oak"), self.health, ""

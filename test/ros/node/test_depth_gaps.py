@@ -40,6 +40,11 @@ def test_without_rgb_calibration_what_needs_it_is_not_announced(
         sentence = f"{topic} is not published: the rgb camera is not calibrated"
         assert node.output.count(sentence) == 1
     assert "calibration.nominal" in node.output
+    listener.subscribe(DiagnosticArray, "/diagnostics")
+    listener.wait_for("/diagnostics")
+    statuses = {row.name for row in listener.messages("/diagnostics")[-1].status}
+    assert "oak: stream depth" in statuses
+    assert "oak: stream depth_registered" not in statuses
 
 
 def test_cloud_without_colours_in_time_is_published_and_counted(
