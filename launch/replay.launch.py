@@ -21,6 +21,9 @@ def start(context: LaunchContext, values: Mapping[str, str]) -> list[Any]:
             "argument bag is missing: give a folder that record.launch.py wrote"
         )
     launching.need_options(values)
+    if launching.is_true(values["pointcloud.enable"]):
+        launching.need("depth_image_proc", "pointcloud.enable")
+        launching.need("rclcpp_components", "pointcloud.enable")
     rate = launching.number(values, "rate")
     if rate <= 0:
         raise launching.ConfigError(f"argument rate: {values['rate']!r} must be above 0")

@@ -148,15 +148,15 @@ def need_options(values: Mapping[str, str]) -> None:
 
     Raises  ConfigError as `need`
     """
-    if is_true(values["use_rviz"]):
+    if is_true(values.get("use_rviz", "")):
         need("rviz2", "use_rviz")
-    if is_true(values["pointcloud.enable"]) and is_composed(values):
+    if is_composed(values):
         need("depth_image_proc", "pointcloud.enable")
 
 
 def is_composed(values: Mapping[str, str]) -> bool:
-    """True if depth_image_proc makes the point cloud: a recording has no camera node that does."""
-    return is_true(values.get("use_composition", "true"))
+    """True if depth_image_proc makes a cloud beside that of the camera node."""
+    return all(is_true(values.get(name, "")) for name in ("pointcloud.enable", "use_composition"))
 
 
 def part(name: str, arguments: Mapping[str, str]) -> GroupAction:
@@ -254,9 +254,10 @@ def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     for sentence in asked.warnings:
         get_logger("depthai_ros").warning(sentence)
     actions: list[Any] = camera_frames(asked, values)
-    if is_true(values["pointcloud.enable"]) and is_composed(values):
+    if is_composed(values):
         file = "pointcloud.launch.py"
-        actions.append(part(file, chosen(values, file)))
+        color = values["pointcloud.color"] or str(asked.options.get("points.color", ""))
+        actions.append(part(file, {**chosen(values, file), "pointcloud.color": color}))
     if is_true(values["use_rviz"]):
         file = "rviz.launch.py"
         actions.append(part(file, {**chosen(values, file), "tf_prefix": asked.prefix}))

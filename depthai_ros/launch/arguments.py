@@ -69,7 +69,8 @@ _COMPOSITION = (
     Argument(
         "use_composition",
         "with pointcloud.enable, load depth_image_proc into the running container container_name; "
-        "it makes the topic points_proc (the camera node always runs in a separate process)",
+        "it makes a second cloud there, topic points_proc (the camera node always runs in a "
+        "process of its own)",
         "false",
         _BOOLEANS,
     ),
@@ -78,8 +79,9 @@ _COMPOSITION = (
 _CLOUD_COLOR = Argument(
     "pointcloud.color",
     "colour of the points: none; mono (or grey): from the right camera, needs stream "
-    "rectified_right; rgb: needs stream color and a calibrated rgb camera",
-    "none",
+    "rectified_right; rgb: needs stream color and a calibrated rgb camera; empty = points.color of "
+    "the camera node that the launch file starts, else none",
+    "",
     (*COLOR_STREAMS, "grey"),
 )
 _OUTPUT = Argument(
@@ -130,7 +132,8 @@ _NODE_ARGUMENTS = (
     *_RVIZ,
     Argument(
         "pointcloud.enable",
-        "give the topic points, which comes with stream depth, the colour pointcloud.color",
+        "give the cloud of the node, topic points, the colour pointcloud.color; the topic itself "
+        "comes with stream depth",
         "false",
         _BOOLEANS,
     ),

@@ -92,16 +92,13 @@ def camera(values: Mapping[str, str], base_namespace: str = "") -> CameraPlan:
         parent = f"{prefix}_parent_frame"
     # The node can attach its base frame to a parent frame, but only without a pose.
     options["tf.parent_frame"] = parent if tf_source == "calibration" and not any(mount) else ""
-    others = filter(None, (for_other_nodes(path, node) for path in files))
-    warnings = list(others)
+    warnings = [for_other_nodes(path, node) for path in files]
     if is_true(values.get("pointcloud.enable", "")):
-        if problem := _cloud_problem(values, effective):
-            warnings.append(problem)
-        else:
-            options["points.color"] = cloud_color(values)
-    return CameraPlan(
-        node, prefix, tf_source, parent, mount, board, files, options, tuple(warnings)
-    )
+        warnings.append(problem := _cloud_problem(values, effective))
+        if not problem:
+            options["points.color"] = _points_color(values, effective)
+    sentences = tuple(filter(None, warnings))
+    return CameraPlan(node, prefix, tf_source, parent, mount, board, files, options, sentences)
 
 
 def cloud_color(values: Mapping[str, str]) -> str:
@@ -110,18 +107,26 @@ def cloud_color(values: Mapping[str, str]) -> str:
     return "mono" if color == "grey" else color
 
 
+def _points_color(values: Mapping[str, str], effective: Mapping[str, Any]) -> str:
+    """The colour of the node's cloud, which the arguments may change."""
+    given = values.get("pointcloud.color")
+    return cloud_color(values) if given else str(effective.get("points.color", "none"))
+
+
 def _cloud_problem(values: Mapping[str, str], effective: Mapping[str, Any]) -> str:
     """Why there is no point cloud of this colour, "" = there is."""
-    color, listed = cloud_color(values), effective.get("stream_list", BY_KEY["stream_list"].default)
+    listed = effective.get("stream_list", BY_KEY["stream_list"].default)
     if not isinstance(listed, (list, tuple)):  # the node refuses it
         return ""
     named = {ALIASES.get(str(name), str(name)) for name in listed}
     sent = {name for name in named if effective.get(f"stream.{name}.publish", True)}
-    needed = filter(None, ("depth", COLOR_STREAMS[color]))
+    color = _points_color(values, effective)
+    needed = filter(None, ("depth", COLOR_STREAMS.get(color)))
     if missing := [name for name in needed if name not in sent]:
+        argument = "pointcloud.color" if values.get("pointcloud.color") else "points.color"
         return (
-            f"pointcloud.enable is not used: pointcloud.color {color} needs "
-            f"{', '.join(missing)}, which stream_list lacks or stream.NAME.publish switches off"
+            f"pointcloud.enable is not used: {argument} {color} needs {', '.join(missing)}, "
+            "which stream_list lacks or stream.NAME.publish switches off"
         )
     return ""
 

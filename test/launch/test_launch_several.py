@@ -22,7 +22,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
 
     stand_ins.install("tf2_ros")
     words = ("stream_list:=left,depth,meta_d2h", "tf_source:=calibration", *CHEAP)
-    launched = start_launch("multi_camera.launch.py", *words)
+    launched = start_launch("multi_camera.launch.py", *words, "pointcloud.enable:=true")
     nodes = ("/front_side/front", "/rear_side/rear")
     transforms = observer.collect(TFMessage, "/tf_static", latched=True)
     images = {node: observer.first(Image, f"{node}/left/image_raw") for node in nodes}
@@ -49,7 +49,7 @@ def test_two_cameras_share_no_topic_frame_or_device(
         f"{MEASURED_S} s of each topic",
     )
     rates = {topic: (len(row) - 1) / (row[-1] - row[0]) * 1e9 for topic, row in rated.items()}
-    assert len(rates) == 8
+    assert len(rates) == 12
     assert min(rates.values()) >= 0.95 * 5.0, rates
     assert launched.stop() == 0
 

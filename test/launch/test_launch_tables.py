@@ -141,8 +141,9 @@ CLOUDS: list[tuple[dict[str, str], dict[str, Any], str]] = [
     ({"pointcloud.color": "grey"}, {}, "pointcloud.color mono needs rectified_right, which"),
     ({"pointcloud.color": "grey", "stream_list": "depth,rectified_right"}, {}, ""),
     ({"pointcloud.color": "grey"}, {"stream_list": ["depth_raw", "rectified_right"]}, ""),
-    ({"stream_list": "left"}, {}, "pointcloud.color none needs depth, which stream_list lacks"),
+    ({"stream_list": "left"}, {}, "points.color none needs depth, which stream_list lacks"),
     ({"pointcloud.color": "rgb", "stream_list": "left"}, {}, "rgb needs depth, color, which"),
+    ({}, {"points": {"color": "mono"}}, "points.color mono needs rectified_right, which"),
     ({}, {"stream": {"depth": {"publish": False}}}, "stream.NAME.publish switches off"),
     ({"pointcloud.color": "rgb"}, {}, ""),
     ({}, {"stream_list": 5}, ""),
@@ -160,6 +161,28 @@ def test_cloud_without_its_streams_is_a_warning(
     assert words in "".join(found.warnings)
     assert ("points.color" in found.options) == (not words)
     assert camera(asked).warnings == ()
+
+
+#: pointcloud.color, points.color as argument and in a file -> points.color of the node
+COLORS = [
+    ("rgb", "", "", "rgb"),
+    ("rgb", "none", "none", "rgb"),
+    ("none", "rgb", "rgb", "none"),
+    ("", "rgb", "none", "rgb"),
+    ("", "", "rgb", "rgb"),
+    ("", "", "", "none"),
+]
+
+
+@pytest.mark.parametrize(("given", "argument", "in_file", "color"), COLORS)
+def test_cloud_keeps_the_colour_of_the_node_unless_another_is_given(
+    tmp_path: Path, given: str, argument: str, in_file: str, color: str
+) -> None:
+    points = {"color": in_file} if in_file else {}
+    (tmp_path / "p.yaml").write_text(json.dumps({"/**": {"ros__parameters": {"points": points}}}))
+    values = {"pointcloud.color": given, "points.color": argument}
+    asked = {**values, "params_file": str(tmp_path / "p.yaml"), "pointcloud.enable": "true"}
+    assert camera(asked).options["points.color"] == color
 
 
 def test_parameter_files_of_a_node_are_those_after_ros_args() -> None:

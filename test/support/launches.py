@@ -86,7 +86,8 @@ def load(request, response):
     record = dict(program="load_node", container=node.get_fully_qualified_name(),
                   plugin=request.plugin_name, name=request.node_name,
                   namespace=request.node_namespace, remaps=list(request.remap_rules))
-    with open({folder!r} + "/" + request.node_name + ".new", "w") as out:
+    name = request.node_namespace.replace("/", ".") + "." + request.node_name
+    with open({folder!r} + "/" + name + ".new", "w") as out:
         json.dump(record, out)
     import os
     os.rename(out.name, out.name.replace(".new", ".json"))
