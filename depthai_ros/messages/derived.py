@@ -150,7 +150,10 @@ class _Maker(ABC):
 
 
 class _Points(_Maker):
-    """A cloud, with the colours of the packet beside it."""
+    """A cloud, with the colours of the packet beside it; black if there is none.
+
+    All clouds have the same fields: many subscribers choose what they show by the first one.
+    """
 
     def __init__(self, output: str, setup: _Setup) -> None:
         settings, images, calibration = setup.settings, setup.images, setup.calibration
@@ -159,6 +162,7 @@ class _Points(_Maker):
             decimation=settings["points.decimation"],
             max_depth_m=settings["points.max_depth_m"] or settings["depth.depth_limit_m"],
         )
+        self._fields = "xyz" if settings["points.color"] == "none" else "xyzrgb"
         self._projection = None
         if settings["points.color"] == "rgb":
             rgb_from_depth = calibration.rgb_from_depth()
@@ -172,12 +176,12 @@ class _Points(_Maker):
         depth = packet.converted("16UC1").array
         if color is None:
             self._kernel.make(depth, image.array)
-            return packet.showing(image, "xyz", packet.settings)
+            return packet.showing(image, self._fields, packet.settings)
         pixels = color.converted(color.stream.topics[0].encoding).array
         if self._projection is None:
             pixels = _thinned(pixels, depth.shape)
         self._kernel.make(depth, image.array, pixels, self._projection)
-        return packet.showing(image, "xyzrgb", packet.settings)
+        return packet.showing(image, self._fields, packet.settings)
 
 
 def _thinned(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

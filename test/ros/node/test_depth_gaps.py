@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from nodes import Listener, StartNode
@@ -62,10 +63,12 @@ def test_cloud_without_colours_in_time_is_published_and_counted(
     listener.subscribe(PointCloud2, "points")
     listener.subscribe(DiagnosticArray, "/diagnostics")
 
-    def fields() -> list[int]:
-        return [len(message.fields) for message in listener.messages("points")]
+    def colored() -> set[bool]:
+        clouds = (np.frombuffer(each.data, np.uint32) for each in listener.messages("points"))
+        return {bool(points[3::4].any()) for points in clouds}
 
-    listener.wait_until(lambda: {3, 4} <= set(fields()), "clouds with and without colours")
+    listener.wait_until(lambda: colored() == {True, False}, "clouds with and without colours")
+    assert {len(message.fields) for message in listener.messages("points")} == {4}
 
     def counted() -> int:
         values = {
