@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from depthai_ros.launch.plan import renamed_rviz
-from depthai_ros.streams import STREAMS
+from depthai_ros.streams import STREAMS, WORKER_OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RVIZ = sorted((ROOT / "config" / "rviz").glob("*.rviz"))
@@ -66,8 +66,9 @@ def test_plugins_are_those_of_rviz_itself(path: Path) -> None:
 
 @each_file
 def test_topics_exist(path: Path) -> None:
-    offered = {topic.name for stream in STREAMS.values() for topic in stream.topics}
-    offered |= {"robot_description", "points"}  # from robot_state_publisher and depth_image_proc
+    rows = (*STREAMS.values(), *WORKER_OUTPUTS.values())
+    offered = {topic.name for stream in rows for topic in stream.topics}
+    offered.add("robot_description")  # from robot_state_publisher
     nodes = (
         ("/front_side/front/", "/rear_side/rear/") if path.stem == "multi_camera" else ("/oak/",)
     )
@@ -79,7 +80,7 @@ def test_topics_exist(path: Path) -> None:
 
 @each_file
 def test_qos_fits_the_publishers(path: Path) -> None:
-    """Depth_image_proc publishes clouds as best effort or reliable, which best effort fits."""
+    """Clouds are best effort, which fits those of depth_image_proc, too."""
     for row in displays(path):
         for key in ("Topic", "Description Topic"):
             if isinstance(profile := row.get(key), dict):
@@ -99,6 +100,13 @@ def test_cloud_and_detections_of_each_camera_are_shown(path: Path) -> None:
         shown = [row for row in rows if row["Class"] == kind]
         assert {row["Topic"]["Value"] for row in shown} == {f"{node}/{name}" for node in nodes}
         assert all(row["Enabled"] is row["Value"] is True for row in shown)
+
+
+@each_file
+def test_cloud_has_its_colours_where_it_has_them(path: Path) -> None:
+    """Rviz takes the best transformer of those that fit a cloud without the field rgb."""
+    clouds = [row for row in displays(path) if row["Class"] == _CLOUD]
+    assert {row["Color Transformer"] for row in clouds} == {"RGB8"}
 
 
 @each_file
