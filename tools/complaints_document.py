@@ -149,8 +149,8 @@ ROWS = {
     ),
     22: Row(
         "The point cloud is in the wrong place or has no colour",
-        "The node makes the cloud itself, in the frame of depth, with the colours of the right or a "
-        "calibrated rgb camera; depth and its camera_info fit depth_image_proc, too: Tx = 0",
+        "The node makes the cloud itself, in the frame of depth, with the colours of the right or "
+        "a calibrated rgb camera; depth and its camera_info fit depth_image_proc, too: Tx = 0",
         "the C++ component; the test computes the same in Python",
     ),
     23: Row(

@@ -25,7 +25,7 @@ from depthai_ros.launch.arguments import LAUNCH_FILES
 from depthai_ros.messages.builders import BUILDERS
 from depthai_ros.messages.context import frame_ids
 from depthai_ros.node.services import SERVICES
-from depthai_ros.streams import ALIASES, STREAMS
+from depthai_ros.streams import ALIASES, STREAMS, WORKER_OUTPUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "depthai_ros"
@@ -54,7 +54,7 @@ def stored_names() -> list[str]:
 
 
 def _topics() -> Iterator[str]:
-    for stream in STREAMS.values():
+    for stream in (*STREAMS.values(), *WORKER_OUTPUTS.values()):
         for topic in stream.topics:
             kind = _type_name(BUILDERS[topic.message].message_type)
             latched = " latched" if topic.latched else ""
@@ -62,7 +62,8 @@ def _topics() -> Iterator[str]:
             yield f"topic ~/{topic.name}: {kind}{encoding}{latched}"
             if topic.camera_info:
                 yield f"topic ~/{topic.camera_info}: sensor_msgs/msg/CameraInfo"
-        yield f"stream {stream.name}"
+        if stream.name in STREAMS:
+            yield f"stream {stream.name}"
     yield from (f"stream {old} = {name}" for old, name in ALIASES.items())
     for path in PACKAGE.glob("node/*.py"):
         module = f"depthai_ros.node.{path.stem}"

@@ -16,7 +16,7 @@ from stereo_msgs.msg import DisparityImage
 from depthai_ros.errors import DecodeError
 from depthai_ros.messages.builders import BUILDERS, Builder
 from depthai_ros.messages.images import CONVERSIONS
-from depthai_ros.streams import STREAMS
+from depthai_ros.streams import STREAMS, WORKER_OUTPUTS
 from depthai_ros.wire_formats import (
     DETECTION,
     TRACKLET,
@@ -48,7 +48,8 @@ def noise(shape: tuple[int, ...], high: int = 256) -> NDArray[np.uint8]:
 
 
 def test_every_message_kind_of_the_stream_table_has_a_builder() -> None:
-    assert {topic.message for topic in TOPICS.values()} == set(BUILDERS)
+    rows = (*STREAMS.values(), *WORKER_OUTPUTS.values())
+    assert {topic.message for row in rows for topic in row.topics} == set(BUILDERS)
 
 
 def test_every_image_topic_has_a_conversion_from_its_stream() -> None:

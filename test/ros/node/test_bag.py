@@ -20,7 +20,9 @@ from patterns import COLOR, EVERY_STREAM, FORMULAS, depth
 from public_names import stored_names
 from std_srvs.srv import Trigger
 
-from depthai_ros.streams import STREAMS
+from depthai_ros.config import validate
+from depthai_ros.config.settings import worker_outputs
+from depthai_ros.streams import STREAMS, WORKER_OUTPUTS
 
 pytestmark = pytest.mark.distribution("message definitions in a recording")
 
@@ -47,11 +49,13 @@ ENOUGH, KEEP = 2, 5
 
 
 def expected_topics(parameters: Mapping[str, Any], network: str) -> set[str]:
-    """The topics of the stream table for these parameters and their network."""
+    """The topics of the stream tables for these parameters and their network."""
+    rows = [STREAMS[name] for name in parameters["stream_list"]]
+    rows += [WORKER_OUTPUTS[name] for name in worker_outputs(validate(parameters))]
     topics = [
         topic
-        for name in parameters["stream_list"]
-        for topic in STREAMS[name].topics
+        for row in rows
+        for topic in row.topics
         if (not topic.option or parameters.get(topic.option)) and topic.network in ("", network)
     ]
     names = {name for topic in topics for name in (topic.name, topic.camera_info) if name}
