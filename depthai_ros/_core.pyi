@@ -400,6 +400,24 @@ def points(
                  outside = none; without it `image` is the rectified image
     """
 
+def undistort_depth(
+    *,
+    depth: _BytesLike,
+    places: _BytesLike,
+    left: _BytesLike,
+    right: _BytesLike,
+    destination: _BytesLike,
+    measured: float,
+    undistorted: float,
+) -> None:
+    """(H, W) uint16 mm of a pair that keeps its distortion -> (H, W) uint16 mm without; 0 = none.
+
+    places          (H, W) int32: index of the source pixel that shows the ray of a pixel, -1 = none
+    left            (H, W) float32: column without distortion minus column, by source pixel
+    right           the same of the right image, for the source pixel of each pixel
+    measured, undistorted   disparity (px) times depth (mm), before and after
+    """
+
 def register_depth(
     *,
     depth: _BytesLike,

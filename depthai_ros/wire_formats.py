@@ -242,8 +242,8 @@ def encode_tracklets(tracklets: NDArray[Any]) -> bytes:
     return struct.pack("<i4x", len(tracklets)) + block.tobytes()
 
 
-def _depth_scale(width: int, fov_deg: float, baseline_m: float) -> np.float32:
-    """Depth times disparity, mm px; single precision, as the device calculates."""
+def depth_scale(width: int, fov_deg: float, baseline_m: float) -> np.float32:
+    """Depth (m) times disparity (px); single precision, as the device calculates."""
     with np.errstate(all="ignore"):  # Gen1 programs may choose any field of view, also 0
         half_angle = np.float32(fov_deg) / np.float32(2) * np.float32(np.pi / 180)
         focal_px = np.float32(width) / (np.float32(2) * np.tan(half_angle))
@@ -260,7 +260,7 @@ def disparity_to_depth_table(width: int, fov_deg: float, baseline_m: float) -> N
     table = np.zeros(256, np.uint16)
     table[0] = DEPTH_UNKNOWN
     disparity = np.arange(1, MAX_DISPARITY + 1, dtype=np.float32)
-    depth_mm = _depth_scale(width, fov_deg, baseline_m) / disparity * np.float32(1000)
+    depth_mm = depth_scale(width, fov_deg, baseline_m) / disparity * np.float32(1000)
     table[1 : MAX_DISPARITY + 1] = np.clip(depth_mm, 0, DEPTH_UNKNOWN).astype(np.uint16)
     return table
 
@@ -273,7 +273,7 @@ def depth_to_disparity_table(width: int, fov_deg: float, baseline_m: float) -> N
     Source  docs/wire_format.md#depth
     """
     depth_mm = np.arange(1, DEPTH_UNKNOWN, dtype=np.float64)
-    nearest = np.rint(_depth_scale(width, fov_deg, baseline_m) * 1000.0 / depth_mm)
+    nearest = np.rint(depth_scale(width, fov_deg, baseline_m) * 1000.0 / depth_mm)
     table = np.zeros(DEPTH_UNKNOWN + 1, np.uint8)
     table[1:DEPTH_UNKNOWN] = np.where((nearest >= 0) & (nearest <= MAX_DISPARITY), nearest, 0)
     # The device truncates to whole millimetres; its values must convert back exactly.

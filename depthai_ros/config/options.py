@@ -791,8 +791,8 @@ _POINTS_OPTIONS = (
     Option(
         "stereo.rectify",
         "device",
-        "who makes image_rect of left and right: the device (rectified_left and rectified_right, "
-        "with the distortion of the lenses), or the host from left and right, without it",
+        "who removes the distortion of the lenses: nobody (device: image_rect are rectified_left "
+        "and rectified_right, which keep it, as depth does), or the host, from left, right, depth",
         one_of("device", "host"),
     ),
 )

@@ -22,8 +22,10 @@ from ..depth.cloud import ColorProjection, PointCloudMaker
 from ..depth.filters import DepthFilters, decimated
 from ..depth.rectification import Rectifier
 from ..depth.registration import Registration
+from ..depth.undistortion import DepthUndistortion
 from ..errors import ConfigError
 from ..streams import WORKER_OUTPUTS
+from ..wire_formats import depth_scale
 from .cdr import POINT_FLOATS
 from .images import ImageBuffer, ImageSettings, StampedPacket
 
@@ -46,7 +48,7 @@ class DerivedImages:
     @property
     def is_filtering(self) -> bool:
         """True if the workers make the images of depth."""
-        return self._filters.is_active
+        return self._filters.is_active or self._undistortion is not None
 
     def calibrate(self, calibration: Calibration) -> None:
         """Use another calibration from the next packet on."""
@@ -58,7 +60,8 @@ class DerivedImages:
             sizes=replace(images.sizes, mono=(model.width, model.height)),
             mirrored=frozenset(),
         )
-        setup = _Setup(settings, images, calibration, model)
+        self._undistortion = _undistortion(settings, calibration, images.sizes.mono)
+        setup = _Setup(settings, images, calibration, model, self._undistortion)
         self.models = {("depth/camera_info", "right"): model}
         self.problems: dict[str, str] = {}
         makers: dict[str, _Maker] = {}
@@ -80,12 +83,19 @@ class DerivedImages:
         self._filters.update(settings)
 
     def filtered(self, packet: StampedPacket) -> StampedPacket:
-        """The packet of depth after the filters.
+        """The packet of depth without distortion, and after the filters.
 
         Raises  DecodeError if the packet does not have the size of its stream
         """
+        depth = packet.converted("16UC1").array
         image = ImageBuffer.blank(self._filters.shape, np.uint16)
-        self._filters.apply(packet.converted("16UC1").array, image.array, packet.stamp_ns)
+        if self._undistortion is not None:
+            is_last = not self._filters.is_active
+            straight = image if is_last else ImageBuffer.blank(depth.shape, np.uint16)
+            self._undistortion.make(depth, straight.array)
+            depth = straight.array
+        if self._filters.is_active:
+            self._filters.apply(depth, image.array, packet.stamp_ns)
         return packet.showing(image, "16UC1", self._filtered)
 
     def made(self, output: str, packet: StampedPacket) -> StampedPacket | None:
@@ -95,6 +105,27 @@ class DerivedImages:
         """
         maker = self._makers.get(output)
         return None if maker is None else maker.made(packet)
+
+
+def _undistortion(
+    settings: Settings, calibration: Calibration, size: tuple[int, int]
+) -> DepthUndistortion | None:
+    """What removes the distortion from depth; None = `stereo.rectify` is device, or it has none."""
+    own = calibration.with_models({})  # with which the device computes depth
+    left, right = (own.camera(camera, size) for camera in ("left", "right"))
+    homographies = calibration.homographies(size)
+    if settings["stereo.rectify"] != "host" or not (left.d.any() or right.d.any()):
+        return None
+    if homographies[0] is None or homographies[1] is None:
+        return None
+    geometry = calibration.geometry
+    return DepthUndistortion(
+        left,
+        right,
+        (homographies[0], homographies[1]),
+        measured=1000.0 * float(depth_scale(size[0], geometry.fov_deg, geometry.baseline_m)),
+        undistorted=1000.0 * float(right.p[0, 0]) * calibration.baseline_m,
+    )
 
 
 def output_problem(name: str, settings: Settings, calibration: Calibration) -> str:
@@ -128,12 +159,16 @@ _POSE_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class _Setup:
-    """The properties of one pipeline; `depth` is the camera of filtered depth."""
+    """The properties of one pipeline; `depth` is the camera of filtered depth.
+
+    `undistortion` is what moves depth away from the device's own rectified images, None = nothing.
+    """
 
     settings: Settings
     images: ImageSettings
     calibration: Calibration
     depth: CameraModel
+    undistortion: DepthUndistortion | None
 
 
 class _Maker(ABC):
@@ -163,6 +198,7 @@ class _Points(_Maker):
             max_depth_m=settings["points.max_depth_m"] or settings["depth.depth_limit_m"],
         )
         self._fields = "xyz" if settings["points.color"] == "none" else "xyzrgb"
+        self._undistortion = setup.undistortion
         self._projection = None
         if settings["points.color"] == "rgb":
             rgb_from_depth = calibration.rgb_from_depth()
@@ -179,6 +215,8 @@ class _Points(_Maker):
             return packet.showing(image, self._fields, packet.settings)
         pixels = color.converted(color.stream.topics[0].encoding).array
         if self._projection is None:
+            if self._undistortion is not None:
+                pixels = self._undistortion.image(pixels)
             pixels = _thinned(pixels, depth.shape)
         self._kernel.make(depth, image.array, pixels, self._projection)
         return packet.showing(image, self._fields, packet.settings)

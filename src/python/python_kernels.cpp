@@ -180,6 +180,17 @@ void bind_depth(py::module_& m) {
         "pixels"_a = py::none());
   m.def("register_depth", &registered, py::kw_only(), "depth"_a, "columns"_a, "rows"_a,
         "projection"_a, "scratch"_a, "destination"_a);
+  using Bytes = const py::buffer&;
+  m.def(
+      "undistort_depth",
+      [](Bytes depth, Bytes places, Bytes left, Bytes right, Bytes destination, float measured,
+         float undistorted) {
+        run_kernel(
+            [=](const auto&... arrays) { undistort_depth(arrays..., measured, undistorted); },
+            destination, depth, places, left, right);
+      },
+      py::kw_only(), "depth"_a, "places"_a, "left"_a, "right"_a, "destination"_a, "measured"_a,
+      "undistorted"_a);
   py::class_<Remap>(m, "Remap")
       .def(py::init(&remap_of), py::kw_only(), "x"_a, "y"_a, "width"_a, "height"_a)
       .def(

@@ -25,4 +25,4 @@ def view(**changes: Any) -> SceneView:
 
 def room(realism: Realism = IDEAL) -> SyntheticScene:
     """The scene "synthetic"."""
-    return SyntheticScene(eeprom_document(5), realism)
+    return SyntheticScene(eeprom_document(5, lens=realism.lens), realism)

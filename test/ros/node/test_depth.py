@@ -15,6 +15,7 @@ from scene_views import room, view
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
+from depthai_ros.virtual.scenes.plane import CARD_SHARE
 from depthai_ros.virtual.scenes.scene import SyntheticScene
 from depthai_ros.wire_formats import disparity_to_depth_table
 
@@ -232,3 +233,28 @@ def test_host_removes_the_distortion_of_the_lenses_from_the_rectified_pair(
     rows_apart = np.abs(left - right)[:, 1]
     assert np.count_nonzero(~np.isnan(rows_apart)) >= 40
     assert np.nanmax(rows_apart) < 0.1
+
+
+def test_points_through_lenses_lie_on_the_surfaces_with_host_rectification(
+    scene: SyntheticScene, start_node: StartNode, listener: Listener
+) -> None:
+    start_node(
+        {
+            **SETTINGS,
+            "device.id": "virtual:plane=2.0?lens=1",
+            "stream_list": ["depth", "rectified_right"],
+            "points.color": "mono",
+            "points.decimation": 1,
+        }
+    )
+    topics = ("points", "depth/image_raw", "depth/camera_info")
+    shown = together(listener, {topic: TOPICS[topic] for topic in topics})
+    points, mm = points_of(shown["points"]), pixels(shown["depth/image_raw"])
+    there = mm > 0
+    np.testing.assert_allclose(points["z"][there], mm[there] / 1000, atol=1e-6)
+    assert points["rgb"][there].any()
+    z = points["z"][there]
+    surfaces_m = np.array([2.0, 2.0 * CARD_SHARE])
+    away_m = np.abs(z[:, None] - surfaces_m)
+    step_m = depth_step_m(surfaces_m, shown["depth/camera_info"])
+    assert (away_m < step_m).any(axis=1).mean() > 0.99
