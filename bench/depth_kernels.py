@@ -26,6 +26,7 @@ from kernels import ms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test/support"))
 from depth_cameras import camera, posed, turned
+from lens_depth import room_calibration, undistortion
 
 from depthai_ros.depth.cloud import ColorProjection, PointCloudMaker
 from depthai_ros.depth.rectification import Rectifier
@@ -121,6 +122,15 @@ def registration(depth: Any) -> Comparison:
     )
 
 
+def undistorted(depth: Any) -> Comparison:
+    """Depth of 1280x720 without the distortion of the lenses."""
+    kernel = undistortion(room_calibration(lens=True), (WIDTH, HEIGHT))
+    target = np.empty_like(depth)
+    times = alternating({"ours": partial(kernel.make, depth, target)})
+    case = "depth without distortion, 1280x720"
+    return against_limit(case, times["ours"], REGISTRATION_LIMIT_MS, "ms")
+
+
 def rectification() -> list[Comparison]:
     """Raw to rectified, 1280x720."""
     kernel = Rectifier(MONO)
@@ -156,7 +166,13 @@ def main() -> None:
     output = arguments(__doc__).json
     cv2.setNumThreads(1)
     depth = slanted_wall()
-    rows = [*clouds(depth), registration(depth), *rectification(), *filter_rows()]
+    rows = [
+        *clouds(depth),
+        registration(depth),
+        undistorted(depth),
+        *rectification(),
+        *filter_rows(),
+    ]
     publish_rows("depth_kernels", rows, output)
 
 

@@ -775,7 +775,7 @@ _POINTS_OPTIONS = (
         "points.max_rgb_age_ms",
         40.0,
         "largest difference between the stamps of depth and colours; a cloud waits this long for "
-        "its colours, and is published without if there are none",
+        "its colours, and its points are black if there are none",
         between(0.0, 1000.0),
         unit="ms",
         changes="inactive",

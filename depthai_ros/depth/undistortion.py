@@ -89,13 +89,14 @@ def _shift_back(x: Columns, y: Columns) -> Columns:
     The inverse of the moved places, by a fixed point iteration on a grid.
     """
     height, width = x.shape
-    x, y = x - np.arange(width), y - np.arange(height)[:, None]
+    across: Matrix = x.astype(np.float64) - np.arange(width)
+    down: Matrix = y.astype(np.float64) - np.arange(height)[:, None]
     rows, columns = (np.linspace(0, side - 1, max(2, side // _GRID_PX)) for side in (height, width))
     v, u = np.meshgrid(rows, columns, indexing="ij")
     target_u, target_v = u.copy(), v.copy()
     for _ in range(_STEPS):
         here = _between(u, width), _between(v, height)
-        u, v = target_u - _sampled(x, *here), target_v - _sampled(y, *here)
+        u, v = target_u - _sampled(across, *here), target_v - _sampled(down, *here)
     coarse = u - target_u
     spread = _weights(rows, height) @ coarse @ _weights(columns, width).T
     return np.ascontiguousarray(spread, np.float32)
@@ -120,6 +121,6 @@ def _sampled(
 
 def _weights(places: Matrix, side: int) -> Matrix:
     """Linear interpolation from values at these places to every pixel, (side, len(places))."""
-    step = places[1] - places[0]
-    distance = np.abs(np.arange(side)[:, None] - places[None]) / step
+    per_px = 1.0 / float(places[1] - places[0])
+    distance = np.abs(np.arange(side)[:, None] - places[None]) * per_px
     return np.asarray(np.maximum(0.0, 1.0 - distance), np.float64)

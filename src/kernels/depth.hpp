@@ -39,9 +39,10 @@ void register_depth(const Array& depth, const Array& columns, const Array& rows,
                     const Array& projection, const Array& scratch, const Array& destination);
 
 /// (H, W) depth of a rectified pair that keeps the distortion of its lenses -> (H, W) depth of the
-/// right camera without; what the left image cannot show is not measured. places: int32, pixel ->
-/// index of the source pixel that shows its ray, others = none. left: float32, how far each source pixel of the left image is from its column
-/// without distortion; right: the same of the right image, for the source pixel of each pixel.
+/// right camera without; what the left image cannot show is not measured.
+/// places: int32, pixel -> index of the source pixel that shows its ray, others = none.
+/// left: float32, how far each source pixel of the left image is from its column without
+/// distortion; right: the same of the right image, for the source pixel of each pixel.
 /// measured, undistorted: disparity (px) times depth (mm), before and after.
 void undistort_depth(const Array& depth, const Array& places, const Array& left, const Array& right,
                      const Array& destination, float measured, float undistorted);

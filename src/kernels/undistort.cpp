@@ -6,10 +6,8 @@ namespace {
 
 using Shape = std::vector<std::size_t>;
 
-}  // namespace
-
-void undistort_depth(const Array& depth, const Array& places, const Array& left, const Array& right,
-                     const Array& destination, float measured, float undistorted) {
+void check_undistortion(const Array& depth, const Array& places, const Array& left,
+                        const Array& right, const Array& destination, float measured) {
   const Shape& shape = depth.shape;
   require(depth.type == 'H' && shape.size() == 2 && destination.type == 'H' &&
               destination.shape == shape,
@@ -23,6 +21,13 @@ void undistort_depth(const Array& depth, const Array& places, const Array& left,
             "undistort_depth: the elements of an array are not aligned in memory");
     require(!overlap(*source, destination), "undistort_depth: the arrays must not overlap");
   }
+}
+
+}  // namespace
+
+void undistort_depth(const Array& depth, const Array& places, const Array& left, const Array& right,
+                     const Array& destination, float measured, float undistorted) {
+  check_undistortion(depth, places, left, right, destination, measured);
   constexpr float kFarthest = 65534.0F;
   const auto* const from = values_of<std::uint16_t>(depth);
   const auto* const place = values_of<std::int32_t>(places);
@@ -30,7 +35,7 @@ void undistort_depth(const Array& depth, const Array& places, const Array& left,
   const auto* const shift_right = values_of<float>(right);
   auto* const to = values_of<std::uint16_t>(destination);
   const auto count = static_cast<std::int64_t>(depth.count());
-  const auto width = static_cast<std::int64_t>(shape[1]);
+  const auto width = static_cast<std::int64_t>(depth.shape[1]);
   const double rows_per_pixel = 1.0 / static_cast<double>(width > 0 ? width : 1);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t here = place[i];

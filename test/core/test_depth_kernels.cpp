@@ -150,6 +150,41 @@ TEST(Registration, ArraysThatDoNotFitAreRefused) {
   EXPECT_THROW(make(source, x, memory, source), std::invalid_argument);
 }
 
+// ---- undistortion
+
+TEST(Undistortion, HostileTablesReadNothingOutside) {
+  const Shape shape{5, 300};
+  auto depth = Values<std::uint16_t>(shape).fill(kAnyDepth);
+  auto places = Values<std::int32_t>(shape).fill(std::uniform_int_distribution<std::int32_t>(
+      std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+  for (std::int32_t last : {0, 299, 1499, 1500, -1})
+    places[static_cast<std::size_t>(last & 7)] = last;
+  for (const float value : kHostile) {
+    Values<float> left(shape, value), right(shape, -value);
+    Values<std::uint16_t> to(shape);
+    for (const float measured : {0.0F, 1.0F, 67e3F, 1e38F}) {
+      undistort_depth(depth.array(), places.array(), left.array(), right.array(), to.array(),
+                      measured, value);
+    }
+  }
+}
+
+TEST(Undistortion, ArraysThatDoNotFitAreRefused) {
+  Values<std::uint16_t> depth({4, 6}), to({4, 6}), small({4, 5});
+  Values<std::int32_t> places({4, 6});
+  Values<float> left({4, 6}), right({4, 6}), flat({24});
+  const auto refused = [&](Array d, Array l, Array t, float measured = 1.0F) {
+    EXPECT_THROW(undistort_depth(d, places.array(), l, right.array(), t, measured, 1.0F),
+                 std::invalid_argument);
+  };
+  refused(small.array(), left.array(), to.array());
+  refused(depth.array(), flat.array(), to.array());
+  refused(depth.array(), left.array(), small.array());
+  refused(depth.array(), left.array(), depth.array());
+  refused(depth.array(), left.array(), to.array(), -1.0F);
+  refused(depth.array(), left.array(), to.array(), std::nanf(""));
+}
+
 // ---- Remap
 
 TEST(Remap, PlacesAtTheEndsOfTheImageReadNothingBehindIt) {

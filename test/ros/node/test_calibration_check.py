@@ -182,7 +182,7 @@ def test_lenses_that_the_device_does_not_correct_are_no_fault_of_the_calibration
     assert figures[0].rms_px < 0.15
     assert figures[1].rms_px < 0.8
     assert "which keeps the distortion of the lenses: rows differ by " in notes[0]
-    assert "the distortion that the device keeps moves depth by " in notes[1]
+    assert "stereo.rectify host removes, moves depth by " in notes[1]
     assert verdict(figures, notes).endswith(GOOD)
     del images["left"]  # then the wrong disparity cannot be known
     (alone,), _ = measure(replace(seen, images=images))
