@@ -5,6 +5,7 @@ One process changes its profile again and again, and can be mended after wrong p
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import fields, is_dataclass
@@ -343,8 +344,11 @@ class InProcess:
         return int(row.qos_profile.depth)
 
     def close(self) -> None:
+        """Also the services of its life cycle, which rclpy keeps as long as the object lives."""
         self.node.finish()
         self.node.destroy_node()
+        del self.node
+        gc.collect()
 
 
 @pytest.fixture
