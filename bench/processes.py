@@ -114,13 +114,18 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def busiest_s(pid: int) -> float:
-    """CPU time so far of the busiest thread of a process.
+def threads_s(pid: int) -> dict[int, float]:
+    """CPU time so far of each thread of a process.
 
     Source  linux/Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat
     """
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return max(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    return {int(row.parent.name): int(row.read_text().split()[0]) / 1e9 for row in threads}
+
+
+def busiest_s(pid: int) -> float:
+    """CPU time so far of the busiest thread of a process."""
+    return max(threads_s(pid).values())
 
 
 def resident_mb(pid: int) -> float:
