@@ -11,6 +11,10 @@ MONO_WIDTHS = {400: 640, 720: 1280, 800: 1280}
 RGB_WIDTHS = {1080: 1920, 2160: 3840, 3040: 4056}
 #: Size of the full mono image, to which calibrations belong.
 MONO_FULL_SIZE = (MONO_WIDTHS[max(MONO_WIDTHS)], max(MONO_WIDTHS))
+#: Image size to which intrinsics of the rgb camera belong.
+RGB_CALIBRATED_SIZE = (RGB_WIDTHS[1080], 1080)
+#: The 2160-line mode uses the middle of the sensor pixels of the 3040-line mode.
+RGB_FULL_SIZE, RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Height of a mono image -> its scale, and the number of lines cut away from the full image.
 MONO_WINDOWS = {
     lines: (width / MONO_FULL_SIZE[0], MONO_FULL_SIZE[1] * width // MONO_FULL_SIZE[0] - lines)

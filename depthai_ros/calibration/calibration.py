@@ -18,7 +18,9 @@ from ..cameras import (
     EEPROM_FIELDS,
     INTRINSICS_LAYOUT,
     MONO_FULL_SIZE,
-    RGB_WIDTHS,
+    RGB_4K_SIZE,
+    RGB_CALIBRATED_SIZE,
+    RGB_FULL_SIZE,
     ROTATIONS_LAYOUT,
 )
 from ..config.settings import Settings
@@ -41,10 +43,6 @@ _EEPROM_KEYS: dict[int, dict[str, str]] = {
     ROTATIONS_LAYOUT: EEPROM_FIELDS,
 }
 _HOMOGRAPHY_SHAPE = (3, 3)
-#: Image size of the rgb intrinsics in a file.
-_RGB_SIZE = (RGB_WIDTHS[1080], 1080)
-#: The 2160-line mode uses the middle of the sensor pixels of the 3040-line mode.
-_RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Largest relative difference of the baselines from T and from the board entry.
 _BASELINE_TOLERANCE = 0.1
 #: Largest angle between the rectified cameras without a warning.
@@ -126,11 +124,11 @@ class Calibration:
                 return camera_model.uncalibrated(size)
             k = camera_model.pinhole(size, self.geometry.rgb_fov_deg)
             return camera_model.single_camera(size, k, np.zeros(14))
-        full = camera_model.single_camera(_RGB_SIZE, *self.rgb)
-        if size != _RGB_FULL_SIZE:
+        full = camera_model.single_camera(RGB_CALIBRATED_SIZE, *self.rgb)
+        if size != RGB_FULL_SIZE:
             return full.resized(*size)
-        margin_x, margin_y = np.subtract(_RGB_FULL_SIZE, _RGB_4K_SIZE) // 2
-        return full.resized(*_RGB_4K_SIZE).window(-int(margin_x), -int(margin_y), *size)
+        margin_x, margin_y = np.subtract(RGB_FULL_SIZE, RGB_4K_SIZE) // 2
+        return full.resized(*RGB_4K_SIZE).window(-int(margin_x), -int(margin_y), *size)
 
     def rectified(self, size: tuple[int, int]) -> CameraModel:
         """Model of depth and disparity: the rectified right camera without distortion and Tx."""
@@ -254,7 +252,7 @@ def _rgb_of_file(path: str, stored: Calibration) -> Calibration:
 
 def _rgb_camera(fields: Mapping[str, Matrix], board: BoardGeometry) -> dict[str, Any]:
     """The fields `rgb` and `rgb_problem`."""
-    problem = plausibility.rgb_problem(fields, _RGB_SIZE, board.rgb_fov_deg)
+    problem = plausibility.rgb_problem(fields, RGB_CALIBRATED_SIZE, board.rgb_fov_deg)
     return {"rgb": None if problem else (fields["M3"], fields["d3"]), "rgb_problem": problem}
 
 

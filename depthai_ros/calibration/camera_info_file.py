@@ -18,7 +18,7 @@ from ..bounded import is_whole, shown
 from ..config.paths import replace_file
 from ..config.yaml_files import read_yaml_lines, yaml_number
 from ..errors import ConfigError
-from .camera_model import CameraModel, Matrix, projection
+from .camera_model import CameraModel, Matrix, projection, rotation_error
 from .plausibility import matrix_problem
 
 #: Distortion model -> number of coefficients. Source: sensor_msgs/CameraInfo
@@ -106,7 +106,7 @@ def _r_problem(model: CameraModel) -> str:
     if not np.isfinite(r).all():
         return "r holds a number that is not finite"
     with np.errstate(over="ignore", invalid="ignore"):
-        deviation = float(np.abs(r @ r.T - np.eye(3)).max())
+        deviation = rotation_error(r)
         is_rotation = deviation < _ROTATION_TOLERANCE and np.linalg.det(r) > 0
     return "" if is_rotation else "r is not a rotation"
 

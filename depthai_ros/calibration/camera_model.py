@@ -60,6 +60,11 @@ def is_camera_matrix(k: Matrix) -> bool:
     return bool(plausible and np.array_equal(k[2], [0, 0, 1]))
 
 
+def rotation_error(matrix: Matrix) -> float:
+    """Largest deviation of R Rt from the identity: 0 for a rotation, and for a mirrored one."""
+    return float(np.abs(matrix @ matrix.T - np.eye(3)).max())
+
+
 def uncalibrated(size: tuple[int, int]) -> CameraModel:
     """The model of a camera without calibration: all zeros."""
     k, p = np.zeros((3, 3)), np.zeros((3, 4))

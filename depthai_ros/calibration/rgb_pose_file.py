@@ -15,7 +15,7 @@ import numpy as np
 from ..bounded import is_number, shown
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
-from .camera_model import Matrix
+from .camera_model import Matrix, rotation_error
 from .poses import OPTICAL_TO_BODY, inverted, rigid
 from .stereo_model import StereoModel, angle_deg
 
@@ -234,7 +234,7 @@ def _transform(value: Any, what: str) -> Matrix:
     if len(matrix) == 4 and not np.array_equal(matrix[3], [0, 0, 0, 1]):
         raise ConfigError(f"{what} has the last row {matrix[3].tolist()}, must be 0 0 0 1")
     rotation = matrix[:3, :3]
-    deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    deviation = rotation_error(rotation)
     if deviation > _ROTATION_TOLERANCE:
         raise ConfigError(f"{what} is no rotation: its axes deviate by {deviation:.2g} from square")
     if np.linalg.det(rotation) < 0:

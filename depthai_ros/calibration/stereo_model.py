@@ -15,7 +15,7 @@ import numpy as np
 
 from ..cameras import MONO_FULL_SIZE, MONO_WINDOWS
 from ..config.limits import between
-from .camera_model import Matrix, is_camera_matrix, pinhole
+from .camera_model import Matrix, is_camera_matrix, pinhole, rotation_error
 from .plausibility import matrix_problem
 
 _CM_PER_M = 100.0
@@ -191,7 +191,7 @@ def _checked(model: StereoModel) -> StereoModel:
             raise UnusableError(f"{name} {problem}")
         inverse(name, k)
     for name, rotation in (("R1", model.r1), ("R2", model.r2), ("R", model.rotation)):
-        deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        deviation = rotation_error(rotation)
         if deviation > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
             raise UnusableError(f"{name} is not a rotation")
     if not _BASELINES_M.allows(model.baseline_m):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.camera_info_file import DISTORTION_MODELS
-from ..calibration.camera_model import CameraModel, Matrix, is_camera_matrix
+from ..calibration.camera_model import CameraModel, Matrix, is_camera_matrix, rotation_error
 from ..errors import ConfigError
 
 #: Largest deviation of a rotation from an orthogonal matrix, that of stored calibrations.
@@ -90,7 +90,7 @@ def _check_rotation(what: str, rotation: Matrix) -> None:
     if not np.isfinite(rotation).all():
         raise ConfigError(f"{what} holds a number that is not finite")
     with np.errstate(over="ignore", invalid="ignore"):
-        deviation = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        deviation = rotation_error(rotation)
         determinant = float(np.linalg.det(rotation))
     if not deviation <= _ROTATION_TOLERANCE:
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..bounded import describe, is_number, is_whole
 from ..calibration.camera_model import CameraModel, Matrix
 from ..errors import ConfigError
 from .checks import check_pose, check_raw, check_rectified, check_shape
-from .lens import is_ideal, raw_pixels
+from .lens import is_ideal, nearest_pixels, raw_pixels, rays
 
 #: The largest step between the pixels that become points.
 MOST_DECIMATION = 16
@@ -34,8 +35,12 @@ class ColorProjection:
         self.image_shape = (rgb_model.height, rgb_model.width, 3)
         matrix = rgb_model.p[:, :3] @ rgb_model.r @ rgb_from_depth[:3]
         self.matrix = np.ascontiguousarray(matrix, np.float32)
-        #: Pixel of the rectified image -> index of the raw pixel, -1 = outside; None = the same.
-        self.pixels = None if is_ideal(rgb_model) else _nearest_pixels(rgb_model)
+        self._model = rgb_model
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int32] | None:
+        """Pixel of the rectified image -> index of the raw pixel, -1 = outside; None = the same."""
+        return None if is_ideal(self._model) else nearest_pixels(*raw_pixels(self._model))
 
 
 class PointCloudMaker:
@@ -57,8 +62,8 @@ class PointCloudMaker:
         self._depth_shape = model.height, model.width
         self._decimation = decimation
         self._limit_mm = int(min(round(1000.0 * max_depth_m, 6), _FARTHEST_MM))
-        self._columns = _rays(model.width, decimation, model.p[0, 0], model.p[0, 2])
-        self._rows = _rays(model.height, decimation, model.p[1, 1], model.p[1, 2])
+        self._columns = rays(model.width, model.p[0, 0], model.p[0, 2], decimation)
+        self._rows = rays(model.height, model.p[1, 1], model.p[1, 2], decimation)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,17 +98,3 @@ class PointCloudMaker:
             projection=None if projection is None else projection.matrix,
             pixels=None if projection is None else projection.pixels,
         )
-
-
-def _rays(side: int, decimation: int, focal: float, center: float) -> NDArray[np.float32]:
-    """Slopes of the rays through the chosen pixel of each block along one side."""
-    pixels = np.arange(side // decimation) * decimation + decimation // 2
-    return ((pixels - center) / focal).astype(np.float32)
-
-
-def _nearest_pixels(model: CameraModel) -> NDArray[np.int32]:
-    x, y = (np.rint(pixels) for pixels in raw_pixels(model))
-    is_inside = (x >= 0) & (x < model.width) & (y >= 0) & (y < model.height)
-    index = np.where(is_inside, y, 0).astype(np.int32) * model.width
-    index += np.where(is_inside, x, 0).astype(np.int32)
-    return np.where(is_inside, index, -1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Where the pixels of a rectified image lie in the raw image, with the lens' distortion."""
+"""Rays of pixels, and where the pixels of a rectified image lie in the raw image."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ def is_ideal(model: CameraModel) -> bool:
     """True if the raw image is the rectified one: no distortion, no rotation, K as P."""
     is_rotated = not np.array_equal(model.r, np.eye(3))
     return not (model.d.any() or is_rotated) and np.array_equal(model.k, model.p[:, :3])
+
+
+def rays(side: int, focal: float, center: float, decimation: int = 1) -> NDArray[np.float32]:
+    """Slopes of the rays through the chosen pixel of each block along one side."""
+    pixels = np.arange(side // decimation) * decimation + decimation // 2
+    return ((pixels - center) / focal).astype(np.float32)
+
+
+def nearest_pixels(x: Pixels, y: Pixels) -> NDArray[np.int32]:
+    """Index of the pixel nearest to each place in an image of the same shape, -1 = outside."""
+    height, width = x.shape
+    columns, rows = np.rint(x), np.rint(y)
+    is_inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    index = np.where(is_inside, rows, 0).astype(np.int32) * width
+    index += np.where(is_inside, columns, 0).astype(np.int32)
+    return np.where(is_inside, index, -1).astype(np.int32)
 
 
 def raw_pixels(model: CameraModel) -> tuple[Pixels, Pixels]:

@@ -10,6 +10,7 @@ from ..bounded import describe, is_whole
 from ..calibration.camera_model import CameraModel, Matrix, single_camera
 from ..errors import ConfigError
 from .checks import check_pose, check_raw, check_rectified, check_shape
+from .lens import rays
 
 #: The most pixels of the target, along one side, that a pixel of the depth may cover at a distance
 #: that is large compared with that of the cameras.
@@ -48,8 +49,8 @@ class Registration:
                 f"{_LARGEST_SCALE:.0f} are possible. Compare p of both cameras"
             )
         self._depth_shape = depth_model.height, depth_model.width
-        self._columns = _rays(depth_model.width, p[0, 0], p[0, 2])
-        self._rows = _rays(depth_model.height, p[1, 1], p[1, 2])
+        self._columns = rays(depth_model.width, p[0, 0], p[0, 2])
+        self._rows = rays(depth_model.height, p[1, 1], p[1, 2])
         pose = rgb_from_depth[:3] * [1, 1, 1, _MM_PER_M]
         self._projection = (self._model.k @ rgb_model.r @ pose).astype(np.float32)
         self._scratch = np.empty(10 * depth_model.width, np.float32)
@@ -82,8 +83,3 @@ def _target(rgb: CameraModel, width: int) -> CameraModel:
     if width < rgb.width:
         size = width, max(1, round(rgb.height * width / rgb.width))
     return single_camera(size, rgb.resized(*size).p[:, :3], np.zeros(14))
-
-
-def _rays(side: int, focal: float, center: float) -> NDArray[np.float32]:
-    """Slopes of the rays through the pixels along one side."""
-    return ((np.arange(side) - center) / focal).astype(np.float32)

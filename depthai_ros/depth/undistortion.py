@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..calibration.camera_model import CameraModel, Matrix
 from .checks import check_raw, check_shape
-from .lens import raw_pixels
+from .lens import nearest_pixels, raw_pixels
 
 Columns = NDArray[np.float32]
 
@@ -44,10 +44,7 @@ class DepthUndistortion:
         self._scales = measured, undistorted
         moved = [_moved(*row) for row in zip((left, right), homographies, strict=True)]
         self._left, shift = (_shift_back(*places) for places in moved)
-        x, y = (np.rint(side) for side in moved[1])
-        is_seen = (x >= 0) & (x < right.width) & (y >= 0) & (y < right.height)
-        index = np.where(is_seen, y * right.width + x, -1)
-        self._places = index.astype(np.int32)
+        self._places = nearest_pixels(*moved[1])
         self._right = np.take(shift, self._places, mode="clip")
 
     def make(self, depth: NDArray[np.uint16], destination: NDArray[np.uint16]) -> None:

@@ -165,16 +165,15 @@ def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[T
     outputs = {"", "detections" if decoded else "tensors"}
     if settings["ai.blob_file2"]:
         outputs.add("tensors")
-    rows = [STREAMS[name] for name in stream_list(settings)]
-    made = {row.name: row for row in rows if not is_made_on_host(settings, row.name)}
-    made |= {name: WORKER_OUTPUTS[name] for name in worker_outputs(settings)}
     return {
-        row.name: [
+        name: [
             topic
-            for topic in (row.topics if row.name in made else ())
-            if topic.network in outputs and (not topic.option or settings[topic.option])
+            for topic in _ALL_STREAMS[name].topics
+            if topic.network in outputs
+            and (not topic.option or settings[topic.option])
+            and not is_made_on_host(settings, name)
         ]
-        for row in (*rows, *made.values())
+        for name in (*stream_list(settings), *worker_outputs(settings))
     }
 
 
@@ -327,16 +326,12 @@ class StreamPublishers:
     def remove(self, name: str) -> None:
         """Destroy the topics of an output that the calibration does not allow."""
         self._worked.pop(name, None)
-        entries = self._entries.pop(name, [])
-        shared = {id(row.info) for rows in self._entries.values() for row in rows}
-        for entry in entries:
+        for entry in self._entries.pop(name, []):
             self._destroy(entry.publisher)
-            if entry.info is not None and id(entry.info) not in shared:
-                self._infos = {
-                    key: row for key, row in self._infos.items() if row is not entry.info
-                }
-                self._destroy(entry.info.publisher)
-                shared.add(id(entry.info))
+        used = [entry.info for entries in self._entries.values() for entry in entries]
+        for key, info in list(self._infos.items()):
+            if all(info is not other for other in used):
+                self._destroy(self._infos.pop(key).publisher)
 
     def _destroy(self, publisher: Publisher[Any]) -> None:
         self._publishers.remove(publisher)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cameras import RGB_WIDTHS
+from ...cameras import RGB_4K_SIZE, RGB_CALIBRATED_SIZE, RGB_FULL_SIZE
 from ...errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -26,9 +26,6 @@ RIGHT_DISTORTION = (-0.046, 0.014, -0.0003, 0.0002, 0.0, *[0.0] * 9)
 RGB_DISTORTION = (0.060, -0.055, -0.0006, 0.0009, 0.0, *[0.0] * 9)
 #: Intrinsics of the rgb camera for 1920x1080; `rgb_matrix` has the other sizes.
 RGB_MATRIX = np.array([[1398.7, 0, 966.4], [0, 1400.2, 532.9], [0, 0, 1]])
-_RGB_SIZE = (RGB_WIDTHS[1080], 1080)
-#: The 2160-line mode uses the middle of the sensor pixels of the 3040-line mode.
-_RGB_FULL_SIZE, _RGB_4K_SIZE = (RGB_WIDTHS[3040], 3040), (RGB_WIDTHS[2160], 2160)
 #: Rotation (axis times angle, rad) from the axes of the rectified right camera to those of the rgb
 #: camera, and deviation of its place from the line between the mono cameras (m).
 RGB_ROTATION = (0.0058, 0.0071, -0.0084)
@@ -37,8 +34,8 @@ RGB_OFFSET_M = (0.0, 0.0007, -0.0012)
 
 def rgb_matrix(size: tuple[int, int]) -> Floats:
     """Intrinsics (3, 3) of the rgb camera for one of its image sizes (width, height)."""
-    middle = _RGB_4K_SIZE if size == _RGB_FULL_SIZE else size
-    scale = np.array([middle[0] / _RGB_SIZE[0], middle[1] / _RGB_SIZE[1], 1.0])
+    middle = RGB_4K_SIZE if size == RGB_FULL_SIZE else size
+    scale = np.array([middle[0] / RGB_CALIBRATED_SIZE[0], middle[1] / RGB_CALIBRATED_SIZE[1], 1.0])
     matrix = np.asarray(np.diag(scale) @ RGB_MATRIX, np.float64)
     matrix[:2, 2] += 0.5 * scale[:2] - 0.5 + np.subtract(size, middle) / 2
     return matrix
