@@ -448,6 +448,30 @@ class Remap:
     def apply(self, *, source: _BytesLike, destination: _BytesLike) -> None:
         """(height, width) -> (H, W) or (height, width, 3) -> (H, W, 3), uint8."""
 
+# Encoders of images. GIL released; each returns a buffer and how many bytes of its start are used.
+# Raise EncodeError for an image or a setting that the format cannot hold. How arrays must be:
+# messages/image_codecs.py
+
+def codecs() -> list[str]:
+    """The formats of this build, of "jpeg", "png" and "rvl"."""
+
+def encode_jpeg(*, source: _BytesLike, encoding: str, quality: int) -> tuple[Buffer, int]:
+    """A JPEG of "mono8", "bgr8" or "i420", in 4:2:0; quality 1..100."""
+
+def encode_png(*, source: _BytesLike, encoding: str, level: int) -> tuple[Buffer, int]:
+    """A PNG of "mono8", "bgr8" or "i420"; level 1..9, of zlib."""
+
+def encode_depth(
+    *,
+    source: _BytesLike,
+    encoding: str,
+    codec: str,
+    png_level: int,
+    depth_max: float,
+    depth_quantization: float,
+) -> tuple[Buffer, int]:
+    """The data of a compressedDepth message of "16UC1" or "32FC1"; codec "png" or "rvl"."""
+
 # Publishing without a copy in this package.
 
 def has_rcl() -> bool:

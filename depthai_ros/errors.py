@@ -8,10 +8,11 @@
     │   └── LinkTimeoutError    the other end did not answer in time; the link is still up
     ├── ProtocolError           a violation of XLink or of the session; `.culprit` says by whom
     ├── DecodeError             a malformed payload (also a ValueError)
+    ├── EncodeError             an image that a format cannot hold (also a ValueError)
     └── ConfigError             an option that is unknown or out of bounds (also a ValueError)
         └── ConfigTypeError     an option of the wrong type, or a required one that is missing
 
-The extension raises the classes down to ProtocolError; `_core` imports them from this module.
+The extension raises the classes down to ProtocolError, and EncodeError; `_core` imports them from this module.
 A message says what was attempted, on what, what was found, and what was expected.
 """
 
@@ -57,6 +58,10 @@ class ProtocolError(DepthaiError):
 
 class DecodeError(DepthaiError, ValueError):
     """A payload does not have the format of its stream."""
+
+
+class EncodeError(DepthaiError, ValueError):
+    """An image, or a setting for it, that a compressed format cannot hold."""
 
 
 class ConfigError(DepthaiError, ValueError):

@@ -181,7 +181,8 @@ MAY_INCLUDE = table("""
     transport: base xlink
     link:      base xlink transport
     kernels:
-    python:    base xlink transport link kernels
+    codecs:    base kernels
+    python:    base xlink transport link kernels codecs
 """)
 
 #: Headers outside the standard library -> the only files that may include them.
@@ -189,6 +190,8 @@ OUTSIDE_HEADERS = {
     r"pybind11/.*|Python\.h": {path.name for path in (ROOT / "src/python").glob("python_*")},
     r"rcl/.*|rcutils/.*|rmw/.*|rosidl.*": {"rcl_publisher.cpp"},
     r"libusb.*": {"usb_transport.cpp"},
+    r"jpeglib\.h|jerror\.h": {"jpeg.cpp"},
+    r"png\.h|zlib\.h": {"png.cpp"},
     r"sys/socket\.h|sys/un\.h|netinet/.*|netdb\.h": {"socket_transport.cpp"},
     r"dlfcn\.h": {"rcl_publisher.cpp"},
 }
@@ -225,7 +228,7 @@ def test_every_source_is_built_by_name() -> None:
 
 FILE_LINES = 400
 FUNCTION_LINES = 40
-BUDGETS = {"CMakeLists.txt": 136, "setup.py": 60}
+BUDGETS = {"CMakeLists.txt": 146, "setup.py": 60}
 #: A file that is built, in the lists of CMakeLists.txt: as many as there are.
 LISTED_FILE = re.compile(r" +(src|msg|srv)/\S+")
 

@@ -72,6 +72,12 @@ class ProtocolError : public Error {
   Role culprit_;
 };
 
+/// An image, or a setting for it, that a format cannot hold.
+class EncodeError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Why a link ended; a value, so that every waiting thread can throw an exception of its own.
 struct Failure {
   enum class Kind { closed, link, lost, protocol };

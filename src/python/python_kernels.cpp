@@ -12,29 +12,13 @@
 #include "kernels/depth_filters.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/remap.hpp"
-#include "python/python_views.hpp"
+#include "python/python_arrays.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
 
 namespace depthai {
 namespace {
-
-constexpr int kRead = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
-constexpr int kWrite = kRead | PyBUF_WRITABLE;
-
-Array array_of(const View& view) {
-  const Py_buffer& buffer = view.buffer();
-  // Only a single letter in native order can be a known type.
-  const char* format = buffer.format ? buffer.format : "B";
-  if (*format == '@' || *format == '=' || *format == '<') ++format;
-  const char type = *format != '\0' && format[1] == '\0' ? *format : '?';
-  return {view.data(),
-          view.size(),
-          type,
-          static_cast<std::size_t>(buffer.itemsize),
-          {buffer.shape, buffer.shape + buffer.ndim}};
-}
 
 /// Run a kernel on Python arrays, without the GIL.
 template <typename Kernel, typename... Sources>

@@ -1,4 +1,4 @@
-/// The kernels in the Python bindings.
+/// Kernels and codecs in the Python bindings.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -13,5 +13,8 @@ void bind_depth_filters(pybind11::module_& m);
 
 /// Add points, registration and rectification.
 void bind_depth(pybind11::module_& m);
+
+/// Add the encoders of images.
+void bind_codecs(pybind11::module_& m);
 
 }  // namespace depthai

@@ -37,7 +37,7 @@ using WithoutGil = py::call_guard<NoGil>;
 
 /// The classes of depthai_ros.errors. Never released: threads may throw until the process ends.
 struct ErrorClasses {
-  PyObject *device_not_found, *boot, *link, *lost, *link_timeout, *protocol;
+  PyObject *device_not_found, *boot, *link, *lost, *link_timeout, *protocol, *encode;
 };
 ErrorClasses g_errors{};
 
@@ -45,7 +45,8 @@ void find_error_classes() {
   const py::module_ errors = py::module_::import("depthai_ros.errors");
   const auto find = [&](const char* name) { return py::object(errors.attr(name)).release().ptr(); };
   g_errors = {find("DeviceNotFoundError"), find("BootError"),        find("LinkError"),
-              find("DeviceLostError"),     find("LinkTimeoutError"), find("ProtocolError")};
+              find("DeviceLostError"),     find("LinkTimeoutError"), find("ProtocolError"),
+              find("EncodeError")};
 }
 
 void set_error(PyObject* type, const Error& error, const char* name, const std::string& value) {
@@ -65,6 +66,8 @@ void translate_error(std::exception_ptr error) {
     PyErr_SetString(g_errors.lost, e.what());
   } catch (const LinkError& e) {
     PyErr_SetString(g_errors.link, e.what());
+  } catch (const EncodeError& e) {
+    PyErr_SetString(g_errors.encode, e.what());
   } catch (const DeviceNotFoundError& e) {
     set_error(g_errors.device_not_found, e, "reason", e.reason());
   } catch (const BootError& e) {
@@ -335,6 +338,7 @@ PYBIND11_MODULE(_core, m) {
   bind_kernels(m);
   bind_depth_filters(m);
   bind_depth(m);
+  bind_codecs(m);
 
   m.def("has_rcl", &has_rcl);
   m.def(
