@@ -44,6 +44,7 @@ class RateLimiter:
     """
 
     def __init__(self, fps: float, max_fps: float, origin_ns: int | None = None) -> None:
+        self.max_fps = max_fps
         self.spacing = frame_spacing(fps, max_fps)
         self._frame_ns = max(1.0, _NS_PER_S / fps) if fps > 0 else 1.0
         self._origin_ns = origin_ns
@@ -53,14 +54,17 @@ class RateLimiter:
         """Forget what was kept: the next frame is due."""
         self._kept = None
 
+    def is_due(self, time_ns: int) -> bool:
+        """True if `keeps` would keep the frame of this time."""
+        return self._kept is None or not 0 < self._kept - self._periods(time_ns) <= 2
+
     def keeps(self, time_ns: int) -> bool:
         """True if the frame of this time is kept; it counts then. Call once for each frame."""
         if self.spacing <= 1.0:
             return True
         if self._origin_ns is None:
             self._origin_ns = time_ns
-        # Half a frame early.
-        periods = ((time_ns - self._origin_ns) / self._frame_ns + 0.5) / self.spacing
+        periods = self._periods(time_ns)
         if self._kept is None or periods < self._kept - 2:  # the first, or the clock started again
             self._kept = math.floor(periods) + 1 + (periods % 1.0 >= 0.5)
             return True
@@ -68,3 +72,8 @@ class RateLimiter:
             return False
         self._kept = max(self._kept + 1, math.floor(periods) + 1 - _MOST_OWED)
         return True
+
+    def _periods(self, time_ns: int) -> float:
+        """Periods from the origin to a frame, counted from half a frame before."""
+        assert self._origin_ns is not None
+        return ((time_ns - self._origin_ns) / self._frame_ns + 0.5) / self.spacing

@@ -220,6 +220,39 @@ WORKER_OUTPUTS: dict[str, Stream] = {
     )
 }
 
+#: Encoding of an image -> the transport that compresses it, as image_transport names it.
+TRANSPORTS = {
+    "mono8": "compressed",
+    "bgr8": "compressed",
+    "16UC1": "compressedDepth",
+    "32FC1": "compressedDepth",
+}
+#: Streams on the wire, and those that the host makes of them.
+ALL_STREAMS = STREAMS | WORKER_OUTPUTS
+#: Image topic -> the topic with the same images, which the node compresses.
+COMPRESSED_TOPICS: dict[str, Topic] = {
+    topic.name: replace(
+        topic,
+        name=f"{topic.name}/{TRANSPORTS[topic.encoding]}",
+        message="compressed_image",
+        camera_info="",  # that of the image
+    )
+    for row in ALL_STREAMS.values()
+    for topic in row.topics
+    if topic.message == "image"
+}
+#: Kinds of messages with pixels or points; `publish.queue_depth` is for them.
+LARGE_MESSAGES = frozenset({"image", "compressed_image", "disparity_image", "point_cloud"})
+#: Topics with a rate limit, `publish.TOPIC.max_fps`; the compressed ones of the node have another.
+LIMITED_TOPICS = tuple(
+    dict.fromkeys(
+        topic.name
+        for row in ALL_STREAMS.values()
+        for topic in row.topics
+        if topic.message in LARGE_MESSAGES and row.pace == "exposure"
+    )
+)
+
 #: Outputs with `stereo.rectify: host` -> the stream of the device that they replace.
 HOST_RECTIFIED = {"left_rect": "rectified_left", "right_rect": "rectified_right"}
 #: `points.color` -> the stream of the colours.

@@ -56,7 +56,7 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 NAMED_PLACES = table("""
     threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
     threading:  messages.images messages.latest_packets messages.stream_stats
-    threading:  node.calibration_check node.live_parameters node.node
+    threading:  node.calibration_check node.lanes node.live_parameters node.node
     threading:  node.packet_loop node.supervisor node.workers virtual.commands
     threading:  virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
+from depthai_ros.config.compression import dotted
 from depthai_ros.config.filters import GROUP, PARAMETERS, PREFIX, PRESETS, preset_values
 from depthai_ros.config.limits import Value, plain
 from depthai_ros.config.options import GROUPS, OPTIONS, Option
@@ -39,12 +41,21 @@ _YAML_HEAD = """\
 
 
 def default_yaml() -> str:
-    """config/default.yaml: each option with its default, meaning, unit and limits."""
+    """config/default.yaml: each option with its default, meaning, unit and limits.
+
+    Those of one topic are left out: what a file sets wins over the parameter for all topics.
+    """
     lines: list[str] = []
     for group, options in _grouped():
         lines += ["", f"    # -- {GROUPS[group]}"]
+        of_topics = [option.key for option in options if option.topic]
+        lines += [
+            f"    # For one topic: {key}; docs/parameters.md has them" for key in of_topics[:1]
+        ]
         open_sections: list[str] = []
         for option in options:
+            if option.topic:
+                continue
             *sections, name = option.key.split(".")
             common = _common_start(sections, open_sections)
             lines += [
@@ -149,7 +160,8 @@ def parameters_markdown() -> str:
     lines = [_MARKDOWN_HEAD]
     for group, options in _grouped():
         presets = _preset_table() if group == GROUP else []
-        lines += [f"## {GROUPS[group]}", "", *_markdown_table(options), *presets, ""]
+        table = _markdown_table(options)
+        lines += [f"## {GROUPS[group]}", "", *table, *presets, *_topics(options), ""]
     return "\n".join(lines)
 
 
@@ -170,11 +182,12 @@ def _markdown_table(options: Iterable[Option]) -> list[str]:
         "| parameter | default | unit | allowed | meaning | changes |",
         "|---|---|---|---|---|---|",
     ]
-    for option in options:
+    for option in _one_for_all_topics(options):
         either = "true, false" if isinstance(option.default, bool) else ""
+        default = f"that of `{option.inherits}`" if option.inherits else ""
         cells = (
             f"`{option.key}`",
-            f"`{_yaml_value(option.default)}`",
+            default or f"`{_yaml_value(option.default)}`",
             option.unit,
             str(option.limits or either),
             option.meaning,
@@ -182,3 +195,21 @@ def _markdown_table(options: Iterable[Option]) -> list[str]:
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows
+
+
+def _one_for_all_topics(options: Iterable[Option]) -> list[Option]:
+    """Options, and one with TOPIC in its key in place of those that each topic has."""
+    rows: dict[str, Option] = {}
+    for option in options:
+        key = option.key.replace(f".{dotted(option.topic)}.", ".TOPIC.") if option.topic else ""
+        rows.setdefault(key + option.inherits or option.key, replace(option, key=key or option.key))
+    return list(rows.values())
+
+
+def _topics(options: Iterable[Option]) -> list[str]:
+    """The sentence about TOPIC, for each set of options that have it."""
+    names = dict.fromkeys(option.topic for option in options if option.topic)
+    if not names:
+        return []
+    words = ", ".join(f"`{dotted(name)}`" for name in names)
+    return ["", f"TOPIC is the name of a topic with dots: {words}."]

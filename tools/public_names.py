@@ -25,7 +25,7 @@ from depthai_ros.launch.arguments import LAUNCH_FILES
 from depthai_ros.messages.builders import BUILDERS
 from depthai_ros.messages.context import frame_ids
 from depthai_ros.node.services import SERVICES
-from depthai_ros.streams import ALIASES, STREAMS, WORKER_OUTPUTS
+from depthai_ros.streams import ALIASES, ALL_STREAMS, COMPRESSED_TOPICS, STREAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "depthai_ros"
@@ -54,7 +54,7 @@ def stored_names() -> list[str]:
 
 
 def _topics() -> Iterator[str]:
-    for stream in (*STREAMS.values(), *WORKER_OUTPUTS.values()):
+    for stream in ALL_STREAMS.values():
         for topic in stream.topics:
             kind = _type_name(BUILDERS[topic.message].message_type)
             latched = " latched" if topic.latched else ""
@@ -64,6 +64,8 @@ def _topics() -> Iterator[str]:
                 yield f"topic ~/{topic.camera_info}: sensor_msgs/msg/CameraInfo"
         if stream.name in STREAMS:
             yield f"stream {stream.name}"
+    kind = _type_name(BUILDERS["compressed_image"].message_type)
+    yield from (f"topic ~/{topic.name}: {kind}" for topic in COMPRESSED_TOPICS.values())
     yield from (f"stream {old} = {name}" for old, name in ALIASES.items())
     for path in PACKAGE.glob("node/*.py"):
         module = f"depthai_ros.node.{path.stem}"
@@ -115,7 +117,8 @@ def _arguments() -> Iterator[str]:
     """Arguments of the launch files; nearly all parameters of the node in one line."""
     for file, arguments in LAUNCH_FILES.items():
         same = {argument.name for argument in arguments if argument.name == argument.option}
-        missing = sorted(BY_KEY.keys() - {argument.option for argument in arguments})
+        settable = {key for key, option in BY_KEY.items() if not option.topic}
+        missing = sorted(settable - {argument.option for argument in arguments})
         if len(missing) < len(same):
             yield f"argument {file}: every parameter except {', '.join(missing)}"
         for argument in arguments:

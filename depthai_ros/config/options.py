@@ -19,8 +19,11 @@ from ..cameras import (
     RGB_WIDTHS,
     VIDEO_PROFILES,
 )
-from ..streams import COLOR_STREAMS, STREAMS
+from ..streams import COLOR_STREAMS, COMPRESSED_TOPICS, LIMITED_TOPICS, STREAMS
 from ..wire_formats import CAMERAS
+from .compression import GROUP as COMPRESSED
+from .compression import PARAMETERS as COMPRESSION
+from .compression import dotted, parameters_of
 from .filters import GROUP, PARAMETERS, PREFIX, PRESET_KEY, PRESETS
 from .limits import FrameName, GridSize, Limits, Value, between, one_of
 
@@ -35,7 +38,9 @@ class Option:
     """One setting.
 
     `default` also defines the type. `changes` says when the user can change it. `scope` is
-    "pipeline" if the setting is part of the Gen1 config, else "node".
+    "pipeline" if the setting is part of the Gen1 config, else "node". `topic`: the option is of
+    this topic alone. `inherits`: unless the user sets it, it has the value of the option with this
+    key.
     """
 
     key: str
@@ -45,6 +50,8 @@ class Option:
     unit: str = ""
     changes: Change = "unconfigured"
     scope: Literal["pipeline", "node"] = "pipeline"
+    topic: str = ""
+    inherits: str = ""
 
     @property
     def group(self) -> str:
@@ -75,6 +82,7 @@ GROUPS = {
     "registration": "Registered depth",
     GROUP: "Filters on depth",
     "publish": "Publishing",
+    COMPRESSED: "Compressed images",
     "sync": "Exposures and time",
     "tf": "Frames",
     "diagnostics": "Diagnostics",
@@ -98,6 +106,11 @@ WHITE_BALANCES = (
 #: Meaning of options that Gen1 programs may set.
 NO_EFFECT = "accepted for Gen1 programs; no effect on 1.0 devices"
 _DEFAULT_STREAMS = ("left", "right", "depth", "disparity", "color", "meta_d2h")
+
+
+def rate_key(topic: str) -> str:
+    """The option with the rate limit of a topic."""
+    return f"publish.{dotted(topic)}.max_fps"
 
 
 def _sizes(widths: Mapping[int, int]) -> str:
@@ -821,6 +834,34 @@ _FILTER_OPTIONS = (
     ),
 )
 
+_COMPRESSION_OPTIONS = (
+    *(Option(row.key, row.default, row.meaning, row.limits, row.unit) for row in COMPRESSION),
+    *(
+        Option(
+            row.key_of(image),
+            row.default,
+            row.meaning,
+            row.limits,
+            row.unit,
+            topic=image,
+            inherits=row.key,
+        )
+        for image in COMPRESSED_TOPICS
+        for row in parameters_of(image).values()
+    ),
+)
+_RATE_OPTIONS = tuple(
+    Option(
+        rate_key(topic),
+        0.0,
+        "highest rate of this topic; 0 = that of its stream",
+        between(0.0, 120.0),
+        unit="Hz",
+        topic=topic,
+    )
+    for topic in LIMITED_TOPICS
+)
+
 OPTIONS: tuple[Option, ...] = (
     *_STREAM_OPTIONS,
     *_CAMERA_OPTIONS,
@@ -833,5 +874,9 @@ OPTIONS: tuple[Option, ...] = (
     *_APP_OPTIONS,
     *(replace(option, scope="node") for option in (*_NODE_OPTIONS, *_POINTS_OPTIONS)),
     *_FILTER_OPTIONS,
+    *(
+        replace(option, scope="node", changes="live")
+        for option in (*_RATE_OPTIONS, *_COMPRESSION_OPTIONS)
+    ),
 )
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

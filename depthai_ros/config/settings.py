@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 from ..bounded import clean_text, describe, nearest, shown
 from ..cameras import MONO_WIDTHS, NN_CAMERAS, RGB_WIDTHS
 from ..errors import ConfigError, ConfigTypeError
-from ..streams import ALIASES, COLOR_STREAMS, HOST_RECTIFIED, STREAMS, WORKER_OUTPUTS
+from ..streams import (
+    ALIASES,
+    ALL_STREAMS,
+    COLOR_STREAMS,
+    COMPRESSED_TOPICS,
+    HOST_RECTIFIED,
+    STREAMS,
+    WORKER_OUTPUTS,
+    Stream,
+    Topic,
+)
+from .compression import INHERITED
 from .filters import PRESET_KEY, preset_values
 from .limits import Value, plain
 from .numbers import read_integer, read_real
@@ -121,6 +133,8 @@ def validate(values: Mapping[str, Any], dialect: Dialect = "ros") -> Settings:
         except ConfigError as problem:
             # Its traceback would keep the callers' objects alive until the garbage collection.
             problems.append(problem.with_traceback(None))
+    inherited = {key: checked[general] for key, general in INHERITED.items() if key not in values}
+    checked |= inherited
     if not problems:
         rules = _GEN1_RULES if dialect == "gen1" else _RULES
         problems = [ConfigError(text) for rule in rules if (text := rule(checked))]
@@ -411,6 +425,46 @@ def is_made_on_host(settings: Settings, stream: str) -> bool:
     """True if workers rectify the images in place of this stream of the device."""
     outputs = worker_outputs(settings)
     return any(HOST_RECTIFIED[name] == stream for name in outputs if name in HOST_RECTIFIED)
+
+
+def configured_topics(settings: Settings) -> dict[str, list[Topic]]:
+    """The topics of each configured stream, and of each output of the workers."""
+    return {
+        name: [
+            topic
+            for topic in ALL_STREAMS[name].topics
+            if (not topic.option or settings[topic.option]) and not is_made_on_host(settings, name)
+        ]
+        for name in (*_streams(settings), *worker_outputs(settings))
+    }
+
+
+class CompressedTopic(NamedTuple):
+    """A topic with the images of the topic `image`; `stream.made_from` is their stream."""
+
+    image: str
+    topic: Topic
+    stream: Stream
+
+
+def compressed_topics(settings: Settings) -> dict[str, CompressedTopic]:
+    """The topics that the node compresses, by name; without those that the device sends itself."""
+    topics = configured_topics(settings)
+    sent = {topic.name for rows in topics.values() for topic in rows}
+    made = {}
+    for name, rows in topics.items():
+        for image in rows:
+            topic = COMPRESSED_TOPICS.get(image.name)
+            if topic is not None and topic.name not in sent:
+                row = replace(ALL_STREAMS[name], name=topic.name, topics=(topic,), made_from=name)
+                made[topic.name] = CompressedTopic(image.name, topic, row)
+    return made
+
+
+def stream_fps(settings: Settings, row: Stream) -> float:
+    """Rate of the exposures of a stream, Hz; 0 = it does not follow a camera."""
+    sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
+    return float(settings[f"camera.{sensor}.fps"]) if sensor else 0.0
 
 
 def wire_rate_limit(settings: Settings, wire_stream: str) -> float:

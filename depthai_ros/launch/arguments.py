@@ -157,10 +157,14 @@ _SHORT = {argument.option for argument in _NODE_ARGUMENTS}
 #: The arguments above that have the same name as their parameter.
 _LISTED = [argument for argument in _NODE_ARGUMENTS if argument.name == argument.option]
 
-#: camera.launch.py. Every parameter of the node is also an argument.
+#: camera.launch.py. Every parameter of the node is also an argument, but for those of one topic.
 CAMERA = (
     *_NODE_ARGUMENTS,
-    *(_sets(option.key) for option in OPTIONS if option.key not in _SHORT | {"tf.parent_frame"}),
+    *(
+        _sets(option.key)
+        for option in OPTIONS
+        if not option.topic and option.key not in _SHORT | {"tf.parent_frame"}
+    ),
 )
 POINTCLOUD = (*_WHO, _CLOUD_COLOR, *_COMPOSITION, _SIM_TIME, _OUTPUT, _MIDDLEWARE)
 RVIZ = (*_WHO, _TF_PREFIX, _RVIZ[1], _SIM_TIME, _OUTPUT, _MIDDLEWARE)

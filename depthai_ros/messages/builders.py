@@ -27,7 +27,7 @@ from ..calibration.camera_model import CameraModel
 from ..calibration.poses import optical_pose
 from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
-from ..streams import STREAMS, WORKER_OUTPUTS, Topic
+from ..streams import ALL_STREAMS, COMPRESSED_TOPICS, Topic
 from ..wire_formats import decode_detections, decode_tracklets, in_ros_range
 from . import cdr, detections
 from .context import DEPTH_CAMERA, MessageContext
@@ -82,12 +82,12 @@ def _disparity_image(
 def _compressed_image(
     context: MessageContext, topic: Topic, packet: StampedPacket
 ) -> cdr.Serialized:
-    own = context.video_format if packet.stream.name == "video" else ""
+    own = packet.image_format
     if not own:
         check_jpeg(packet.data)
     prefix = cdr.compressed_image_prefix(
         packet.stamp_ns,
-        context.frame_id(packet.stream, packet.metadata),
+        context.frame_id(_TOPIC_STREAMS[topic.name], packet.metadata),
         own or topic.encoding,
         len(packet.data),
     )
@@ -273,7 +273,10 @@ BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
 }
 
 _TOPIC_STREAMS = {
-    topic.name: row for row in (*STREAMS.values(), *WORKER_OUTPUTS.values()) for topic in row.topics
+    topic.name: row
+    for row in ALL_STREAMS.values()
+    for image in row.topics
+    for topic in (image, COMPRESSED_TOPICS.get(image.name, image))
 }
 
 

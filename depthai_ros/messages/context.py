@@ -18,14 +18,16 @@ from ..calibration.camera_model import CameraModel, Matrix
 from ..calibration.poses import optical_pose
 from ..cameras import NN_CAMERAS
 from ..config import NetworkConfig, Settings
-from ..streams import STREAMS, WORKER_OUTPUTS, Stream
+from ..streams import ALL_STREAMS, STREAMS, Stream
 from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameSizes, FrameTrailer
 from .cdr import DisparityEnds
 from .derived import DerivedImages
 from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
+from .encoders import ImageEncoders
 from .images import ImageSettings, StereoTables
 from .latest_packets import LatestPackets
+from .stream_stats import limit_rates
 from .tensors import RawOutput
 
 #: Depth, disparity and measured positions belong to the rays of this camera.
@@ -64,6 +66,7 @@ class MessageContext:
     cameras: dict[tuple[str, str], CameraModel]
     images: ImageSettings
     derived: DerivedImages
+    encoders: ImageEncoders
     disparity: DisparityEnds
     network: NetworkFacts
     video_format: str  # of CompressedImage on the video stream; "" = the topic's own
@@ -71,6 +74,12 @@ class MessageContext:
     results: ResultHistory = field(default_factory=ResultHistory)
     tensors: RawOutput = field(default_factory=RawOutput)
     latest: LatestPackets = field(default_factory=LatestPackets)
+
+    def change(self, settings: Settings) -> None:
+        """Use other live settings from the next packet on."""
+        self.derived.change(settings)
+        self.encoders.change(settings)
+        limit_rates(self.health.stream_stats, settings)
 
     def camera(self, stream: Stream, metadata: FrameTrailer | None) -> str:
         """The camera of the pixels; for a result the camera that fed the network."""
@@ -110,6 +119,7 @@ def make_context(
         cameras=cameras,
         images=images,
         derived=derived,
+        encoders=ImageEncoders(settings),
         disparity=_disparity_ends(settings, calibration, sizes.mono),
         network=_network_facts(settings, calibration, network, cameras, label_topic, nn_to_depth),
         video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
@@ -152,7 +162,7 @@ def camera_models(
     """Model of each (CameraInfo topic, camera)."""
     models = {}
     seen = NN_CAMERAS[settings["ai.camera_input"]]
-    for row in (*STREAMS.values(), *WORKER_OUTPUTS.values()):
+    for row in ALL_STREAMS.values():
         cameras = tuple(seen) if row.camera == "nn" else (row.camera,)
         for info in {topic.camera_info for topic in row.topics if topic.camera_info}:
             for camera in cameras:
@@ -191,7 +201,7 @@ def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, s
     """With `stereo.right_frame` left, right images use the left frame; depth does not change."""
     if settings["stereo.right_frame"] == "right":
         return {}
-    rows = (*STREAMS.values(), *WORKER_OUTPUTS.values())
+    rows = ALL_STREAMS.values()
     pair = [row for row in rows if row.content not in _STEREO_CONTENTS]
     return {row.name: frames["left"] for row in pair if row.camera == "right"}
 

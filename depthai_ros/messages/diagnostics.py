@@ -128,7 +128,7 @@ class Health:
         message.status.append(self._memory_diagnostic())
         if self.state != DeviceStatus.STATE_DISCONNECTED:
             message.status.extend(self._camera_diagnostics(now_ns))
-        for stream, stats in self.stream_stats.items():
+        for stream, stats in self._used_stats().items():
             message.status.append(
                 self._stream_diagnostic(
                     stream, stats, stats.figures(now_ns), subscribers.get(stream, 0)
@@ -144,7 +144,8 @@ class Health:
 
     def device_status(self, stamp: Time, now_ns: int) -> DeviceStatus:
         """The same in short, as a typed message. `now_ns` is the host's monotonic time."""
-        figures = {stream: stats.figures(now_ns) for stream, stats in self.stream_stats.items()}
+        used = self._used_stats()
+        figures = {stream: stats.figures(now_ns) for stream, stats in used.items()}
         return DeviceStatus(
             header=Header(stamp=stamp),
             mx_id=self.device.mx_id,
@@ -155,12 +156,14 @@ class Health:
             **{f"{name}_c": self.temperatures.get(name, float("nan")) for name in TEMPERATURES},
             stream_names=list(figures),
             fps=[figure.fps for figure in figures.values()],
-            expected_fps=[
-                0.0 if stats.is_held else stats.expected_fps for stats in self.stream_stats.values()
-            ],
+            expected_fps=[0.0 if stats.is_held else stats.expected_fps for stats in used.values()],
             drops=[self.counts.get(stream, _NO_COUNTS).lost_total for stream in figures],
             latency_ms=[figure.latency_ms_mean for figure in figures.values()],
         )
+
+    def _used_stats(self) -> dict[str, StreamStats]:
+        """All streams, and the compressed topics that somebody listens to or has listened to."""
+        return {name: stats for name, stats in self.stream_stats.items() if not stats.is_unused}
 
     def _status(
         self, component: str, level: bytes, text: str, values: Mapping[str, object]

@@ -103,6 +103,8 @@ class StampedPacket:
     settings: ImageSettings
     serial: int = 0  # number of the packet in its stream on the link
     beside: StampedPacket | None = None  # of another stream, for messages made from both
+    image_format: str = ""  # of compressed bytes that the node made, see CompressedImage.format
+    is_made: bool = False  # the node has made the pixels, the packet had others
     _converted: dict[str, ImageBuffer] = field(default_factory=dict)
     _converting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -110,6 +112,11 @@ class StampedPacket:
     def is_mirrored(self) -> bool:
         """True if the device mirrors this stream; each conversion turns it back."""
         return self.stream.name in self.settings.mirrored
+
+    @property
+    def exposure_ns(self) -> int:
+        """Time of the exposure by the device's clock; the stamp if that is not known."""
+        return self.metadata.timestamp_ns if self.metadata is not None else self.stamp_ns
 
     @property
     def sent(self) -> ImageBuffer:
@@ -140,9 +147,15 @@ class StampedPacket:
             data=data,
             buffer=image.buffer,
             settings=settings,
+            is_made=True,
             _converted={encoding: image},
             _converting=threading.Lock(),
         )
+
+    def compressed(self, buffer: _core.Buffer, size: int, image_format: str) -> StampedPacket:
+        """A packet of the same exposure with these compressed bytes."""
+        data = np.frombuffer(memoryview(buffer), np.uint8, size)
+        return replace(self, data=data, buffer=buffer, image_format=image_format)
 
     def points(self) -> tuple[ImageBuffer, tuple[str, ...]]:
         """The points of a cloud, and the names of their fields."""

@@ -11,7 +11,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..config.settings import Settings, stream_list, worker_outputs
+from ..config.compression import compression_of
+from ..config.settings import (
+    Settings,
+    compressed_topics,
+    stream_fps,
+    stream_list,
+    worker_outputs,
+)
 from ..rates import frame_spacing, packets_within
 from ..streams import STREAMS
 
@@ -148,19 +155,25 @@ class StreamStats:
     The camera's frame number advances with `camera_fps` even if the device sends only some of the
     frames. Frames lost before the link are gaps in it that are larger than the gap in the numbers
     of the packets on the link. Results of a network are not `steady`: a slow network skips frames,
-    which are not lost.
+    which are not lost. A stream `on_demand` is held until it has a subscriber.
     """
 
     def __init__(
-        self, expected_fps: float, camera_fps: float, started_ns: int, *, steady: bool = True
+        self,
+        expected_fps: float,
+        camera_fps: float,
+        started_ns: int,
+        *,
+        steady: bool = True,
+        on_demand: bool = False,
     ) -> None:
-        self.expected_fps = expected_fps
-        self.is_held = False
+        self.is_held = on_demand
+        self._on_demand = on_demand
         #: True if a missing frame number means a lost frame.
         self.is_steady = steady and expected_fps > 0.0
         self._spacing = frame_spacing(camera_fps, expected_fps) if expected_fps else 0.0
-        frames_s = min(_WINDOW_FRAMES / (expected_fps or 30.0), _LONGEST_WINDOW_S)
-        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, frames_s))
+        self._source_fps = expected_fps
+        self.limit(0.0)
         self._lock = threading.Lock()
         self._unseen: deque[Passage] = deque(maxlen=_MOST_UNSEEN)
         self._arrivals: deque[_Arrival] = deque()
@@ -170,6 +183,17 @@ class StreamStats:
         self._missing: Counter[str] = Counter()  # frames that never came on the link
         self._fps_min = float("inf")
         self.without_color = 0  # clouds for which no colours were there
+
+    def limit(self, max_fps: float) -> None:
+        """Expect at most this rate, because the node leaves out the rest; 0 = no limit."""
+        self.expected_fps = min(max_fps or self._source_fps, self._source_fps)
+        frames_s = min(_WINDOW_FRAMES / (self.expected_fps or 30.0), _LONGEST_WINDOW_S)
+        self._window_ns = int(_NS_PER_S * max(_WINDOW_S, frames_s))
+
+    @property
+    def is_unused(self) -> bool:
+        """True if a stream on demand has not had a subscriber yet."""
+        return self._on_demand and self.is_held and not self._fates
 
     def add(self, passage: Passage) -> None:
         """Add one packet. It is only counted and stored, to keep the packet loop fast."""
@@ -264,20 +288,37 @@ def _mean(values: list[float]) -> float:
 
 
 def make_stream_stats(
-    settings: Settings, started_ns: int, outputs: Collection[str] = ()
+    settings: Settings,
+    started_ns: int,
+    outputs: Collection[str] = (),
+    compressed: Collection[str] = (),
 ) -> dict[str, StreamStats]:
-    """Statistics for each configured stream, and for these outputs of the workers."""
-    made = worker_outputs(settings)
+    """Statistics for each configured stream, for these outputs of the workers, and these topics.
+
+    Compressed topics are counted while they have subscribers.
+    """
+    made, topics = worker_outputs(settings), compressed_topics(settings)
     sources = {stream: stream for stream in stream_list(settings)}
     sources |= {name: made[name][0] for name in outputs}
+    sources |= {name: sources[topics[name].stream.made_from] for name in compressed}
     stream_stats = {}
-    for stream, source in sources.items():
+    for name, source in sources.items():
         row = STREAMS[source]
-        sensor = row.sensor(settings["ai.camera_input"]) if row.pace == "exposure" else ""
-        camera_fps = settings[f"camera.{sensor}.fps"] if sensor else 0.0
+        camera_fps = stream_fps(settings, row)
         limit = settings[f"stream.{source}.max_fps"] or camera_fps
-        steady = row.camera != "nn"
-        stream_stats[stream] = StreamStats(
-            min(limit, camera_fps), camera_fps, started_ns, steady=steady
+        stream_stats[name] = StreamStats(
+            min(limit, camera_fps),
+            camera_fps,
+            started_ns,
+            steady=row.camera != "nn",
+            on_demand=name in topics,
         )
+    limit_rates(stream_stats, settings)
     return stream_stats
+
+
+def limit_rates(stream_stats: Mapping[str, StreamStats], settings: Settings) -> None:
+    """Expect compressed topics at the rates that the settings allow."""
+    for name, row in compressed_topics(settings).items():
+        if name in stream_stats:
+            stream_stats[name].limit(compression_of(settings, row.image)["max_fps"])

@@ -38,7 +38,6 @@ from ..messages.builders import ros_time
 from ..messages.derived import output_problem
 from ..messages.diagnostics import Health
 from ..msg import DeviceStatus
-from ..streams import STREAMS
 from .live_parameters import LiveOptions
 from .name_conflicts import NameConflicts
 from .parameters import ParameterRequests, declare_options
@@ -124,17 +123,14 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
     def _apply(self, settings: Settings) -> None:
         """Let live options have their effect, those that the device does not receive."""
         if (context := self.supervisor.context) is not None:
-            context.derived.change(settings)
+            context.change(settings)
         period_ns = round(settings["diagnostics.period_s"] * 1e9)
         if self._reports.timer_period_ns != period_ns:
             self._reports.timer_period_ns = period_ns
             self._reports.reset()
         with self._outlets_lock:
             if self._stream_publishers is not None:
-                for stream in STREAMS:
-                    self._stream_publishers.set_published(
-                        stream, settings[f"stream.{stream}.publish"]
-                    )
+                self._stream_publishers.change(settings)
 
     def check_files(self, paths: Sequence[str]) -> None:
         """Warn of parameter files that rcl has read, and that have no parameter for this node."""
@@ -231,6 +227,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self._qos.prepare()
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         self._qos.check(settings)
+        reasons = self._stream_publishers.not_compressed
+        self.supervisor.warn_unused("codecs", map(Unused, dict.fromkeys(reasons.values())))
         self.supervisor.connect(patient=self._is_patient)
         self._remove_uncalibrated(self._stream_publishers)
 

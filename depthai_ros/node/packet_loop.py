@@ -103,6 +103,9 @@ class PacketLoop:
                 }
                 run = self._context.health.stream_stats[stream].counts()
                 counts[stream] = counts.get(stream, _NO_COUNTS) + run + StreamCounts(lost)
+        for topic in self._publishers.compressed:
+            run = self._context.health.stream_stats[topic].counts()
+            counts[topic] = counts.get(topic, _NO_COUNTS) + run
         return counts
 
     def rejected(self) -> Mapping[str, tuple[int, str]]:
@@ -212,6 +215,8 @@ class PacketLoop:
                     sent = self._publishers.send(
                         stream, self._context, packet, skip_filtered=is_filtering
                     )
+                    if stream != own and own == DEPTH:
+                        self._workers.convert(stream, packet)
                 except DecodeError as cause:
                     for name in (stream, *self._publishers.worked_from(stream)):
                         count_failure(self._rejected, name, cause)
@@ -222,6 +227,8 @@ class PacketLoop:
                 self._context.health.stream_stats[stream].add(packet.passage(fate or sent.fate))
             if stream == own:
                 self._workers.offer(packet, sent, fate, is_filtering=is_filtering)
+            else:
+                self._workers.compress(stream, packet, fate)
 
     def _is_beyond_rate(self, stream: str, packet: StampedPacket) -> bool:
         """True if `max_fps` drops the packet, which the device sent for another stream."""

@@ -24,11 +24,13 @@ from rclpy.parameter import Parameter
 
 from ..bounded import nearest
 from ..config import BY_KEY, OPTIONS, Option, Settings, defaults, stream_list, validate
+from ..config.compression import FORMAT_KEYS, own_key
 from ..config.filters import against_preset, decimation_change
 from ..config.limits import Choice, FrameName, GridSize, Range, Value, plain
 from ..config.options import Change
 from ..config.settings import check_value
 from ..errors import ConfigError, DepthaiError
+from ..messages.image_codecs import missing_library
 from .live_parameters import LiveOptions
 from .qos_overrides import PREFIX, QosOverrides
 
@@ -146,10 +148,11 @@ class ParameterRequests:
         Options that cannot change now are refused here, because rclpy would only report "trying to
         set a read-only parameter". rclpy stores the parameters that passed, by `store`.
         """
+        node = self._node.get_name()
         with self._live.lock:
             before = self._live.settings
             try:
-                request = self._sorted(parameters)
+                request = self._sorted([_renamed(row, node) for row in parameters])
                 given = self._checked(request)
                 self._live.change(given.settings)
             except DepthaiError as cause:
@@ -286,13 +289,28 @@ class ParameterRequests:
         resized = decimation_change(settings, judged.settings)
         if resized and self._state() != "unconfigured":
             raise ConfigError(resized)
+        _check_formats(settings, judged.settings)
         return judged
+
+
+def _check_formats(old: Settings, new: Settings) -> None:
+    """Raise ConfigError for a new format of compressed images that this build does not have."""
+    for key in FORMAT_KEYS:
+        missing = missing_library(new[key]) if new[key] != old[key] else ""
+        if missing:
+            raise ConfigError(f"{key}: {missing}")
+
+
+def _renamed(parameter: Parameter[Any], node: str) -> Parameter[Any]:
+    """A parameter with the name that the option has here, if the name is one of image_transport."""
+    key = own_key(parameter.name, node)
+    return parameter if key == parameter.name else Parameter(key, parameter.type_, parameter.value)
 
 
 def _overrides(node: Node) -> dict[str, Any]:
     # rclpy has no public access to overrides of undeclared parameters.
     return {
-        name: parameter.value
+        own_key(name, node.get_name()): parameter.value
         for name, parameter in node._parameter_overrides.items()
         if name not in _FOREIGN and not name.startswith(PREFIX)
     }

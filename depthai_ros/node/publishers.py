@@ -19,21 +19,29 @@ from sensor_msgs.msg import CameraInfo
 from .. import _core
 from ..calibration.camera_model import CameraModel
 from ..config import Settings, derived_streams, stream_list
-from ..config.settings import is_made_on_host, worker_outputs
+from ..config.compression import compression_of
+from ..config.options import rate_key
+from ..config.settings import (
+    CompressedTopic,
+    compressed_topics,
+    configured_topics,
+    stream_fps,
+    worker_outputs,
+)
 from ..errors import ConfigError
 from ..messages import cdr
 from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
 from ..messages.context import MessageContext
+from ..messages.image_codecs import missing_library
 from ..messages.images import StampedPacket
 from ..messages.stream_stats import PUBLISHED, UNSUBSCRIBED
+from ..rates import RateLimiter
 from ..ros_features import publisher_address, ros_class
-from ..streams import STREAMS, WORKER_OUTPUTS, Stream, Topic
+from ..streams import ALL_STREAMS, LARGE_MESSAGES, LIMITED_TOPICS, STREAMS, Stream, Topic
 from .topic_names import TopicNames
 
-_ALL_STREAMS = STREAMS | WORKER_OUTPUTS
 _RESULT_DEPTH = 10
 _VIDEO_DEPTH = 10  # one lost packet of H.26x spoils the frames up to the next key frame
-_LARGE = frozenset({"image", "compressed_image", "disparity_image", "point_cloud"})
 #: Stream -> a second stream whose packets its messages need.
 _TAKES_FROM = {"object_tracker": "metaout"}  # positions and confidences
 #: QoS policies that qos_overrides can change, of those that may not match.
@@ -100,12 +108,13 @@ class CameraInfoPublisher:
 
 @dataclass(slots=True)
 class TopicPublisher:
-    """One topic of one stream."""
+    """One topic of one stream. `limiter` is that of its rate, None = it has no limit."""
 
     stream: Stream
     topic: Topic
     publisher: Publisher[Any]
     info: CameraInfoPublisher | None = None
+    limiter: RateLimiter | None = None
 
     @property
     def is_heard(self) -> bool:
@@ -114,6 +123,10 @@ class TopicPublisher:
             return False
         publishers = [self.publisher, *([self.info.publisher] if self.info else [])]
         return self.topic.latched or any(row.get_subscription_count() for row in publishers)
+
+    def is_due(self, packet: StampedPacket) -> bool:
+        """True if the rate limit lets the next packet pass."""
+        return self.limiter is None or self.limiter.is_due(packet.exposure_ns)
 
     def send(self, context: MessageContext, packet: StampedPacket) -> Sent:
         """Publish a packet on the topic and its camera_info, as far as they have subscribers.
@@ -127,6 +140,8 @@ class TopicPublisher:
         if self.info is not None:
             sent = self.info.send(context, self.stream, packet)
         if not self.topic.latched and not self.publisher.get_subscription_count():
+            return sent
+        if self.limiter is not None and not self.limiter.keeps(packet.exposure_ns):
             return sent
         return sent.plus(attempt(self.publisher, builder.build(context, self.topic, packet)))
 
@@ -160,20 +175,30 @@ def send(publisher: Publisher[Any], message: Any) -> None:
     publisher.publish(_core.serialized(buffer=buffer, size=size, prefix=prefix, suffix=suffix))
 
 
-def _configured_topics(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
+def _announced(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
     """The topics of each stream, and of each output of the workers, that the settings feed."""
-    outputs = {"", "detections" if decoded else "tensors"}
+    results = {"", "detections" if decoded else "tensors"}
     if settings["ai.blob_file2"]:
-        outputs.add("tensors")
+        results.add("tensors")
     return {
-        name: [
-            topic
-            for topic in _ALL_STREAMS[name].topics
-            if topic.network in outputs
-            and (not topic.option or settings[topic.option])
-            and not is_made_on_host(settings, name)
-        ]
-        for name in (*stream_list(settings), *worker_outputs(settings))
+        name: [topic for topic in topics if topic.network in results]
+        for name, topics in configured_topics(settings).items()
+    }
+
+
+def _compressed(settings: Settings) -> tuple[dict[str, CompressedTopic], dict[str, str]]:
+    """The compressed topics that this build can make, and why the others are missing."""
+    made: dict[str, CompressedTopic] = {}
+    missing: dict[str, list[str]] = {}
+    for name, row in compressed_topics(settings).items():
+        if why := missing_library(compression_of(settings, row.image)["format"]):
+            missing.setdefault(why, []).append(name)
+        else:
+            made[name] = row
+    return made, {
+        name: f"{', '.join(names)} not published: {why}"
+        for why, names in missing.items()
+        for name in names
     }
 
 
@@ -190,13 +215,16 @@ class StreamPublishers:
         self._publishers: list[Publisher[Any]] = []
         self._infos: dict[tuple[str, str], CameraInfoPublisher] = {}
         self._entries: dict[str, list[TopicPublisher]] = {}
-        self._muted = frozenset(name for name in STREAMS if not settings[f"stream.{name}.publish"])
-        topics = _configured_topics(settings, decoded=decoded)
-        self._names = TopicNames(node, (topic for rows in topics.values() for topic in rows))
+        self._muted: frozenset[str] = frozenset()
+        self.compressed, self.not_compressed = _compressed(settings)
+        topics = _announced(settings, decoded=decoded)
+        rows = {name: (ALL_STREAMS[name], topics[name]) for name in topics}
+        rows |= {name: (row.stream, [row.topic]) for name, row in self.compressed.items()}
+        self._names = TopicNames(node, (topic for _, made in rows.values() for topic in made))
         try:
             self._entries = {
-                name: [self._make_entry(_ALL_STREAMS[name], topic) for topic in rows]
-                for name, rows in topics.items()
+                name: [self._make_entry(stream, topic) for topic in made]
+                for name, (stream, made) in rows.items()
             }
         except ConfigError:
             self.destroy()
@@ -207,9 +235,10 @@ class StreamPublishers:
         for name in sorted(stream_list(settings), key=lambda name: name not in derived):
             self._fed.setdefault(derived.get(name, name), []).append(name)
         self._worked = worker_outputs(settings)
+        self.change(settings)
 
     def _make_entry(self, stream: Stream, topic: Topic) -> TopicPublisher:
-        depth = self._settings["publish.queue_depth"] if topic.message in _LARGE else None
+        depth = self._settings["publish.queue_depth"] if topic.message in LARGE_MESSAGES else None
         if stream.name == "video":
             depth = max(depth or 0, _VIDEO_DEPTH)
         profile = QoSProfile(depth=depth or _RESULT_DEPTH)
@@ -254,13 +283,31 @@ class StreamPublishers:
         self._publishers.append(publisher)
         return publisher
 
-    def set_published(self, stream: str, published: bool) -> None:
-        """Switch the topics of a stream on or off, until the publishers are destroyed."""
-        self._muted = self._muted - {stream} if published else self._muted | {stream}
+    def change(self, settings: Settings) -> None:
+        """Use other live settings from the next packet on."""
+        muted = {name for name in STREAMS if not settings[f"stream.{name}.publish"]}
+        muted |= {name for name, row in self.compressed.items() if row.stream.made_from in muted}
+        self._muted = frozenset(muted)
+        for entries in self._entries.values():
+            for entry in entries:
+                self._limit(entry, settings)
+
+    def _limit(self, entry: TopicPublisher, settings: Settings) -> None:
+        """Give a topic its rate limit, and a new start if that has changed."""
+        name = entry.topic.name
+        row = self.compressed.get(name)
+        if row is not None:
+            max_fps = compression_of(settings, row.image)["max_fps"]
+        else:
+            max_fps = settings[rate_key(name)] if name in LIMITED_TOPICS else 0.0
+        if max_fps != (entry.limiter.max_fps if entry.limiter is not None else 0.0):
+            fps = stream_fps(settings, entry.stream)
+            entry.limiter = RateLimiter(fps, max_fps) if max_fps else None
 
     def wanted(self) -> frozenset[str]:
         """Wire streams with a subscriber to any topic made from their packets."""
         used = {stream for stream in self._entries if self.is_heard(stream)}
+        used |= {self.compressed[name].stream.made_from for name in used & set(self.compressed)}
         used |= {_TAKES_FROM[stream] for stream in used if stream in _TAKES_FROM}
         used |= {stream for name in used for stream in self._worked.get(name, ())}
         return frozenset(wire for wire, fed in self._fed.items() if not used.isdisjoint(fed))
@@ -278,6 +325,17 @@ class StreamPublishers:
         """Outputs that workers make from the packets of a stream."""
         return [name for name, inputs in self._worked.items() if inputs[0] == stream]
 
+    def compressed_from(self, name: str, *, filtered: bool | None = None) -> list[str]:
+        """Compressed topics of the images of a stream or output.
+
+        `filtered`: only those that show depth after the filters, or only the others.
+        """
+        return [
+            output
+            for output, row in self.compressed.items()
+            if row.stream.made_from == name and filtered in (None, row.topic.filtered)
+        ]
+
     def all_from(self, wire_stream: str) -> list[str]:
         """Streams and outputs made from packets of a wire stream."""
         return [*self.made_from(wire_stream), *self.worked_from(wire_stream)]
@@ -288,6 +346,24 @@ class StreamPublishers:
             entry.is_heard
             for entry in self._entries.get(name, ())
             if entry.topic.filtered or not only_filtered
+        )
+
+    def is_due(self, name: str, packet: StampedPacket) -> bool:
+        """True if the rate limit of a topic with subscribers lets a packet pass."""
+        return any(entry.is_heard and entry.is_due(packet) for entry in self._entries.get(name, ()))
+
+    def is_needed(
+        self, name: str, packet: StampedPacket | None = None, *, only_filtered: bool = False
+    ) -> bool:
+        """True if a topic of a stream or an output, or one made of its images, has a subscriber.
+
+        If a packet is given, and the rate limit lets it pass.
+        """
+        names = [name, *self.compressed_from(name, filtered=only_filtered or None)]
+        return any(
+            self.is_heard(row, only_filtered=only_filtered)
+            and (packet is None or self.is_due(row, packet))
+            for row in names
         )
 
     def send(
@@ -326,8 +402,11 @@ class StreamPublishers:
     def remove(self, name: str) -> None:
         """Destroy the topics of an output that the calibration does not allow."""
         self._worked.pop(name, None)
-        for entry in self._entries.pop(name, []):
-            self._destroy(entry.publisher)
+        compressed = self.compressed_from(name)
+        for gone in (name, *compressed):
+            self.compressed.pop(gone, None)
+            for entry in self._entries.pop(gone, []):
+                self._destroy(entry.publisher)
         used = [entry.info for entries in self._entries.values() for entry in entries]
         for key, info in list(self._infos.items()):
             if all(info is not other for other in used):

@@ -258,7 +258,7 @@ class Supervisor:
         settings = self._fitted(device)
         self.pipeline = pipeline = device.start_pipeline(settings, self.network)
         calibration = self._read_calibration(device)  # starting may have reconnected
-        context = self._make_context(settings, calibration, pipeline, publishers.outputs)
+        context = self._make_context(settings, calibration, pipeline, publishers)
         for callback in self.started:
             callback(device)
         planned = plan(settings, device.usb_speed, math.prod(pipeline.sizes.preview_chw))
@@ -282,10 +282,12 @@ class Supervisor:
         settings: Settings,
         calibration: Calibration,
         pipeline: RunningPipeline,
-        outputs: Collection[str],
+        publishers: StreamPublishers,
     ) -> MessageContext:
-        health = self._health
-        health.stream_stats = make_stream_stats(settings, time.monotonic_ns(), outputs)
+        health, outputs = self._health, publishers.outputs
+        health.stream_stats = make_stream_stats(
+            settings, time.monotonic_ns(), outputs, publishers.compressed
+        )
         focal_px = float(calibration.rectified(pipeline.sizes.mono).k[0, 0])
         health.calibration = CalibrationFacts(calibration.source, calibration.baseline_m, focal_px)
         self._describe_rgb(calibration)

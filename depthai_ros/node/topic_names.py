@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from rclpy.node import Node
 
 from ..errors import ConfigError
-from ..streams import Topic
+from ..streams import TRANSPORTS, Topic
 
 #: Last parts of the names of topics that are other forms of the image before them.
-_TRANSPORTS = ("compressed",)
+_TRANSPORTS = frozenset({*TRANSPORTS.values(), "ffmpeg"})
 #: Topics of this node that are not in the stream table.
 _OTHER_TOPICS = ("/diagnostics", "/tf_static")
 

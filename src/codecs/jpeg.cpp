@@ -1,10 +1,11 @@
 // JPEG with libjpeg-turbo. Colours that come as I420 go to the encoder as planes.
 
 #ifdef DEPTHAI_HAS_JPEG
+#include <cstddef>
+#include <cstdio>
+// jpeglib.h needs both
 #include <jpeglib.h>
-
-#include <cstdio>  // jpeglib.h needs it
-// after it
+// and jerror.h needs it
 #include <jerror.h>
 #endif
 

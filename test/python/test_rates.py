@@ -19,7 +19,11 @@ def exposures(fps: float, present: Iterable[int]) -> list[int]:
 
 
 def kept(limiter: RateLimiter, times_ns: Iterable[int]) -> list[int]:
-    return [time_ns for time_ns in times_ns if limiter.keeps(time_ns)]
+    """The frames that a limiter keeps; `is_due` says so before."""
+    times_ns = list(times_ns)
+    due = [(limiter.is_due(time_ns), limiter.keeps(time_ns)) for time_ns in times_ns]
+    assert all(said == done for said, done in due)
+    return [time_ns for time_ns, (_, done) in zip(times_ns, due, strict=True) if done]
 
 
 def mean_hz(times_ns: list[int]) -> float:

@@ -58,13 +58,22 @@ class Running:
         self._packets_before = self.device.link_counters()["packets_in"]
         self.pipeline = pipeline = self.device.start_pipeline(settings, network, **queue)
         self.health = health or Health("oak", settings)
-        self.health.stream_stats = make_stream_stats(settings, 0, self.publishers.outputs)
+        publishers = self.publishers
+        self.health.stream_stats = make_stream_stats(
+            settings, 0, publishers.outputs, publishers.compressed
+        )
         calibration = make_calibration(settings)
-        context = make_context(
+        self.context = context = make_context(
             settings, calibration, network, pipeline.sizes, frame_ids("oak"), self.health, ""
         )
         self.lost: list[Exception] = []
         self.loop = PacketLoop(pipeline, context, self.publishers, StampSource(), self.lost.append)
+
+    def change(self, values: dict[str, Any]) -> None:
+        """Use other live settings."""
+        settings = config.validate(values)
+        self.publishers.change(settings)
+        self.context.change(settings)
 
     def data_packets(self) -> int:
         """Number of packets received from the device in this pipeline."""

@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 VIRTUAL_YAML = ROOT / "config" / "virtual.yaml"
 DEADLINE_S = 30.0
 _END_S = 15.0
-#: Requests that can be sent twice. The first answer may be lost on a busy machine: rmw_fastrtps drops
-#: it if the server has not discovered the client's reader after 100 ms ("failed to send response").
+#: Requests that can be sent twice. The first answer may be lost on a busy machine: rmw_fastrtps
+#: drops it ("failed to send response") if the server has not discovered the client's reader after
+#: 100 ms.
 _REPEATABLE = (DescribeParameters, GetParameters, GetState, SetParameters, SetParametersAtomically)
 _ASK_AGAIN_S = 5.0
 

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
+from depthai_ros import config
 from depthai_ros.messages import builders, images
 from depthai_ros.msg import DeviceStatus, TrackletArray
 
@@ -90,6 +91,11 @@ def test_stream_that_is_switched_off_is_neither_converted_nor_sent(
     values = {"stream_list": ["left", "rectified_left", "depth"], "stream.left.publish": False}
     running = Running(node, {**SMALL, **values})
     arrived: Counter[str] = Counter()
+
+    def publish_only(stream: str) -> None:
+        on = {f"stream.{name}.publish": name == stream for name in ("left", "rectified_left")}
+        running.publishers.change(config.validate({**SMALL, **values, **on}))
+
     for topic, message_type in (
         ("left/image_raw", Image),
         ("left/image_rect", Image),
@@ -109,11 +115,10 @@ def test_stream_that_is_switched_off_is_neither_converted_nor_sent(
     wait_until(lambda: has("left/image_rect", "left/camera_info"), lambda: f"{arrived}")
     assert arrived["left/image_raw"] == 0
     assert "('mono8', 'mono8')" in counted.calls
-    running.publishers.set_published("rectified_left", False)
-    running.publishers.set_published("left", True)
+    publish_only("left")
     arrived.clear()
     wait_until(lambda: has("left/image_raw", "left/camera_info"), lambda: f"{arrived}")
-    running.publishers.set_published("left", False)
+    publish_only("")
     running.wait_for_packets(2)
     counted.calls.clear()
     running.wait_for_packets(5)
