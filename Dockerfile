@@ -26,7 +26,7 @@ RUN packages=( \
     ) && \
     apt-get update && \
     apt-get install -y --no-install-recommends \
-      libusb-1.0-0 python3-numpy python3-opencv python3-yaml "${packages[@]/#/ros-$ROS_DISTRO-}" && \
+      libjpeg-turbo8 libpng16-16t64 libusb-1.0-0 python3-numpy python3-opencv python3-yaml "${packages[@]/#/ros-$ROS_DISTRO-}" && \
     rm -rf /var/lib/apt/lists/* && \
     useradd --create-home --home-dir /var/lib/camera --uid 1001 camera
 COPY --from=build /opt/depthai_ros /opt/depthai_ros

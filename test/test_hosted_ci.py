@@ -114,7 +114,11 @@ def test_image_starts_a_launch_file_of_this_package() -> None:
 
 
 #: rosdep key -> Debian package at run time, where it is no package of ROS 2.
-SYSTEM_PACKAGES = {"libusb-1.0": "libusb-1.0-0"}
+SYSTEM_PACKAGES = {
+    "libjpeg": "libjpeg-turbo8",
+    "libpng-dev": "libpng16-16t64",
+    "libusb-1.0": "libusb-1.0-0",
+}
 
 
 def test_image_has_the_packages_that_the_manifest_declares_for_run_time() -> None:

@@ -39,6 +39,8 @@ TESTS_NOT_DECLARED = {
 }
 #: Run dependency that no Python file imports -> the reason.
 NOT_IMPORTED = {
+    "libjpeg": "the core loads it",
+    "libpng-dev": "the core loads it",
     "libusb-1.0": "the core loads it",
     "rosidl_default_runtime": "the package has messages",
 }
@@ -48,6 +50,8 @@ OPTIONAL = {"depth_image_proc", "rclcpp_components", "ros2bag", "rosbag2_storage
 #: What CMake looks for -> its rosdep key, "" = part of every build; others have their own name.
 CMAKE_KEYS = {
     "GTest": "libgtest-dev",
+    "JPEG": "libjpeg",
+    "PNG": "libpng-dev",
     "Python3": "python3-dev",
     "Threads": "",
     "pybind11": "pybind11-dev",
