@@ -1,17 +1,16 @@
 // JPEG with libjpeg-turbo. Colours that come as I420 go to the encoder as planes.
 
-#ifdef DEPTHAI_HAS_JPEG
-#include <cstddef>
-#include <cstdio>
-// jpeglib.h needs both
-#include <jpeglib.h>
-// and jerror.h needs it
-#include <jerror.h>
-#endif
-
 #include <algorithm>
 #include <csetjmp>
+#include <cstdio>
 #include <exception>
+
+#ifdef DEPTHAI_HAS_JPEG
+// clang-format off: the order that they need, behind <cstdio>
+#include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
+#endif
 
 #include "codecs/image.hpp"
 #include "kernels/loops.hpp"
