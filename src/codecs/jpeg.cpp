@@ -22,15 +22,21 @@ namespace {
 
 // ---- 16..235 to 0..255
 
-// A JPEG has the full range. 255 / 219 and 255 / 224, without the 1 before the point, in 1/1024.
-constexpr int kLuma = 168, kChroma = 142, kHalf = 512, kBits = 10;
+// A JPEG has the full range. Added to a level: 36 / 219 and 31 / 224 of it, in 1/65536; the sums
+// are those of exact numbers, rounded.
+constexpr int kLuma = 65536 * 36 / 219, kChroma = 65536 * 31 / 224;
+
+template <typename Level>
+DEPTHAI_INLINE int stretched(Level level, int factor) {
+  const auto part = static_cast<Level>((static_cast<Level>(level * 256) * factor) >> 16);
+  return level + (static_cast<Level>(part + 128) >> 8);
+}
 
 DEPTHAI_FOR_EACH_CPU void full_range_luma(const std::uint8_t* __restrict from,
                                           std::uint8_t* __restrict to, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto level = static_cast<std::uint16_t>(from[i] > 16 ? from[i] - 16 : 0);
-    const auto part = static_cast<std::uint16_t>(level * kLuma + kHalf);
-    const auto sum = static_cast<std::uint16_t>(level + (part >> kBits));
+    const auto sum = static_cast<std::uint16_t>(stretched(level, kLuma));
     to[i] = static_cast<std::uint8_t>(sum > 255 ? 255 : sum);
   }
 }
@@ -39,8 +45,7 @@ DEPTHAI_FOR_EACH_CPU void full_range_chroma(const std::uint8_t* __restrict from,
                                             std::uint8_t* __restrict to, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto level = static_cast<std::int16_t>(from[i] - 128);
-    const auto part = static_cast<std::int16_t>(level * kChroma + kHalf);
-    const auto sum = static_cast<std::int16_t>(level + (part >> kBits) + 128);
+    const auto sum = static_cast<std::int16_t>(stretched(level, kChroma) + 128);
     to[i] = static_cast<std::uint8_t>(sum < 0 ? 0 : sum > 255 ? 255 : sum);
   }
 }
