@@ -15,6 +15,7 @@ namespace depthai {
 #ifdef DEPTHAI_HAS_PNG
 namespace {
 
+constexpr int kLastFast = 3;                     // level without a search, of gray images
 constexpr std::size_t kMostColumns = 1'000'000;  // libpng refuses more, and as many rows
 
 /// libpng ends a call that failed with longjmp: functions that it calls, or that call it, have no
@@ -57,12 +58,19 @@ class PngEncoder {
     if (!has_room) png_error(png, "out of memory");
   }
 
+  /// Gray images of a camera are noise: to search them for repeated bytes costs time and, at low
+  /// levels, also bytes.
+  int strategy() const {
+    return level_ <= kLastFast && image_.layout == Layout::gray ? Z_RLE : Z_DEFAULT_STRATEGY;
+  }
+
   void compress() {
     const bool is_deep = image_.layout == Layout::gray16;
     png_set_write_fn(png_, this, &on_bytes, nullptr);
     png_set_compression_level(png_, level_);
-    png_set_filter(png_, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
-    png_set_compression_strategy(png_, Z_DEFAULT_STRATEGY);
+    // Depth from disparity has few values, which repeat; differences have more.
+    png_set_filter(png_, PNG_FILTER_TYPE_BASE, is_deep ? PNG_FILTER_NONE : PNG_FILTER_SUB);
+    png_set_compression_strategy(png_, strategy());
     png_set_compression_buffer_size(png_, std::size_t{64} << 10);
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(image_.width),
                  static_cast<png_uint_32>(image_.height), is_deep ? 16 : 8,
