@@ -11,7 +11,7 @@ from sanitizers import BUILDS, CHECKED, ROOT, compiled, skip_unless_it_starts
 #: The first test of each build includes its compilation.
 pytestmark = pytest.mark.timeout(900)
 #: Harnesses without threads are of no interest to the sanitizer for threads.
-HARNESSES = dict.fromkeys(CHECKED, ("decoder", "kernels", "link", "usb")) | {"tsan": ("link",)}
+HARNESSES = dict.fromkeys(CHECKED, ("codecs", "decoder", "kernels", "link", "usb")) | {"tsan": ("link",)}
 
 
 @pytest.mark.parametrize("name", CHECKED)

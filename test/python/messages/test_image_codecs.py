@@ -208,10 +208,11 @@ def numbers(coded: NDArray[np.uint8]) -> Iterator[int]:
             value = bits = 0
 
 
-def depth_of_rvl(coded: NDArray[np.uint8]) -> NDArray[np.uint16]:
+def depth_of_rvl(coded: NDArray[np.uint8]) -> Pixels:
     """As in the paper's DecompressRVL; all words must be used."""
     columns, rows = np.frombuffer(coded[:8].tobytes(), "<u4").tolist()
-    stream, pixels, previous = numbers(coded[8:]), [], 0
+    stream, previous = numbers(coded[8:]), 0
+    pixels: list[int] = []
     while len(pixels) < rows * columns:
         pixels += [0] * next(stream)
         for _ in range(next(stream)):
@@ -222,7 +223,7 @@ def depth_of_rvl(coded: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return np.array(pixels, np.uint16).reshape(rows, columns)
 
 
-def depth_of_png(coded: NDArray[np.uint8]) -> NDArray[np.uint16]:
+def depth_of_png(coded: NDArray[np.uint8]) -> Pixels:
     """With OpenCV."""
     image = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
     assert image is not None
@@ -230,7 +231,7 @@ def depth_of_png(coded: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return image
 
 
-DECODERS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint16]]] = {
+DECODERS: dict[str, Callable[[NDArray[np.uint8]], Pixels]] = {
     "png": depth_of_png,
     "rvl": depth_of_rvl,
 }
@@ -243,7 +244,7 @@ def depth_message(image: Pixels, encoding: str, settings: CodecSettings) -> tupl
     return header, DECODERS[settings.format](coded[HEADER.itemsize :])
 
 
-def depth_images() -> dict[str, NDArray[np.uint16]]:
+def depth_images() -> dict[str, Pixels]:
     """Named images of uint16."""
     noise = random_image(np.uint16, (401, 641))
     steps = np.repeat(noise[:, ::8], 8, axis=1)
