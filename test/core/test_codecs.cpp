@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <future>
 #include <random>
 
@@ -70,7 +71,7 @@ TEST(Codecs, ThreadsDoNotDisturbEachOther) {
   other.get();
 }
 
-TEST(Codecs, RvlOfAPaperSizedExampleIsKnown) {
+TEST(Codecs, RvlOfAFewPixelsIsThatOfThePaper) {
   // 2 zeros, 3 measured: 10, 9, 9. Nibbles: 2; 3; 20 = 4 2 with more; -1 -> 1; 0; then 1 zero,
   // none.
   std::uint16_t values[] = {0, 0, 10, 9, 9, 0};
@@ -80,7 +81,7 @@ TEST(Codecs, RvlOfAPaperSizedExampleIsKnown) {
   const Bytes coded = bytes_of(encode_depth(depth, "16UC1", {"rvl", 3, 10.0, 100.0}));
   const Bytes expected = {0,    0,    0,    0,   0, 0, 0, 0, 0, 0, 0, 0,  // header
                           3,    0,    0,    0,   2, 0, 0, 0,              // columns, rows
-                          0x10, 0x12, 0xC2, 0x23};                        // the word 0x23C21010
+                          0x10, 0x10, 0xC2, 0x23};                        // the word 0x23C21010
   EXPECT_EQ(coded, expected);
 }
 
