@@ -1,6 +1,9 @@
 #include <pybind11/stl.h>
+#include <unistd.h>
 
+#include <future>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "codecs/codecs.hpp"
@@ -15,12 +18,28 @@ namespace {
 
 using Result = std::pair<std::shared_ptr<Buffer>, std::size_t>;
 
+/// Added to the nice value of threads that encode: the link and the packet loop come first.
+constexpr int kNice = 10;
+
+/// Encode on a thread of low priority. The caller waits for it and keeps its own priority: it takes
+/// the GIL again, for which the packet loop waits.
+template <typename Encode>
+Encoded at_low_priority(Encode encode) {
+  std::packaged_task<Encoded()> task([&] {
+    [[maybe_unused]] const int value = ::nice(kNice);  // a thread's own, on Linux
+    return encode();
+  });
+  std::future<Encoded> result = task.get_future();
+  std::thread(std::move(task)).join();
+  return result.get();
+}
+
 /// Encode a Python array, without the GIL.
 template <typename Encode>
 Result encoded(const py::buffer& source, Encode encode) {
   const View view(source, kRead);
   const NoGil no_gil;
-  Encoded result = encode(array_of(view));
+  Encoded result = at_low_priority([&] { return encode(array_of(view)); });
   return {std::move(result.buffer), result.size};
 }
 
