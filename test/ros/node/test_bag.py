@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 
 from depthai_ros.config import validate
 from depthai_ros.config.settings import worker_outputs
-from depthai_ros.streams import STREAMS, WORKER_OUTPUTS
+from depthai_ros.streams import COMPRESSED_TOPICS, STREAMS, WORKER_OUTPUTS
 
 pytestmark = pytest.mark.distribution("message definitions in a recording")
 
@@ -59,6 +59,7 @@ def expected_topics(parameters: Mapping[str, Any], network: str) -> set[str]:
         if (not topic.option or parameters.get(topic.option)) and topic.network in ("", network)
     ]
     names = {name for topic in topics for name in (topic.name, topic.camera_info) if name}
+    names |= {topic.name for image, topic in COMPRESSED_TOPICS.items() if image in names}
     return {f"{NODE}/{name}" for name in names} | {"/tf_static", "/diagnostics"} | OF_EVERY_NODE
 
 

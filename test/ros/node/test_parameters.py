@@ -91,6 +91,9 @@ TIME_LIMITS = {"diagnostics.stream_timeout_s": 0.1, "diagnostics.stale_after_s":
 FILTERS = {
     option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"
 }
+#: test_compressed.py shows what they do.
+COMPRESSION = {option.key for option in OPTIONS if option.group == "compressed"}
+RATES = {option.key for option in OPTIONS if option.topic and option.group == "publish"}
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 #: test_reconfiguration.py shows what they do.
 RECONNECTING = {
@@ -101,7 +104,7 @@ PERIOD = "diagnostics.period_s"
 
 def test_every_live_option_is_in_one_of_the_tables() -> None:
     known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES, *FILTERS]
-    known += [*RECONNECTING, PERIOD, "calibration.check_board"]
+    known += [*RECONNECTING, *COMPRESSION, *RATES, PERIOD, "calibration.check_board"]
     assert sorted(known) == sorted(option.key for option in OPTIONS if option.changes == "live")
 
 

@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from depthai_ros.config import validate
 from depthai_ros.node.publishers import StreamPublishers
-from depthai_ros.streams import STREAMS
+from depthai_ros.streams import COMPRESSED_TOPICS, STREAMS
 
 pytestmark = pytest.mark.distribution("functions of rcl that the extension calls")
 
@@ -98,6 +98,7 @@ def test_destroy_leaves_no_publisher(node: Node) -> None:
     names = ["left/image_raw", "left/image_rect", "left/camera_info", "points"]
     for group in ("depth", "depth/unfiltered", "depth_registered"):
         names += [f"{group}/image_raw", f"{group}/camera_info"]
+    names += [topic.name for image, topic in COMPRESSED_TOPICS.items() if image in names]
     assert made == {f"/publishers/{name}" for name in names}
     publishers.destroy()
     assert {publisher.topic_name for publisher in node.publishers} == before

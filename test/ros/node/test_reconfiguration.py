@@ -28,7 +28,7 @@ from depthai_ros.config import BY_KEY, OPTIONS, Option, defaults
 from depthai_ros.config.limits import Choice, Range
 from depthai_ros.errors import ConfigError
 from depthai_ros.node.node import CameraNode
-from depthai_ros.streams import STREAMS
+from depthai_ros.streams import COMPRESSED_TOPICS, STREAMS
 
 pytestmark = pytest.mark.distribution("rclpy's parameters and publishers, declared again")
 
@@ -101,6 +101,7 @@ def check_topics(listener: Listener, profile: Profile) -> None:
     """The topics of its streams are there, those of all others are not."""
     rows = [topic for name in profile.streams for topic in STREAMS[name].topics]
     own = {topic.name for topic in rows if not topic.option and topic.network != "tensors"}
+    own |= {topic.name for image, topic in COMPRESSED_TOPICS.items() if image in own}
     others = {topic.name for row in STREAMS.values() for topic in row.topics} - own
     listener.wait_until(
         lambda: own <= (topics := listener.topics()) and others.isdisjoint(topics),
