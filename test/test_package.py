@@ -14,6 +14,8 @@ pytest.importorskip("rclpy", reason="rclpy is missing")
 index = pytest.importorskip("ament_index_python")
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Packages that `make build` makes where they are missing.
+OVERLAY = sorted(path.name for path in (ROOT / "overlay").iterdir())
 PREFIX = Path(index.get_package_prefix("depthai_ros"))
 
 
@@ -37,7 +39,7 @@ def test_messages_and_node_import_in_one_process(folder: Path | str, sources_fir
     assert finished.stdout.split()[1] == "0"
 
 
-@pytest.mark.parametrize("package", ["depthai_ros", "vision_msgs", "tf2_msgs"])
+@pytest.mark.parametrize("package", ["depthai_ros", *OVERLAY])
 def test_package_is_in_the_resource_index(package: str) -> None:
     assert index.has_resource("packages", package)
     interfaces, _ = index.get_resource("rosidl_interfaces", package)
@@ -118,8 +120,9 @@ def test_message_constants_are_the_numbers_of_the_device() -> None:
     assert Tracklet.STATUS_REMOVED == 3
 
 
-#: Interfaces of vision_msgs 4.1 in other packages: every field in order, with its type.
-#: Source: the vision_msgs repository, branch ros2, version 4.1.1; tf2_msgs of geometry2 0.39
+#: Interfaces of other packages: every field in order, with its type.
+#: Source: the vision_msgs repository, branch ros2, version 4.1.1; tf2_msgs of geometry2 0.39;
+#: ffmpeg_image_transport_msgs 1.3.0; foxglove_msgs of foxglove-sdk, ros-v3.4.3
 INTERFACES = {
     "vision_msgs/Point2D": "x double, y double",
     "vision_msgs/Pose2D": "position vision_msgs/Point2D, theta double",
@@ -149,6 +152,13 @@ INTERFACES = {
     ),
     "vision_msgs/VisionInfo": (
         "header std_msgs/Header, method string, database_location string, database_version int32"
+    ),
+    "ffmpeg_image_transport_msgs/FFMPEGPacket": (
+        "header std_msgs/Header, width int32, height int32, encoding string, pts uint64,"
+        " flags uint8, is_bigendian boolean, data sequence<uint8>"
+    ),
+    "foxglove_msgs/CompressedVideo": (
+        "timestamp builtin_interfaces/Time, frame_id string, data sequence<uint8>, format string"
     ),
     "tf2_msgs/TFMessage": "transforms sequence<geometry_msgs/TransformStamped>",
 }
