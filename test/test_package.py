@@ -122,7 +122,7 @@ def test_message_constants_are_the_numbers_of_the_device() -> None:
 
 #: Interfaces of other packages: every field in order, with its type.
 #: Source: the vision_msgs repository, branch ros2, version 4.1.1; tf2_msgs of geometry2 0.39;
-#: ffmpeg_image_transport_msgs 1.3.0; foxglove_msgs of foxglove-sdk, ros-v3.4.3
+#: ffmpeg_image_transport_msgs of ros-misc-utilities; foxglove_msgs of foxglove-sdk, ros-v3.4.3
 INTERFACES = {
     "vision_msgs/Point2D": "x double, y double",
     "vision_msgs/Pose2D": "position vision_msgs/Point2D, theta double",

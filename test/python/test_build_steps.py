@@ -51,6 +51,7 @@ case "${0##*/} $*" in
     pause ;;
   "python -c "*) echo /nowhere ;;
   "colcon "*)
+    echo "$*" > $place/colcon
     echo "Starting >>> tf2_msgs"
     echo "Starting >>> depthai_ros"
     echo "[ 45%] Building CXX object" >&2
@@ -94,10 +95,14 @@ class Checkout:
         }  # fmt: skip
         self.command = [str(self.root / "tools/build")]
 
-    def build(self) -> tuple[int, str]:
+    def build(self, *prefix: str) -> tuple[int, str]:
         """Status and output of `make build` where stderr is no terminal."""
         done = subprocess.run(
-            self.command, env=self.environment, capture_output=True, text=True, timeout=DEADLINE_S
+            [*self.command, *prefix],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
         )
         assert done.stdout == ""
         return done.returncode, done.stderr
@@ -161,6 +166,18 @@ def test_each_finished_step_is_one_line_in_a_log(checkout: Checkout) -> None:
     status, output = checkout.build()
     assert status == 0
     assert re.fullmatch(plain(STEPS[-1]), output), "only the steps that are needed count"
+
+
+def test_copy_for_users_has_no_message_package_that_is_optional(checkout: Checkout) -> None:
+    optional = {"ffmpeg_image_transport_msgs", "foxglove_msgs"}
+    for name in optional:
+        (checkout.root / "overlay" / name).mkdir()
+    for prefix, expected in (((), optional), ((str(checkout.place / "prefix"),), set())):
+        status, output = checkout.build(*prefix)
+        assert status == 0, output
+        built = (checkout.place / "colcon").read_text().split()
+        assert {"depthai_ros", "tf2_msgs"} <= set(built)
+        assert optional & set(built) == expected
 
 
 def test_failed_step_prints_the_end_of_its_output_and_is_repeated(checkout: Checkout) -> None:
