@@ -59,7 +59,7 @@ def device_config(
         "ot": _section(settings, "ot"),
     }
     if _wants_video(settings):
-        document["video_config"] = _section(settings, "video_config")
+        document["video_config"] = _video(settings)
     return document
 
 
@@ -153,6 +153,12 @@ def _depth(settings: Settings) -> dict[str, Any]:
         "padding_factor": settings["depth.padding_factor"],
         "warp_rectify": _section(settings, "depth.warp_rectify"),
     }
+
+
+def _video(settings: Settings) -> dict[str, Any]:
+    """The encoder's settings; the node has no topic for B frames, see `unused.without_effect`."""
+    section = _section(settings, "video_config")
+    return section if settings.dialect == "gen1" else {**section, "numBFrames": 0}
 
 
 def _wants_video(settings: Settings) -> bool:

@@ -79,6 +79,13 @@ def without_effect(settings: Settings, network: NetworkConfig | None) -> list[Un
     if "depth" not in stream_list(settings) and (names := enabled_filters(settings)):
         found = f"the filters on depth ({', '.join(names)}) are not used"
         rows.append(Unused(f"{found}: add depth to stream_list"))
+    if b_frames := settings["video_config.numBFrames"]:
+        text = (
+            f"video_config.numBFrames is {b_frames} and not used: the device is asked for no B "
+            "frames, because viewers of ~/rgb/video cannot show them, and others show them late; "
+            "set it to 0"
+        )
+        rows.append(Unused(text, "video"))
     if network is not None:
         return [*rows, *_of_network(settings, network)]
     keys = [key for key in ("ai.blob_file_config", "ai.labels") if settings[key]]

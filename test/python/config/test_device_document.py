@@ -177,6 +177,12 @@ def test_encoder_settings_are_complete_or_absent(values):
     }
 
 
+@pytest.mark.parametrize(("dialect", "sent"), [("ros", 0), ("gen1", 2)])
+def test_only_gen1_programs_get_b_frames(dialect, sent):
+    settings = config.validate({"video_config.numBFrames": 2}, dialect)
+    assert config.device_config(settings)["video_config"]["numBFrames"] == sent
+
+
 def test_networks_and_calibration_reach_the_document_as_json():
     values = {
         **BLOB,

@@ -27,6 +27,8 @@ WITHOUT_EFFECT = [
     ({"filters.speckle.enable": True}, None, []),
     ({"filters.speckle.enable": True, "stream_list": ["disparity"]}, None,
      [("", "the filters on depth (speckle) are not used: add depth to stream_list")]),
+    ({"video_config.numBFrames": 2}, None,
+     [("video", "video_config.numBFrames is 2 and not used: the device is asked for no B frames")]),
     ({"depth.left_mesh_file": "a.mesh"}, None, [("", "depth.left_mesh_file is not used")]),
 ]  # fmt: skip
 

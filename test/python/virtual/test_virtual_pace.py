@@ -107,7 +107,7 @@ def test_video_with_b_frames_has_each_exposure_once() -> None:
     pytest.importorskip("av")
     device = OpenDevice.open("virtual:pattern?pace=receiver")
     values = {"stream_list": ["video"], "video_config.numBFrames": 2}
-    pipeline = device.start_pipeline(config.defaults().replace(values))
+    pipeline = device.start_pipeline(config.validate(values, "gen1"))
     seen: list[int] = []
     end_s = time.monotonic() + LIMIT_S
     while len(seen) < 8 and time.monotonic() < end_s:
