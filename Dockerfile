@@ -20,9 +20,10 @@ SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # What package.xml declares for run time: test/test_hosted_ci.py compares both lists.
 # hadolint ignore=DL3008
 RUN packages=( \
-      ament-index-python builtin-interfaces cv-bridge diagnostic-msgs geometry-msgs launch launch-ros \
-      lifecycle-msgs rcl-interfaces rclpy robot-state-publisher rosidl-default-runtime sensor-msgs \
-      std-msgs std-srvs stereo-msgs tf2-msgs tf2-ros vision-msgs visualization-msgs xacro \
+      ament-index-python builtin-interfaces cv-bridge diagnostic-msgs ffmpeg-image-transport-msgs \
+      foxglove-msgs geometry-msgs launch launch-ros lifecycle-msgs rcl-interfaces rclpy \
+      robot-state-publisher rosidl-default-runtime sensor-msgs std-msgs std-srvs stereo-msgs tf2-msgs \
+      tf2-ros vision-msgs visualization-msgs xacro \
     ) && \
     apt-get update && \
     apt-get install -y --no-install-recommends \

@@ -59,6 +59,13 @@ def publisher_address(handle: Any) -> int | None:
     return address
 
 
+def how_to_install(package: str) -> str:
+    """The command that installs a ROS package on Ubuntu."""
+    return (
+        f"apt install ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-{package.replace('_', '-')}"
+    )
+
+
 def profile_variable() -> str:
     """The one of PROFILE_VARIABLES that the installed Fast DDS reads."""
     return PROFILE_VARIABLES[_has_fast_dds_2()]

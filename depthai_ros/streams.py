@@ -19,6 +19,7 @@ class Topic:
     encoding: str = ""  # of an Image; format of a CompressedImage
     option: str = ""  # published only if this option is true
     network: str = ""  # and only if the networks send "detections" or raw "tensors"
+    codec: str = ""  # and only if video_config.profile encodes single images ("jpeg") or "video"
     camera_info: str = ""  # its CameraInfo topic, "" = none
     latched: bool = False
     filtered: bool = False  # shows depth after the filters
@@ -115,15 +116,15 @@ def _mono(name: str, camera: str, topic: str, content: str = "raw") -> Stream:
     return Stream(name, "mono8", camera, size, (_image(topic, "mono8"),), content)
 
 
-def _jpeg(name: str, group: str, content: str, *, pace: str, latched: bool) -> Stream:
-    topic = Topic(
+def _jpeg(group: str, *, codec: str = "", latched: bool = False) -> Topic:
+    return Topic(
         f"{group}/image_raw/compressed",
         "compressed_image",
         "bgr8; jpeg compressed bgr8",
+        codec=codec,
         camera_info=f"{group}/camera_info",
         latched=latched,
     )
-    return Stream(name, "bitstream", "rgb", 10 << 20, (topic,), content, pace)
 
 
 _STATUS = Topic("device/status", "device_status", latched=True)
@@ -144,6 +145,12 @@ _TRACKS = (
     Topic("tracklets", "tracklets"),
     Topic("nn/tracked_detections", "tracked_detections"),
 )
+_VIDEO = (
+    _jpeg("rgb", codec="jpeg"),
+    Topic("rgb/image_raw/ffmpeg", "ffmpeg_packet", codec="video", camera_info="rgb/camera_info"),
+    Topic("rgb/video", "compressed_video", codec="video", camera_info="rgb/camera_info"),
+)
+_ENCODED_BYTES = 10 << 20
 _DEPTH_BYTES = 2 * _MONO_BYTES + _TRAILER_BYTES
 _DEPTH = (*_depth_images("depth", filtered=True), _image("depth/unfiltered/image_raw", "16UC1"))
 
@@ -159,8 +166,16 @@ _WIRE_ROWS = (
     Stream("depth", "depth16", "right", _DEPTH_BYTES, _DEPTH, "depth"),
     Stream("metaout", "tensors", "nn", 4 << 20, _RESULTS),
     Stream("previewout", "planar8", "nn", 1_920_256, (_image("rgb/preview/image_raw", "bgr8"),)),
-    _jpeg("jpegout", "rgb/still", "still", pace="request", latched=True),
-    _jpeg("video", "rgb", "video", pace="exposure", latched=False),
+    Stream(
+        "jpegout",
+        "bitstream",
+        "rgb",
+        _ENCODED_BYTES,
+        (_jpeg("rgb/still", latched=True),),
+        "still",
+        "request",
+    ),
+    Stream("video", "bitstream", "rgb", _ENCODED_BYTES, _VIDEO, "video"),
     Stream("object_tracker", "tracklets", "nn", 2000, _TRACKS),
 )
 
@@ -241,15 +256,17 @@ COMPRESSED_TOPICS: dict[str, Topic] = {
     for topic in row.topics
     if topic.message == "image"
 }
+_PIXELS = frozenset({"image", "compressed_image", "disparity_image", "point_cloud"})
 #: Kinds of messages with pixels or points; `publish.queue_depth` is for them.
-LARGE_MESSAGES = frozenset({"image", "compressed_image", "disparity_image", "point_cloud"})
-#: Topics with a rate limit, `publish.TOPIC.max_fps`; the compressed ones of the node have another.
+LARGE_MESSAGES = _PIXELS | {"ffmpeg_packet", "compressed_video"}
+#: Topics with a rate limit, `publish.TOPIC.max_fps`. The compressed ones of the node have another,
+#: and no frame of a video can be left out.
 LIMITED_TOPICS = tuple(
     dict.fromkeys(
         topic.name
         for row in ALL_STREAMS.values()
         for topic in row.topics
-        if topic.message in LARGE_MESSAGES and row.pace == "exposure"
+        if topic.message in _PIXELS and row.pace == "exposure"
     )
 )
 

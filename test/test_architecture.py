@@ -158,7 +158,7 @@ RELEASES = re.compile(
     r"\b(?:humble|jazzy|kilted|lyrical)\b|\b(?:iron|rolling)\b(?! shutter)", re.IGNORECASE
 )
 #: It tells a user how to install a package.
-ASKS_FOR_THE_RELEASE = {PACKAGE / "launch" / "actions.py"}
+ASKS_FOR_THE_RELEASE = {FEATURES}
 
 
 def test_code_guards_by_feature_and_never_by_the_name_of_a_release() -> None:

@@ -139,7 +139,9 @@ ROWS = {
     20: Row(
         "Compressed topics: encoded again, without camera_info, with an unreadable format string",
         "The device's JPEG is passed on byte by byte, with the format string that readers expect "
-        "and a camera_info topic",
+        "and a camera_info topic. H.264 and H.265 have topics of their own, of types that viewers "
+        "know: whole frames, parameter sets with each key frame, no B frames",
+        "the bitstreams of a real device",
     ),
     21: Row(
         "Detections mix pixels and metres, have no class names, boxes do not fit the image",

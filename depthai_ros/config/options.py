@@ -379,7 +379,13 @@ _VIDEO_OPTIONS = (
         one_of(*RATE_CONTROL_MODES),
         changes="inactive",
     ),
-    Option("video_config.profile", "h264_high", "encoding", one_of(*VIDEO_PROFILES)),
+    Option(
+        "video_config.profile",
+        "h264_high",
+        "encoding: h264_* and h265_main for rgb/image_raw/ffmpeg and rgb/video, mjpeg for "
+        "rgb/image_raw/compressed",
+        one_of(*VIDEO_PROFILES),
+    ),
     Option(
         "video_config.bitrate",
         8_500_000,
@@ -399,7 +405,8 @@ _VIDEO_OPTIONS = (
     Option(
         "video_config.keyframeFrequency",
         30,
-        "interval between key frames",
+        "interval between key frames; a new subscriber of the video sees its first image after at "
+        "most this many",
         between(1, 1000),
         unit="frames",
         changes="inactive",
@@ -407,8 +414,8 @@ _VIDEO_OPTIONS = (
     Option(
         "video_config.numBFrames",
         0,
-        "bidirectionally predicted frames between two others; they add latency, and some viewers "
-        "of compressed video refuse them",
+        "bidirectionally predicted frames between two others, for Gen1 programs; the node asks for "
+        "none, because viewers of its video topics cannot show them",
         between(0, 16),
         unit="frames",
         changes="inactive",

@@ -429,11 +429,14 @@ def is_made_on_host(settings: Settings, stream: str) -> bool:
 
 def configured_topics(settings: Settings) -> dict[str, list[Topic]]:
     """The topics of each configured stream, and of each output of the workers."""
+    codecs = ("", "jpeg" if settings["video_config.profile"] == "mjpeg" else "video")
     return {
         name: [
             topic
             for topic in ALL_STREAMS[name].topics
-            if (not topic.option or settings[topic.option]) and not is_made_on_host(settings, name)
+            if (not topic.option or settings[topic.option])
+            and topic.codec in codecs
+            and not is_made_on_host(settings, name)
         ]
         for name in (*_streams(settings), *worker_outputs(settings))
     }

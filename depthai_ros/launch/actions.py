@@ -34,7 +34,7 @@ from ..config import read_file, resolve_path, validate
 from ..config.limits import Value
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
-from ..ros_features import PROFILE_VARIABLES, profile_name, profile_variable
+from ..ros_features import PROFILE_VARIABLES, how_to_install, profile_name, profile_variable
 from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
 from .environment import MEMORY, SEGMENTS, free_bytes, segment_bytes
 from .plan import CameraPlan, full_name, renamed_rviz
@@ -136,10 +136,9 @@ def need(package: str, purpose: str) -> None:
     try:
         get_package_prefix(package)
     except PackageNotFoundError:
-        distro = os.environ.get("ROS_DISTRO", "ROS_DISTRO")
         raise ConfigError(
             f"{purpose} needs the package {package}, which is not installed here "
-            f"(apt install ros-{distro}-{package.replace('_', '-')})"
+            f"({how_to_install(package)})"
         ) from None
 
 

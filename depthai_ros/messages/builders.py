@@ -41,7 +41,19 @@ from .value_limits import (
     check_records,
 )
 
+try:
+    from ffmpeg_image_transport_msgs.msg import FFMPEGPacket
+except ImportError:
+    FFMPEGPacket = None
+try:
+    from foxglove_msgs.msg import CompressedVideo
+except ImportError:
+    CompressedVideo = None
+
 _NS_PER_S = 1_000_000_000
+#: FFMPEGPacket.encoding after the codec: pixels in the encoder, of cv_bridge, and of our raw topic.
+#: Source: ffmpeg_image_transport_msgs 1.3, FFMPEGPacket.msg
+_PIXELS_IN_LIBAV = "yuv420p;bgr8;bgr8"
 
 
 def ros_time(stamp_ns: int) -> Time:
@@ -92,6 +104,46 @@ def _compressed_image(
         len(packet.data),
     )
     return cdr.Serialized(packet.buffer, len(packet.data), prefix)
+
+
+def _ffmpeg_packets(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> list[cdr.Serialized]:
+    assert context.video is not None
+    frame_id, libav = context.frame_id(packet.stream, packet.metadata), context.video.codec.libav
+    width, height = context.images.sizes.rgb
+    return [
+        cdr.Serialized(
+            unit.buffer,
+            unit.size,
+            cdr.ffmpeg_packet_prefix(
+                unit.stamp_ns,
+                frame_id,
+                width,
+                height,
+                f"{libav};{_PIXELS_IN_LIBAV}",
+                is_key=unit.is_key,
+                size=unit.size,
+            ),
+        )
+        for unit in packet.units
+    ]
+
+
+def _compressed_videos(
+    context: MessageContext, _topic: Topic, packet: StampedPacket
+) -> list[cdr.Serialized]:
+    assert context.video is not None
+    frame_id = context.frame_id(packet.stream, packet.metadata)
+    video_format = context.video.codec.video_format
+    return [
+        cdr.Serialized(
+            unit.buffer,
+            unit.size,
+            *cdr.compressed_video_ends(unit.stamp_ns, frame_id, video_format, unit.size),
+        )
+        for unit in packet.units
+    ]
 
 
 def _point_cloud(context: MessageContext, _topic: Topic, packet: StampedPacket) -> cdr.Serialized:
@@ -231,8 +283,14 @@ def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
     context.health.device_spoke(temperatures, lines, packet.received_ns)
 
 
+def _join_access_units(context: MessageContext, packet: StampedPacket) -> None:
+    if context.video is not None and packet.stream.content == "video":
+        packet.units = context.video.add(packet.data, packet.buffer, packet.stamp_ns, packet.serial)
+
+
 #: Layout -> function that updates the context with every packet.
 PACKET_HOOKS: dict[str, Callable[[MessageContext, StampedPacket], None]] = {
+    "bitstream": _join_access_units,
     "tensors": _remember_detections,
     "tracklets": _remember_tracklets,
     "json": _remember_status,
@@ -241,7 +299,7 @@ PACKET_HOOKS: dict[str, Callable[[MessageContext, StampedPacket], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds one type of message from one packet."""
+    """Builds one type of message from one packet; a list if there may be none, or several."""
 
     message_type: type[Any]
     build: Callable[[MessageContext, Topic, StampedPacket], Any]
@@ -255,7 +313,7 @@ class StaticMessageBuilder:
     build: Callable[[MessageContext, int], Any]
 
 
-#: `Topic.message` -> its builder.
+#: `Topic.message` -> its builder; without those whose message package is not installed.
 BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "image": Builder(Image, _image),
     "compressed_image": Builder(CompressedImage, _compressed_image),
@@ -270,6 +328,16 @@ BUILDERS: dict[str, Builder | StaticMessageBuilder] = {
     "device_status": Builder(DeviceStatus, _device_status),
     "label_info": StaticMessageBuilder(LabelInfo, _label_info),
     "vision_info": StaticMessageBuilder(VisionInfo, _vision_info),
+}
+
+if FFMPEGPacket is not None:
+    BUILDERS["ffmpeg_packet"] = Builder(FFMPEGPacket, _ffmpeg_packets)
+if CompressedVideo is not None:
+    BUILDERS["compressed_video"] = Builder(CompressedVideo, _compressed_videos)
+#: `Topic.message` -> its package, of those that may be missing.
+OPTIONAL_PACKAGES = {
+    "ffmpeg_packet": "ffmpeg_image_transport_msgs",
+    "compressed_video": "foxglove_msgs",
 }
 
 _TOPIC_STREAMS = {

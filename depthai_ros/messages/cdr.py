@@ -17,6 +17,8 @@ from .. import _core
 #: Encapsulation header of plain little-endian CDR. Source: OMG DDSI-RTPS 2.3, section 10.5
 _LITTLE_ENDIAN = b"\x00\x01\x00\x00"
 _STAMP = struct.Struct("<iI")
+#: End of a FFMPEGPacket before its data: pts, flags, is_bigendian, number of bytes.
+_FFMPEG_END = struct.Struct("<QB?xxI")
 _NS_PER_S = 1_000_000_000
 #: Numbers of one point of a cloud: x y z and a colour, float32.
 POINT_FLOATS = 4
@@ -92,6 +94,25 @@ def compressed_image_prefix(stamp_ns: int, frame_id: str, image_format: str, siz
     return restamped(start + struct.pack("<I", size), stamp_ns)
 
 
+def ffmpeg_packet_prefix(
+    stamp_ns: int, frame_id: str, width: int, height: int, encoding: str, *, is_key: bool, size: int
+) -> bytes:
+    """Everything of a ffmpeg_image_transport_msgs/FFMPEGPacket before its `size` bytes of data.
+
+    Its pts is the stamp in nanoseconds, its flags are 1 for a key frame and 0 for others.
+    """
+    start = _ffmpeg_template(frame_id, width, height, encoding)
+    return restamped(start + _FFMPEG_END.pack(stamp_ns, is_key, False, size), stamp_ns)
+
+
+def compressed_video_ends(
+    stamp_ns: int, frame_id: str, video_format: str, size: int
+) -> tuple[bytes, bytes]:
+    """The bytes before and after the `size` bytes of data of a foxglove_msgs/CompressedVideo."""
+    prefix = restamped(_video_template(frame_id) + struct.pack("<I", size), stamp_ns)
+    return prefix, bytes(-size % 4) + bytes(_Writer().text(video_format).bytes[4:])
+
+
 def disparity_image_ends(
     stamp_ns: int, frame_id: str, height: int, width: int, ends: DisparityEnds
 ) -> tuple[bytes, bytes]:
@@ -155,6 +176,19 @@ def _compressed_template(frame_id: str, image_format: str) -> bytes:
     """The prefix up to, but without, the number of data bytes; padded."""
     written = _Writer().header(frame_id).text(image_format).put("I", 0).bytes
     return bytes(written[:-4])
+
+
+@lru_cache(maxsize=64)
+def _ffmpeg_template(frame_id: str, width: int, height: int, encoding: str) -> bytes:
+    """The prefix up to, but without, the pts; padded."""
+    written = _Writer().header(frame_id).put("i", width, height).text(encoding).put("Q", 0).bytes
+    return bytes(written[:-8])
+
+
+@lru_cache(maxsize=64)
+def _video_template(frame_id: str) -> bytes:
+    """The prefix up to, but without, the number of data bytes; padded."""
+    return bytes(_Writer().header(frame_id).put("I", 0).bytes[:-4])
 
 
 @lru_cache(maxsize=64)

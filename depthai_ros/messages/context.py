@@ -20,6 +20,7 @@ from ..cameras import NN_CAMERAS
 from ..config import NetworkConfig, Settings
 from ..streams import ALL_STREAMS, STREAMS, Stream
 from ..wire_formats import CAMERAS, MAX_DISPARITY, FrameSizes, FrameTrailer
+from .access_units import CODECS, AccessUnits
 from .cdr import DisparityEnds
 from .derived import DerivedImages
 from .detections import NetworkFacts, ResultHistory
@@ -32,13 +33,6 @@ from .tensors import RawOutput
 
 #: Depth, disparity and measured positions belong to the rays of this camera.
 DEPTH_CAMERA = "right"
-#: Encoder profile -> format of CompressedImage, where it is not JPEG.
-VIDEO_FORMATS = {
-    "h264_baseline": "h264",
-    "h264_main": "h264",
-    "h264_high": "h264",
-    "h265_main": "h265",
-}
 #: Contents from the stereo engine, which belong to the right camera.
 _STEREO_CONTENTS = ("disparity", "depth")
 
@@ -69,7 +63,7 @@ class MessageContext:
     encoders: ImageEncoders
     disparity: DisparityEnds
     network: NetworkFacts
-    video_format: str  # of CompressedImage on the video stream; "" = the topic's own
+    video: AccessUnits | None  # of the stream video; None = it has JPEG images
     health: Health
     results: ResultHistory = field(default_factory=ResultHistory)
     tensors: RawOutput = field(default_factory=RawOutput)
@@ -113,6 +107,7 @@ def make_context(
     images = _image_settings(settings, calibration, sizes)
     derived = DerivedImages(settings, images, calibration)
     cameras = camera_models(settings, calibration, sizes) | derived.models
+    codec = CODECS.get(settings["video_config.profile"])
     return MessageContext(
         frames=frames,
         stream_frames=_stream_frames(settings, frames),
@@ -122,7 +117,7 @@ def make_context(
         encoders=ImageEncoders(settings),
         disparity=_disparity_ends(settings, calibration, sizes.mono),
         network=_network_facts(settings, calibration, network, cameras, label_topic, nn_to_depth),
-        video_format=VIDEO_FORMATS.get(settings["video_config.profile"], ""),
+        video=AccessUnits(codec, STREAMS["video"].max_packet_bytes) if codec else None,
         health=health,
         tensors=RawOutput(tensors),
     )

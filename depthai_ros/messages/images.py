@@ -27,6 +27,7 @@ from ..wire_formats import (
     disparity_color_table,
     disparity_to_depth_table,
 )
+from .access_units import AccessUnit
 from .stream_stats import Passage
 
 #: Pixel value of a DisparityImage where there is no disparity.
@@ -105,6 +106,7 @@ class StampedPacket:
     beside: StampedPacket | None = None  # of another stream, for messages made from both
     image_format: str = ""  # of compressed bytes that the node made, see CompressedImage.format
     is_made: bool = False  # the node has made the pixels, the packet had others
+    units: tuple[AccessUnit, ...] = ()  # of video: the frames that it completes
     _converted: dict[str, ImageBuffer] = field(default_factory=dict)
     _converting: threading.Lock = field(default_factory=threading.Lock)
 

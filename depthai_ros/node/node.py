@@ -226,9 +226,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         decoded = network is not None and network.output_format == "detection"
         self._qos.prepare()
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
+        self.supervisor.warn_unused("message packages", self._stream_publishers.missing)
         self._qos.check(settings)
-        reasons = self._stream_publishers.not_compressed
-        self.supervisor.warn_unused("codecs", map(Unused, dict.fromkeys(reasons.values())))
         self.supervisor.connect(patient=self._is_patient)
         self._remove_uncalibrated(self._stream_publishers)
 

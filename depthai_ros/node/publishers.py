@@ -28,15 +28,16 @@ from ..config.settings import (
     stream_fps,
     worker_outputs,
 )
+from ..config.unused import Unused
 from ..errors import ConfigError
 from ..messages import cdr
-from ..messages.builders import BUILDERS, StaticMessageBuilder, camera_info
+from ..messages.builders import BUILDERS, OPTIONAL_PACKAGES, StaticMessageBuilder, camera_info
 from ..messages.context import MessageContext
 from ..messages.image_codecs import missing_library
 from ..messages.images import StampedPacket
 from ..messages.stream_stats import PUBLISHED, UNSUBSCRIBED
 from ..rates import RateLimiter
-from ..ros_features import publisher_address, ros_class
+from ..ros_features import how_to_install, publisher_address, ros_class
 from ..streams import ALL_STREAMS, LARGE_MESSAGES, LIMITED_TOPICS, STREAMS, Stream, Topic
 from .topic_names import TopicNames
 
@@ -143,7 +144,13 @@ class TopicPublisher:
             return sent
         if self.limiter is not None and not self.limiter.keeps(packet.exposure_ns):
             return sent
-        return sent.plus(attempt(self.publisher, builder.build(context, self.topic, packet)))
+        built = builder.build(context, self.topic, packet)
+        messages = built if isinstance(built, list) else [built]
+        if not messages:  # its bytes go out with a later packet
+            return sent.plus(Sent(published=1))
+        for message in messages:
+            sent = sent.plus(attempt(self.publisher, message))
+        return sent
 
 
 def attempt(publisher: Publisher[Any], message: Any) -> Sent:
@@ -186,24 +193,43 @@ def _announced(settings: Settings, *, decoded: bool) -> dict[str, list[Topic]]:
     }
 
 
-def _compressed(settings: Settings) -> tuple[dict[str, CompressedTopic], dict[str, str]]:
-    """The compressed topics that this build can make, and why the others are missing."""
+def _compressed(settings: Settings) -> tuple[dict[str, CompressedTopic], tuple[Unused, ...]]:
+    """The compressed topics that this build can make, and sentences for the others."""
     made: dict[str, CompressedTopic] = {}
     missing: dict[str, list[str]] = {}
     for name, row in compressed_topics(settings).items():
         if why := missing_library(compression_of(settings, row.image)["format"]):
-            missing.setdefault(why, []).append(name)
+            missing.setdefault(why, []).append(f"~/{name}")
         else:
             made[name] = row
-    return made, {
-        name: f"{', '.join(names)} not published: {why}"
-        for why, names in missing.items()
-        for name in names
+    return made, tuple(
+        Unused(f"{', '.join(names)} not announced: {why}") for why, names in missing.items()
+    )
+
+
+def _with_packages(
+    topics: dict[str, list[Topic]],
+) -> tuple[dict[str, list[Topic]], tuple[Unused, ...]]:
+    """The topics whose message package is installed, and a sentence for each of the others."""
+    missing = [
+        Unused(
+            f"~/{topic.name} is not announced: its message package {package} is not installed here "
+            f"({how_to_install(package)})",
+            name,
+        )
+        for name, rows in topics.items()
+        for topic in rows
+        if topic.message not in BUILDERS
+        for package in [OPTIONAL_PACKAGES[topic.message]]
+    ]
+    found = {
+        name: [row for row in rows if row.message in BUILDERS] for name, rows in topics.items()
     }
+    return found, tuple(missing)
 
 
 class StreamPublishers:
-    """The publishers of all configured topics."""
+    """The publishers of all configured topics; `missing` says which could not be made."""
 
     def __init__(self, node: Node, settings: Settings, *, decoded: bool) -> None:
         """`decoded`: the device decodes the (first) network's output to detections.
@@ -216,8 +242,9 @@ class StreamPublishers:
         self._infos: dict[tuple[str, str], CameraInfoPublisher] = {}
         self._entries: dict[str, list[TopicPublisher]] = {}
         self._muted: frozenset[str] = frozenset()
-        self.compressed, self.not_compressed = _compressed(settings)
-        topics = _announced(settings, decoded=decoded)
+        topics, without_package = _with_packages(_announced(settings, decoded=decoded))
+        self.compressed, without_library = _compressed(settings)
+        self.missing = without_package + without_library
         rows = {name: (ALL_STREAMS[name], topics[name]) for name in topics}
         rows |= {name: (row.stream, [row.topic]) for name, row in self.compressed.items()}
         self._names = TopicNames(node, (topic for _, made in rows.values() for topic in made))

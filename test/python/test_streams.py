@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -11,6 +12,8 @@ from depthai_ros.config import BY_KEY
 from depthai_ros.messages.images import CONVERSIONS
 from depthai_ros.streams import ALIASES, STREAMS, WIRE_STREAMS, Stream
 
+#: Messages of the pixels of a camera.
+IMAGES = {"image", "compressed_image", "ffmpeg_packet", "compressed_video"}
 #: Stream -> (largest packet, window), bytes. Source: docs/wire_format.md#session
 SIZES = {
     "meta_d2h": (1_048_576, 1_048_576),
@@ -61,14 +64,14 @@ def test_row_is_complete_and_names_only_what_exists(name):
             assert row.layout in wire_formats.FRAME_FORMATS
         assert not topic.option or topic.option in BY_KEY
         assert not topic.name.startswith(("/", "~"))
-        camera = topic.name.removesuffix("/compressed").rpartition("/")[0]
+        camera = re.sub("/(compressed|ffmpeg)$", "", topic.name).rpartition("/")[0]
         assert topic.camera_info in ("", f"{camera}/camera_info")
 
 
 def test_image_topics_have_camera_infos():
     for row in STREAMS.values():
         for topic in row.topics:
-            needs_info = topic.message in ("image", "compressed_image") and not topic.option
+            needs_info = topic.message in IMAGES and not topic.option
             assert bool(topic.camera_info) == needs_info, topic.name
 
 

@@ -110,12 +110,22 @@ def make_picture(
 
 def build_message(context: MessageContext, topic_name: str, packet: StampedPacket) -> Any:
     """The message that subscribers of a topic receive for this packet."""
+    (message,) = build_messages(context, topic_name, packet)
+    return message
+
+
+def build_messages(context: MessageContext, topic_name: str, packet: StampedPacket) -> list[Any]:
+    """The messages that subscribers of a topic receive for this packet, mostly one."""
     topic: Topic = TOPICS[topic_name]
     builder = BUILDERS[topic.message]
     assert isinstance(builder, Builder)
     if packet.stream.layout in PACKET_HOOKS:
         PACKET_HOOKS[packet.stream.layout](context, packet)
-    message = builder.build(context, topic, packet)
+    built = builder.build(context, topic, packet)
+    return [_received(row, builder) for row in (built if isinstance(built, list) else [built])]
+
+
+def _received(message: Any, builder: Builder) -> Any:
     if not isinstance(message, Serialized):
         return message
     raw = _core.serialized(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from ffmpeg_image_transport_msgs.msg import FFMPEGPacket
+from foxglove_msgs.msg import CompressedVideo
 from nodes import wait_until
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -16,6 +18,7 @@ from stereo_msgs.msg import DisparityImage
 
 from depthai_ros import _core
 from depthai_ros.messages import cdr
+from depthai_ros.messages.builders import ros_time
 from depthai_ros.node import publishers
 
 pytestmark = pytest.mark.distribution("layouts of messages, and the classes that rosidl generates")
@@ -104,6 +107,26 @@ def test_compressed_image_bytes_are_those_of_the_ros_serializer(frame_id: str, s
     fields = [(4, 13 + len(frame_id)), (format_at, 5 + len(text)), (len(ours) - size - 4, size + 4)]
     assert_same(ours, serialize_message(theirs), padding(ours, iter(fields)))
     assert deserialize_message(ours, CompressedImage) == theirs
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 1001])
+@pytest.mark.parametrize("frame_id", ["", "x", "oak_rgb_camera_optical_frame"])
+def test_bytes_of_encoded_video_are_those_of_the_ros_serializer(frame_id: str, size: int) -> None:
+    prefix, suffix = cdr.compressed_video_ends(STAMP_NS, frame_id, "h264", size)
+    video = CompressedVideo(frame_id=frame_id, format="h264", data=pixels(size))
+    video.timestamp = ros_time(STAMP_NS)
+    assert deserialize_message(prefix + pixels(size) + suffix, CompressedVideo) == video
+    assert len(prefix + suffix) + size == len(serialize_message(video))
+
+    for encoding in ("h264", "hevc;yuv420p;bgr8;bgr8"):
+        start = cdr.ffmpeg_packet_prefix(
+            STAMP_NS, frame_id, 1920, 1080, encoding, is_key=True, size=size
+        )
+        packet = FFMPEGPacket(width=1920, height=1080, encoding=encoding, flags=1, pts=STAMP_NS)
+        stamped(packet.header, frame_id)
+        packet.data = pixels(size)
+        assert deserialize_message(start + pixels(size), FFMPEGPacket) == packet
+        assert len(start) + size == len(serialize_message(packet))
 
 
 @pytest.mark.parametrize("frame_id", ["", "a", "ab", "abc", "oak_right_camera_optical_frame"])

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from stereo_msgs.msg import DisparityImage
 
 from depthai_ros.errors import DecodeError
-from depthai_ros.messages.builders import BUILDERS, Builder
+from depthai_ros.messages.builders import BUILDERS, Builder, ros_time
 from depthai_ros.messages.images import CONVERSIONS
 from depthai_ros.streams import STREAMS, WORKER_OUTPUTS
 from depthai_ros.wire_formats import (
@@ -251,21 +251,28 @@ def test_jpeg_passes_through_byte_by_byte(stream: str, topic: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "expected"),
+    ("profile", "video_format", "libav"),
     [
-        ("h264_baseline", "h264"),
-        ("h264_main", "h264"),
-        ("h264_high", "h264"),
-        ("h265_main", "h265"),
+        ("h264_baseline", "h264", "h264"),
+        ("h264_main", "h264", "h264"),
+        ("h264_high", "h264", "h264"),
+        ("h265_main", "h265", "hevc"),
     ],
 )
-def test_encoded_video_is_marked_with_its_format(profile: str, expected: str) -> None:
+def test_encoded_video_is_marked_with_its_format(
+    profile: str, video_format: str, libav: str
+) -> None:
     context = make_test_context({"video_config.profile": profile})
-    sent = b"\0\0\0\1\x67abc"
-    message = build_message(
-        context, "rgb/image_raw/compressed", make_picture(context, "video", sent)
-    )
-    assert (message.format, bytes(message.data)) == (expected, sent)
+    sent = b"\0\0\0\1\2\1\x80abc" if libav == "hevc" else b"\0\0\0\1\x41\x9aabc"
+    video = build_message(context, "rgb/video", make_picture(context, "video", sent))
+    assert (video.format, bytes(video.data)) == (video_format, sent)
+    assert video.frame_id == "oak_rgb_camera_optical_frame"
+    assert video.timestamp == ros_time(STAMP_NS)
+    packet = build_message(context, "rgb/image_raw/ffmpeg", make_picture(context, "video", sent))
+    assert packet.encoding.split(";") == [libav, "yuv420p", "bgr8", "bgr8"]
+    assert (packet.header.frame_id, packet.header.stamp) == (video.frame_id, video.timestamp)
+    assert (packet.width, packet.height, packet.is_bigendian) == (1920, 1080, False)
+    assert (packet.pts, packet.flags, bytes(packet.data)) == (STAMP_NS, 0, sent)
 
 
 def test_right_frame_option_changes_right_images_but_not_depth() -> None:

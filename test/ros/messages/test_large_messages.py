@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 
 from depthai_ros import _core
-from depthai_ros.messages.builders import BUILDERS, Builder
+from depthai_ros.messages.builders import BUILDERS, OPTIONAL_PACKAGES, PACKET_HOOKS, Builder
 from depthai_ros.messages.cdr import Serialized
 from depthai_ros.node import publishers
 
@@ -51,14 +51,15 @@ LARGE: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("previewout", "rgb/preview/image_raw", noise((3, *PREVIEW_SIZE[::-1])), {}),
     ("color", "rgb/image_raw", noise((1620, 1920)), {}),
     ("video", "rgb/image_raw/compressed", JPEG, {"video_config.profile": "mjpeg"}),
-    ("video", "rgb/image_raw/compressed", b"\0\0\0\1odd", {"video_config.profile": "h265_main"}),
+    ("video", "rgb/image_raw/ffmpeg", b"\0\0\0\1\x41\x9a odd", {}),
+    ("video", "rgb/video", b"\0\0\0\1\2\1\xd0 odd", {"video_config.profile": "h265_main"}),
     ("jpegout", "rgb/still/image_raw/compressed", JPEG + bytes(13), {}),
     ("metaout", "nn/tensors", noise((100,)), {}),
 ]
 
 
 def test_every_large_message_of_the_stream_table_is_compared() -> None:
-    fast = {"image", "compressed_image", "disparity_image", "tensors"}
+    fast = {"image", "compressed_image", "disparity_image", "tensors"} | OPTIONAL_PACKAGES.keys()
     encodings = {(row.message, row.encoding) for row in TOPICS.values() if row.message in fast}
     compared = {(TOPICS[topic].message, TOPICS[topic].encoding) for _, topic, _, _ in LARGE}
     assert compared == encodings
@@ -70,7 +71,11 @@ def build(case: Any) -> tuple[type[Any], Serialized]:
     context = make_test_context(values, tensors=LAYERS)
     builder = BUILDERS[TOPICS[topic].message]
     assert isinstance(builder, Builder)
-    message = builder.build(context, TOPICS[topic], make_picture(context, stream, content))
+    packet = make_picture(context, stream, content)
+    if packet.stream.layout in PACKET_HOOKS:
+        PACKET_HOOKS[packet.stream.layout](context, packet)
+    message = builder.build(context, TOPICS[topic], packet)
+    (message,) = message if isinstance(message, list) else [message]
     assert isinstance(message, Serialized)
     return builder.message_type, message
 

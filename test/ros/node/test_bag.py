@@ -56,7 +56,9 @@ def expected_topics(parameters: Mapping[str, Any], network: str) -> set[str]:
         topic
         for row in rows
         for topic in row.topics
-        if (not topic.option or parameters.get(topic.option)) and topic.network in ("", network)
+        if (not topic.option or parameters.get(topic.option))
+        and topic.network in ("", network)
+        and topic.codec in ("", "jpeg")
     ]
     names = {name for topic in topics for name in (topic.name, topic.camera_info) if name}
     names |= {topic.name for image, topic in COMPRESSED_TOPICS.items() if image in names}

@@ -307,8 +307,9 @@ def test_without_a_library_its_topics_are_not_announced(
     made = publishers.StreamPublishers(node, validate(SMALL), decoded=True)
     assert made.publisher(LEFT) is not None
     assert made.publisher("depth/image_raw/compressedDepth") is None
-    (why,) = set(made.not_compressed.values())
-    assert "no libpng" in why
+    (missing,) = made.missing
+    assert "~/depth/image_raw/compressedDepth" in missing.text
+    assert "no libpng" in missing.text
     made.destroy()
 
 

@@ -187,7 +187,7 @@ EVERY_TOPIC = sorted(
         for row in STREAMS.values()
         for topic in row.topics
         for name in (topic.name, topic.camera_info)
-        if name
+        if name and topic.codec != "jpeg"
     }
 )
 
@@ -225,11 +225,16 @@ MOVES: list[tuple[list[str], list[str], set[str]]] = [
     (
         ["~/rgb/image_raw:=/eye/image"],
         ["video"],
+        {"/eye/image/ffmpeg", "/eye/camera_info", "/oak/rgb/video", "/oak/rgb/camera_info"},
+    ),
+    (
+        ["~/rgb/still/image_raw:=/eye/image"],
+        ["jpegout"],
         {"/eye/image/compressed", "/eye/camera_info"},
     ),
     (
-        ["~/rgb/image_raw/compressed:=/jpeg/compressed"],
-        ["video"],
+        ["~/rgb/still/image_raw/compressed:=/jpeg/compressed"],
+        ["jpegout"],
         {"/jpeg/compressed", "/camera_info"},
     ),
 ]

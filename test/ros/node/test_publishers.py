@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 import rclpy
+from contexts import make_picture, make_test_context
+from foxglove_msgs.msg import CompressedVideo
+from nodes import wait_until
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from depthai_ros.config import validate
+from depthai_ros.messages.builders import BUILDERS, PACKET_HOOKS
+from depthai_ros.messages.stream_stats import PUBLISHED
 from depthai_ros.node.publishers import StreamPublishers
 from depthai_ros.streams import COMPRESSED_TOPICS, STREAMS
 
@@ -62,7 +67,8 @@ PROFILES = {
     "left/image_raw": (7, VOLATILE),
     "depth/image": (7, VOLATILE),
     "disparity": (7, VOLATILE),
-    "rgb/image_raw/compressed": (10, VOLATILE),
+    "rgb/image_raw/ffmpeg": (10, VOLATILE),
+    "rgb/video": (10, VOLATILE),
     "nn/detections": (10, VOLATILE),
     "tracklets": (10, VOLATILE),
     "nn/label_info": (1, LATCHED),
@@ -89,6 +95,59 @@ def test_optional_topics_are_there_only_if_asked_for(node: Node) -> None:
     assert publishers.publisher("depth/image") is None
     assert publishers.publisher("nn/detections") is not None
     assert publishers.publisher("nn/spatial_detections") is None
+
+
+#: What is announced of the stream `video`, by profile.
+VIDEO_TOPICS = {
+    "mjpeg": {"rgb/image_raw/compressed"},
+    "h264_baseline": {"rgb/image_raw/ffmpeg", "rgb/video"},
+    "h265_main": {"rgb/image_raw/ffmpeg", "rgb/video"},
+}
+
+
+@pytest.mark.parametrize("profile", VIDEO_TOPICS)
+@pytest.mark.complaint(20)
+def test_encoding_decides_which_topics_of_video_there_are(profile: str, node: Node) -> None:
+    publishers = make_publishers(
+        node, {"stream_list": ["video", "jpegout"], "video_config.profile": profile}
+    )
+    found = {row.name for row in STREAMS["video"].topics if publishers.publisher(row.name)}
+    assert found == VIDEO_TOPICS[profile]
+    assert publishers.publisher("rgb/still/image_raw/compressed") is not None
+    assert publishers.missing == ()
+
+
+def test_topic_without_its_message_package_is_named_with_the_package(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", "some")
+    monkeypatch.delitem(BUILDERS, "ffmpeg_packet")
+    publishers = make_publishers(node, {"stream_list": ["video"]})
+    assert publishers.publisher("rgb/image_raw/ffmpeg") is None
+    assert publishers.publisher("rgb/video") is not None
+    (row,) = publishers.missing
+    assert row.stream == "video"
+    assert row.text == (
+        "~/rgb/image_raw/ffmpeg is not announced: its message package ffmpeg_image_transport_msgs "
+        "is not installed here (apt install ros-some-ffmpeg-image-transport-msgs)"
+    )
+
+
+def test_packet_that_waits_for_the_next_one_counts_as_published(node: Node) -> None:
+    publishers = make_publishers(node, {"stream_list": ["video"]})
+    context, arrived = make_test_context({"stream_list": ["video"]}), list[CompressedVideo]()
+    subscription = node.create_subscription(CompressedVideo, "~/rgb/video", arrived.append, 5)
+    wait_until(lambda: publishers.is_heard("video"), lambda: "the subscription")
+    contents = [b"\0\0\0\1\x67\x64\0\x1f\xac\0\0\0\1\x68\xee", b"\0\0\0\1\x65\x88\x84"]
+    for serial, content in enumerate(contents):
+        packet = make_picture(context, "video", content)
+        packet.serial = serial
+        PACKET_HOOKS["bitstream"](context, packet)
+        assert publishers.send("video", context, packet).fate == PUBLISHED
+    wait_until(lambda: rclpy.spin_once(node, timeout_sec=0.1) or arrived, lambda: "the message")
+    (message,) = arrived
+    assert bytes(message.data).replace(b"\0\0\0\0\1", b"\0\0\0\1") == b"".join(contents)
+    node.destroy_subscription(subscription)
 
 
 def test_destroy_leaves_no_publisher(node: Node) -> None:
