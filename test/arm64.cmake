@@ -15,4 +15,4 @@ endforeach()
 set(libraries ${root}/usr/aarch64-linux-gnu/lib)
 string(CONCAT CMAKE_EXE_LINKER_FLAGS_INIT
   "-Wl,--dynamic-linker=${libraries}/ld-linux-aarch64.so.1,--disable-new-dtags"
-  ",-rpath=${libraries}:${root}/usr/lib/aarch64-linux-gnu")
+  ",-rpath=${libraries}:${root}/usr/lib/aarch64-linux-gnu:${root}/lib/aarch64-linux-gnu")
