@@ -90,6 +90,7 @@ class DepthRows : public Rows {
 
 void write_depth_png(Output& output, const Depth& depth, int level) {
   DepthRows rows(depth);
+  output.reserve(4096 + depth.width() * depth.height());
   write_png(output, {nullptr, depth.width(), depth.height(), Layout::gray16}, rows, level);
 }
 
@@ -121,7 +122,7 @@ Encoded encode_depth(const Array& depth, const std::string& encoding, const Dept
   for (const Codec& codec : kCodecs) {
     if (format.codec != codec.name) continue;
     const Depth source(image, format);
-    Output output(4096 + 2 * image.pixels());
+    Output output(sizeof(ConfigHeader));
     output.append(&source.header(), sizeof(ConfigHeader));
     codec.write(output, source, format.png_level);
     return output.take();

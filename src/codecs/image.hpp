@@ -45,14 +45,15 @@ class Output {
   std::size_t capacity() const { return buffer_->size(); }
   std::size_t size() const { return size_; }
   void set_size(std::size_t size) { size_ = size; }
-  /// Make room for twice as many bytes and at least `least`. Throws std::bad_alloc.
-  void grow(std::size_t least = 0) {
-    auto larger = std::make_shared<Buffer>(capacity() * 2 > least ? capacity() * 2 : least);
-    std::memcpy(larger->data(), data(), capacity());
+  /// Make room for `least` bytes in all; the first size() stay. Throws std::bad_alloc.
+  void reserve(std::size_t least) {
+    if (capacity() >= least) return;
+    auto larger = std::make_shared<Buffer>(least);
+    std::memcpy(larger->data(), data(), size_);
     buffer_ = std::move(larger);
   }
   void append(const void* bytes, std::size_t count) {
-    if (size_ + count > capacity()) grow(size_ + count);
+    if (size_ + count > capacity()) reserve(2 * (size_ + count));
     if (count > 0) std::memcpy(data() + size_, bytes, count);
     size_ += count;
   }

@@ -152,7 +152,8 @@ class JpegEncoder {
     const std::size_t used = output.capacity();
     bool has_room = true;
     try {
-      output.grow();
+      output.set_size(used);
+      output.reserve(2 * used);
     } catch (const std::exception&) {
       has_room = false;
     }

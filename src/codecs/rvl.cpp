@@ -152,9 +152,7 @@ void write_rvl(Output& output, const std::uint16_t* pixels, std::size_t width, s
   const std::uint32_t size[] = {static_cast<std::uint32_t>(width),
                                 static_cast<std::uint32_t>(height)};
   output.append(size, sizeof(size));
-  if (output.size() + longest(count) > output.capacity()) {
-    output.grow(output.size() + longest(count));
-  }
+  output.reserve(output.size() + longest(count));
   Runs runs(pixels, count, most);
   Nibbles nibbles(output.data() + output.size());
   unsigned previous = 0;

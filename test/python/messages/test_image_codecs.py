@@ -148,6 +148,13 @@ def test_every_gray_level_of_planes_is_that_of_the_raw_topic(level: int) -> None
     assert np.abs(image.astype(int) - bgr_of(planes)).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(2, 2), (18, 34), (402, 642)])
+def test_ends_of_planes_are_as_their_middle(size: tuple[int, int]) -> None:
+    planes = np.full((size[0] // 2 * 3, size[1]), 90, np.uint8)
+    image = decoded(encode(planes, "i420", replace(JPEG, jpeg_quality=10)))
+    assert np.ptp(image, axis=(0, 1)).tolist() == [0, 0, 0]
+
+
 def test_jpeg_of_planes_of_a_real_image_is_as_good_as_the_detour(photo: Pixels) -> None:
     planes = cv2.cvtColor(photo, cv2.COLOR_BGR2YUV_I420)
     bgr = bgr_of(planes)
