@@ -1,6 +1,7 @@
 """Watches every topic of a node from a separate process.
 
-    python -m depthai_ros.monitor --node /oak [--duration S] [--summary FILE] [--wait S]
+    python -m depthai_ros.monitor --node /oak [--duration S] [--summary FILE] [--wait S] [--all]
+        [--compressed]
 
 The monitor takes messages serialised and reads only their stamps, to keep its CPU load low. The
 measurement starts when every topic has delivered a message. Results are shown live, written to the
@@ -15,7 +16,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo
 
 from .. import _core
 from ..config.options import DEFAULT_NAME
@@ -32,9 +34,11 @@ from ..messages.arrival_stats import ArrivalSummary, drops_by_stage
 from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
 from ..ros_features import ros_class
-from ..streams import STREAMS, WORKER_OUTPUTS, Stream
+from ..streams import ALL_STREAMS, STREAMS, Stream
+from ..transports import COMPRESSED, NOT_COMPRESSED, ON_DEMAND, RAW, VIDEO, encoding_of
 from .monitor_report import Screen, TopicRow, table, verdict
-from .watched_topic import Watched, WatchError
+from .raw_sizes import Size, raw_bytes
+from .watched_topic import CODED, Watched, WatchError
 
 #: Enough for a subscriber that is blocked for a third of a second at 30 Hz.
 _QUEUE_DEPTH = 10
@@ -65,12 +69,16 @@ def streams_of_topics(rows: Iterable[Stream], *, latched: bool) -> dict[str, tup
     return feeding
 
 
-_ALL_STREAMS = STREAMS | WORKER_OUTPUTS
-RATED_TOPICS = streams_of_topics(_ALL_STREAMS.values(), latched=False)
-#: What the node makes only for subscribers, and what shows depth a second time.
-_ON_DEMAND = frozenset(
-    {name for name, streams in RATED_TOPICS.items() if STREAMS.keys().isdisjoint(streams)}
-    | {"depth/unfiltered/image_raw", "depth/unfiltered/camera_info"}
+RATED_TOPICS = streams_of_topics(ALL_STREAMS.values(), latched=False)
+#: What the node makes only for subscribers.
+_EXTRA = ON_DEMAND | set(COMPRESSED.values())
+#: The one of these that the device makes, if stream video has no topic for video.
+_DEVICE_JPEG = COMPRESSED["rgb/image_raw"]
+#: Types of topics with uncompressed pixels or points, wherever they were remapped to.
+_RAW_TYPES = (
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/PointCloud2",
+    "stereo_msgs/msg/DisparityImage",
 )
 _REQUESTED_TOPICS = {
     name
@@ -80,16 +88,31 @@ _REQUESTED_TOPICS = {
 
 
 class Watch:
-    """The topics of one node; with `everything` also those that it makes only for subscribers."""
+    """The topics of one node.
 
-    def __init__(self, ros: Node, target: str, *, everything: bool = False) -> None:
+    With `everything` also those that it makes only for subscribers; with `compressed` the
+    compressed topics of its images, in place of the raw ones.
+    """
+
+    def __init__(
+        self, ros: Node, target: str, *, everything: bool = False, compressed: bool = False
+    ) -> None:
         self._ros = ros
-        self._left_out = frozenset() if everything else _ON_DEMAND
+        self._compressed = compressed
+        self._left_out = {
+            (False, False): _EXTRA,
+            (False, True): NOT_COMPRESSED,
+            (True, False): frozenset[str](),
+            (True, True): RAW,
+        }[everything, compressed]
         self._namespace, _, self._name = target.rpartition("/")
         self.target = target
         self.topics: dict[str, Watched] = {}
         self.streaming = False
         self.reports = 0  # of the counts of the streams
+        self._running: frozenset[str] = frozenset()  # streams on the link
+        self._sizes: dict[str, Size] = {}  # of images, by their camera_info
+        self._unreadable: set[str] = set()  # topics without a message package
         self._counts: dict[str, StreamCounts] = {}  # by stream
         self._counts_before: dict[str, StreamCounts] = {}
 
@@ -101,11 +124,19 @@ class Watch:
             )
         except NodeNameNonExistentError:
             return
+        names = {self._below(name) for name, _ in announced}
+        device_jpeg = "video" in self._running and names.isdisjoint(VIDEO)
+        left_out = self._left_out - ({_DEVICE_JPEG} if device_jpeg else set())
+        ignored = (*_INFRASTRUCTURE, f"{self.target}/{_TRANSITION_TOPIC}", *self._unreadable)
         for name, types in announced:
-            ignored = (*_INFRASTRUCTURE, f"{self.target}/{_TRANSITION_TOPIC}")
-            if name in self.topics or name in ignored or self._below(name) in self._left_out:
+            is_raw = self._compressed and types[0] in _RAW_TYPES
+            if name in (*self.topics, *ignored) or self._below(name) in left_out or is_raw:
                 continue
-            self._subscribe(name, types[0])
+            try:
+                self._subscribe(name, types[0])
+            except WatchError as missing:
+                self._unreadable.add(name)
+                print(f"warning: {name} is not watched: {missing}", file=sys.stderr)
 
     def _subscribe(self, name: str, type_name: str) -> None:
         endpoints = self._ros.get_publishers_info_by_topic(name)
@@ -129,12 +160,23 @@ class Watch:
         """Update the statistics and read the node's last status."""
         for topic in self.topics.values():
             topic.collect()
+            if topic.type_name in CODED:
+                for message in topic.messages():
+                    topic.raw_bytes = self._raw_bytes(topic.name, message)
         for known, read in (
             (self._status(), self._apply),
             (self._of_type(_DIAGNOSTICS, DiagnosticArray), self._read_counts),
         ):
             for message in known.messages() if known is not None else ():
                 read(message)
+
+    def _raw_bytes(self, name: str, message: Any) -> int | None:
+        """Bytes of the raw image that a compressed message shows."""
+        camera_info = f"{name.rpartition('/')[0]}/camera_info"
+        infos = self._of_type(camera_info, CameraInfo)
+        for info in infos.messages() if infos is not None else ():
+            self._sizes[camera_info] = (info.width, info.height)
+        return raw_bytes(message, encoding_of(self._below(name)), self._sizes.get(camera_info))
 
     def _status(self) -> Watched | None:
         """The status topic, if the node has one of our type."""
@@ -159,9 +201,10 @@ class Watch:
     def _apply(self, status: Any) -> None:
         self.streaming = status.state == DeviceStatus.STATE_STREAMING
         pairs = zip(status.stream_names, status.expected_fps, strict=True)
+        self._running = frozenset(status.stream_names)
         rates = {stream: fps for stream, fps in pairs if 0.0 < fps < _FASTEST_HZ}
         for name, topic in self.topics.items():
-            streams = RATED_TOPICS.get(self._below(name), ())
+            streams = self._feeding(name, rates)
             fastest = max((rates.get(stream, 0.0) for stream in streams), default=0.0)
             topic.stats.expected_fps = fastest or None
 
@@ -185,9 +228,14 @@ class Watch:
         figures, counts = topic.figures(duration_s), self.counts()
         if figures.drops is None or not counts:
             return figures
-        streams = RATED_TOPICS.get(self._below(topic.name), ())
-        feeding = [counts[stream] for stream in streams if stream in counts]
-        return replace(figures, lost=drops_by_stage(figures.drops, feeding))
+        streams = self._feeding(topic.name, counts)
+        fed = [counts[stream] for stream in streams if stream in counts]
+        return replace(figures, lost=drops_by_stage(figures.drops, fed))
+
+    def _feeding(self, name: str, reported: Collection[str]) -> tuple[str, ...]:
+        """The streams of a topic; a compressed one is reported like a stream, under its name."""
+        below = self._below(name)
+        return (below,) if below in reported else RATED_TOPICS.get(below, ())
 
     def silent(self) -> list[Watched]:
         """Required topics that have not delivered a message yet."""
@@ -300,7 +348,11 @@ class Measurement:
         topics = sorted(self._watch.topics.values(), key=lambda topic: topic.name)
         return [
             TopicRow(
-                topic.name, topic.type_name, topic.required, self._watch.figures(topic, duration_s)
+                topic.name,
+                topic.type_name,
+                topic.required,
+                self._watch.figures(topic, duration_s),
+                topic.raw_bytes,
             )
             for topic in topics
         ]
@@ -309,7 +361,7 @@ class Measurement:
         """Print and write the results; returns the exit status."""
         rows = self.rows(duration_s)
         if summary is not None:
-            topics = {row.name: row.figures.summary(row.type_name) for row in rows}
+            topics = {row.name: row.summary() for row in rows}
             streams = {name: row.values() for name, row in self._watch.counts().items()}
             document = {"duration_s": round(duration_s, 3), "topics": topics, "streams": streams}
             summary.write_text(json.dumps(document, indent=2) + "\n")
@@ -339,7 +391,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--all",
         action="store_true",
         help="also subscribe to what the node makes only for subscribers (points, registered and "
-        "rectified images) and to depth/unfiltered",
+        "rectified images, compressed topics) and to depth/unfiltered",
+    )
+    parser.add_argument(
+        "--compressed",
+        action="store_true",
+        help="compressed topics in place of raw images and points, as a slow network needs it; "
+        "with --all those of every image",
     )
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write the results as JSON")
@@ -357,7 +415,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ros = rclpy.create_node("monitor", enable_rosout=False, start_parameter_services=False)
     executor = ros_class("Executor")()
     executor.add_node(ros)
-    watch = Watch(ros, "/" + chosen.node.strip("/"), everything=chosen.all)
+    watch = Watch(
+        ros, "/" + chosen.node.strip("/"), everything=chosen.all, compressed=chosen.compressed
+    )
     session = Measurement(watch, executor.spin_once)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, session.end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..messages.arrival_stats import ArrivalSummary
 
@@ -14,16 +14,36 @@ _TERMINAL_PERIOD_S, _PLAIN_PERIOD_S = 1.0, 5.0
 ENOUGH = 0.95
 #: Number of topics that the verdict names, the worst first.
 _NAMED = 3
-_COLUMNS = f"{'fps':>7} {'expected':>8} {'MB/s':>7} {'drops':>6} {'latency ms':>11} {'p99':>7}"
+_COLUMNS = (
+    f"{'fps':>7} {'expected':>8} {'MB/s':>7} {'ratio':>6} "
+    f"{'drops':>6} {'latency ms':>11} {'p99':>7}"
+)
 
 
 class TopicRow(NamedTuple):
-    """Results of one topic. `required`: it publishes without a request."""
+    """Results of one topic. `required`: it publishes without a request.
+
+    `raw_bytes` is the size of the raw image that a compressed one shows; None = not known.
+    """
 
     name: str
     type_name: str
     required: bool
     figures: ArrivalSummary
+    raw_bytes: int | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Raw bytes for each byte that arrived; None if not known."""
+        figures = self.figures
+        if self.raw_bytes is None or not figures.mb_s:
+            return None
+        return self.raw_bytes * figures.fps / (figures.mb_s * 1e6)
+
+    def summary(self) -> dict[str, Any]:
+        """The topic's entry of a summary file."""
+        ratio = None if self.ratio is None else round(self.ratio, 3)
+        return {**self.figures.summary(self.type_name), "compression_ratio": ratio}
 
 
 def table(rows: Sequence[TopicRow]) -> list[str]:
@@ -35,8 +55,8 @@ def table(rows: Sequence[TopicRow]) -> list[str]:
         figures = row.figures
         cells = (
             f"{figures.fps:7.2f} {_cell(figures.expected_fps, 8, 2)} {figures.mb_s:7.2f} "
-            f"{_cell(figures.drops, 6, 0)} {_cell(figures.latency_mean_ms, 11, 1)} "
-            f"{_cell(figures.latency_p99_ms, 7, 1)}"
+            f"{_cell(row.ratio, 6, 1)} {_cell(figures.drops, 6, 0)} "
+            f"{_cell(figures.latency_mean_ms, 11, 1)} {_cell(figures.latency_p99_ms, 7, 1)}"
         )
         where = f"  {_stages(figures.lost)}" if figures.drops else ""
         lines.append(f"{row.name:{names}}  {_short(row.type_name):{types}} {cells}{where}")

@@ -10,18 +10,25 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.serialization import deserialize_message
 
 from ..messages.arrival_stats import Arrival, ArrivalStats, ArrivalSummary
 from ..msg import DeviceStatus
 
-#: Stamp of a message that begins with a std_msgs/Header, after the 4-byte encapsulation header.
+#: Stamp of a message that begins with a Header or a Time, after the 4-byte encapsulation header.
 #: Source: OMG DDSI-RTPS 2.3, section 10.5
 _STAMP = struct.Struct("<4xiI")
 _NS_PER_S = 1_000_000_000
 #: Most messages between two updates that are read.
 _UNREAD = 100
+#: Types whose messages are all read, and coded images, of which the last one says enough; the
+#: message packages of video may be missing here.
+_READ = ("depthai_ros/msg/DeviceStatus", "diagnostic_msgs/msg/DiagnosticArray")
+CODED = (
+    "sensor_msgs/msg/CompressedImage",
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+    "foxglove_msgs/msg/CompressedVideo",
+)
 
 
 class WatchError(Exception):
@@ -37,17 +44,20 @@ class Watched:
         self.message_type = message_class(type_name)
         self.retained = retained
         self.required = required
-        self.unread: deque[bytes] = deque(maxlen=_UNREAD)  # messages, if their content is read
+        self._is_read = type_name in (*_READ, *CODED, "sensor_msgs/msg/CameraInfo")
+        kept = _UNREAD if type_name in _READ else 1
+        self.unread: deque[bytes] = deque(maxlen=kept)  # messages, if their content is read
         self.is_foreign = False  # a message could not be read
         self.delivered = False
         self._stamped = begins_with_header(self.message_type) and not retained
         self._arrivals: list[Arrival] = []
         self.stats = ArrivalStats(stamped=self._stamped)
+        self.raw_bytes: int | None = None  # of the raw image, if this one is compressed
 
     def callback(self) -> Callable[[bytes], None]:
         """The subscription callback for serialised messages; it keeps three numbers of each."""
         append, unpack, clock = self._arrivals.append, _STAMP.unpack_from, time.time_ns
-        stamped, keeps = self._stamped, self.message_type in (DeviceStatus, DiagnosticArray)
+        stamped, keeps = self._stamped, self._is_read
 
         def arrived(message: bytes) -> None:
             now_ns = clock()
@@ -106,7 +116,7 @@ def message_class(type_name: str) -> Any:
 def begins_with_header(message_type: Any) -> bool:
     """True if a serialised message starts with its stamp."""
     fields = list(message_type.get_fields_and_field_types().values())
-    return bool(fields) and fields[0] == "std_msgs/Header"
+    return bool(fields) and fields[0] in ("std_msgs/Header", "builtin_interfaces/Time")
 
 
 def read_message(message: bytes, message_type: Any) -> Any:

@@ -68,9 +68,26 @@ def test_verdict_names_slow_topics_and_drops(
 def test_table_is_aligned_and_shows_unknown_values_as_dashes() -> None:
     title, good, once = table([_row("/oak/left/image_raw", GOOD), _row("/oak/info", ONCE)])
     assert len(title) == len(good) == len(once)
-    assert good.split()[1:] == ["sensor_msgs/Image", "30.00", "30.00", "27.60", "0", "3.2", "9.9"]
+    assert good.split()[1:] == [
+        "sensor_msgs/Image",
+        "30.00",
+        "30.00",
+        "27.60",
+        "-",
+        "0",
+        "3.2",
+        "9.9",
+    ]
     assert table([_row("/a", LOCATED)])[1].endswith("9.0  device 1, dds 1")
-    assert once.split()[1:] == ["sensor_msgs/Image", "0.10", "-", "0.00", "-", "-", "-"]
+    assert once.split()[1:] == ["sensor_msgs/Image", "0.10", "-", "0.00", "-", "-", "-", "-"]
+
+
+def test_ratio_is_raw_bytes_for_each_byte_that_arrived() -> None:
+    row = _row("/oak/left/image_raw/compressed", GOOD)._replace(raw_bytes=9_200_000)
+    assert table([row])[1].split()[4:6] == ["27.60", "10.0"]
+    assert row.summary()["compression_ratio"] == 10.0
+    for unknown in (_row("/a", GOOD), _row("/a", ONCE)._replace(raw_bytes=100)):
+        assert unknown.summary()["compression_ratio"] is None
 
 
 def test_table_without_topics_has_only_its_titles() -> None:

@@ -6,15 +6,18 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import PointStamped
 from nodes import ROOT, wait_until
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from depthai_ros.commands.monitor import Watch
@@ -185,3 +188,84 @@ def test_status_that_is_not_of_this_driver_is_ignored(case: str) -> None:
         executor.shutdown()
         ros.destroy_node()
         driver.destroy_node()
+
+
+_, jpeg = cv2.imencode(".jpg", np.zeros((48, 64), np.uint8))
+CODED = CompressedImage(format="mono8; jpeg compressed mono8", data=jpeg.tobytes())
+#: topic, below the node's name or not -> a message
+PUBLISHED = {
+    "~/left/image_raw": Image(),
+    "~/left/camera_info": CameraInfo(width=64, height=48),
+    "~/left/image_raw/compressed": CODED,
+    "~/rgb/image_raw/compressed": CODED,
+    "~/rgb/image_rect_color/compressed": CODED,
+    "~/depth/image/compressedDepth": CompressedImage(format="?"),
+    "~/depth_registered/image_raw": Image(),
+    "/remapped/image": Image(),
+}
+FOUND = {"~/left/camera_info", "~/device/status"}
+RAW = {"~/left/image_raw", "/remapped/image"}
+#: --all, --compressed -> topics that are watched, when stream video runs
+MODES = {
+    (False, False): FOUND | RAW | {"~/rgb/image_raw/compressed"},
+    (False, True): FOUND | {"~/left/image_raw/compressed", "~/rgb/image_raw/compressed"},
+    (True, False): FOUND | PUBLISHED.keys(),
+    (True, True): FOUND | PUBLISHED.keys() - RAW - {"~/depth_registered/image_raw"},
+}
+
+
+@pytest.fixture
+def eye() -> Iterator[Callable[[], None]]:
+    """A node with the topics of PUBLISHED and ~/left/point; a call publishes on each."""
+    driver = rclpy.create_node("eye")
+    statuses = driver.create_publisher(DeviceStatus, "~/device/status", 1)
+    names = ["left", "video", "left/image_raw/compressed"]
+    status = DeviceStatus(stream_names=names, expected_fps=[30.0, 30.0, 15.0])
+    status.fps = status.latency_ms = [30.0, 30.0, 15.0]
+    status.drops = [0, 0, 0]
+    publishers = [(statuses, status), (driver.create_publisher(PointStamped, "~/left/point", 1), 0)]
+    for name, message in PUBLISHED.items():
+        publishers.append((driver.create_publisher(type(message), name, 5), message))
+
+    def publish() -> None:
+        for publisher, message in publishers:
+            if message:
+                publisher.publish(message)
+
+    yield publish
+    driver.destroy_node()
+
+
+def test_compressed_topics_are_watched_in_place_of_raw_ones(
+    eye: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ros, executor = rclpy.create_node("watching"), SingleThreadedExecutor()
+    executor.add_node(ros)
+    monkeypatch.setitem(sys.modules, "geometry_msgs.msg", None)  # its package is missing here
+    watches = {mode: Watch(ros, "/eye", everything=mode[0], compressed=mode[1]) for mode in MODES}
+
+    def found(watch: Watch) -> set[str]:
+        return {name.replace("/eye/", "~/") for name in watch.topics}
+
+    def is_ready() -> bool:
+        eye()
+        for watch in watches.values():
+            watch.discover()
+            watch.update()
+        executor.spin_once(timeout_sec=0.01)
+        return all(
+            found(watch) == MODES[mode] and not watch.silent() for mode, watch in watches.items()
+        )
+
+    try:
+        wait_until(is_ready, lambda: str({mode: found(each) for mode, each in watches.items()}))
+        topics = watches[True, False].topics
+        assert topics["/eye/left/image_raw/compressed"].raw_bytes == 64 * 48
+        assert topics["/eye/left/image_raw/compressed"].stats.expected_fps == 15.0
+        for name in ("left/image_raw", "depth/image/compressedDepth", "left/camera_info"):
+            assert topics[f"/eye/{name}"].raw_bytes is None
+        warning = "warning: /eye/left/point is not watched: messages of type geometry_msgs/msg/P"
+        assert capsys.readouterr().err.count(warning) == len(MODES), "each watch says it once"
+    finally:
+        executor.shutdown()
+        ros.destroy_node()

@@ -101,7 +101,8 @@ def test_every_topic_of_the_default_streams_arrives_and_nothing_stays(
     for name, rated in TOPICS.items():
         entry = topics[name]
         assert set(entry) == {
-            "type", "count", "fps", "expected_fps", "drops", "lost", "latency_ms", "mb_s"
+            "type", "count", "fps", "expected_fps", "drops", "lost", "latency_ms", "mb_s",
+            "compression_ratio",
         }, name  # fmt: skip
         assert entry["count"] >= 1, name
         assert entry["expected_fps"] == (30.0 if rated else None), name
