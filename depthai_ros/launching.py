@@ -19,7 +19,7 @@ from .launch.actions import (
     sim_time,
 )
 from .launch.arguments import LAUNCH_FILES, is_true, number
-from .launch.plan import board_file, camera, cameras, cloud_color, full_name
+from .launch.plan import board_file, camera, cameras, cloud_color, full_name, recorded
 
 __all__ = [
     "ConfigError",
@@ -42,6 +42,7 @@ __all__ = [
     "number",
     "part",
     "picture_environment",
+    "recorded",
     "resolve_path",
     "robot_state_publisher",
     "rviz",

@@ -171,6 +171,14 @@ RVIZ = (*_WHO, _TF_PREFIX, _RVIZ[1], _SIM_TIME, _OUTPUT, _MIDDLEWARE)
 RECORD = (
     *_WHO,
     Argument("topics", "topics of the camera to record, separated by commas; empty = all"),
+    Argument(
+        "compressed",
+        "record the compressed topic of each image in place of the raw one; with topics empty also "
+        "video, if stream video carries it, and everything small, but neither points nor what can "
+        "be computed from the recording",
+        "false",
+        _BOOLEANS,
+    ),
     Argument("bag", "folder to write; empty = a new folder, named after the current time"),
     _MIDDLEWARE,
 )

@@ -5,6 +5,7 @@ Does not import `launch`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..config.parameter_files import for_other_nodes, parameters_in
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from ..streams import ALIASES, COLOR_STREAMS
+from ..transports import COMPRESSED, NOT_COMPRESSED
 from .arguments import CAMERA, MOUNT, SHARE, given_options, is_true, number, unknown
 
 
@@ -205,3 +207,24 @@ def renamed_rviz(document: Any, node: str, prefix: str) -> Any:
     if isinstance(document, str) and document.startswith(f"/{DEFAULT_NAME}/"):
         return node + document.removeprefix(f"/{DEFAULT_NAME}")
     return document
+
+
+# -- recordings
+
+#: Also recorded: images are of little use without their tf frames.
+_ALWAYS = ("/tf", "/tf_static", "/diagnostics")
+
+
+def recorded(node: str, topics: str, *, compressed: bool) -> list[str]:
+    """Options of `ros2 bag record` that select topics of a camera: these, or all if there is none.
+
+    With `compressed` the compressed topics of its images, in place of everything uncompressed.
+    """
+    names = [topic.strip().removeprefix(f"{node}/") for topic in topics.split(",")]
+    names = [COMPRESSED.get(name, name) if compressed else name for name in names if name]
+    if names:
+        chosen = [name if name.startswith("/") else f"{node}/{name}" for name in names]
+        return ["--topics", *chosen, *_ALWAYS]
+    always = "|".join(f"{topic}$" for topic in _ALWAYS)
+    without = f"(?!({'|'.join(sorted(NOT_COMPRESSED))})$)" if compressed else ""
+    return ["--regex", f"^({re.escape(node)}/{without}|{always})"]

@@ -172,6 +172,11 @@ def test_camera_starts_point_cloud_and_rviz_on_request(
             ("topics:=left/image_raw, /odom",),
             ["--topics", "/oak/left/image_raw", "/odom", "/tf", "/tf_static", "/diagnostics"],
         ),
+        (
+            ("topics:=depth/image_raw", "name:=eye", "compressed:=true"),
+            ["--topics", "/eye/depth/image_raw/compressedDepth", "/tf", "/tf_static"]
+            + ["/diagnostics"],
+        ),
     ],
 )
 def test_recorder_gets_topics_and_output(

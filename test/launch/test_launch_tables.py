@@ -22,7 +22,7 @@ from depthai_ros.launch.arguments import (
     unknown,
 )
 from depthai_ros.launch.environment import MEMORY, segment_bytes
-from depthai_ros.launch.plan import board_file, camera, cameras
+from depthai_ros.launch.plan import board_file, camera, cameras, recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -253,6 +253,59 @@ def test_example_of_several_cameras_is_valid() -> None:
     assert [each["name"] for each in listed] == ["front", "rear"]
     assert [each["stream_list"] for each in listed] == ["left", "left"]
     assert listed[1]["cam_pos_x"] == "-0.2"
+
+
+# -- recordings
+
+#: topics of a camera -> is it in a compressed recording of all topics?
+SELECTED = {
+    "/oak/left/image_raw": False,
+    "/oak/left/image_raw/compressed": True,
+    "/oak/left/camera_info": True,
+    "/oak/depth/image_raw/compressedDepth": True,
+    "/oak/depth/image/compressedDepth": False,
+    "/oak/depth/unfiltered/image_raw/compressedDepth": False,
+    "/oak/disparity": False,
+    "/oak/points": False,
+    "/oak/points_of_interest": True,
+    "/oak/nn/detections": True,
+    "/oak/rgb/video": True,
+    "/oak/rgb/image_raw/ffmpeg": True,
+    "/oak/rgb/image_rect_color/compressed": False,
+    "/oak/rgb/still/image_raw/compressed": True,
+    "/tf": True,
+    "/tf_static": True,
+    "/tf_static2": False,
+    "/oak2/left/image_raw/compressed": False,
+    "/robot/oak/left/camera_info": False,
+}
+
+
+def test_compressed_recording_has_compressed_images_and_what_is_small() -> None:
+    option, pattern = recorded("/oak", "", compressed=True)
+    assert option == "--regex"
+    assert {name: bool(re.search(pattern, name)) for name in SELECTED} == SELECTED
+    _, everything = recorded("/oak", "", compressed=False)
+    ours = [name for name in SELECTED if name.startswith("/oak/")]
+    assert all(re.search(everything, name) for name in ours)
+
+
+@pytest.mark.parametrize(
+    ("topics", "compressed", "expected"),
+    [
+        ("left/image_raw, /odom", False, ["/oak/left/image_raw", "/odom"]),
+        ("left/image_raw, /odom", True, ["/oak/left/image_raw/compressed", "/odom"]),
+        ("/oak/depth/image_raw", True, ["/oak/depth/image_raw/compressedDepth"]),
+        ("depth/image,points", True, ["/oak/depth/image/compressedDepth", "/oak/points"]),
+        ("/other/left/image_raw", True, ["/other/left/image_raw"]),
+        ("rgb/image_raw/ffmpeg,", True, ["/oak/rgb/image_raw/ffmpeg"]),
+    ],
+)
+def test_chosen_topics_are_recorded_by_their_compressed_ones(
+    topics: str, compressed: bool, expected: list[str]
+) -> None:
+    always = ["/tf", "/tf_static", "/diagnostics"]
+    assert recorded("/oak", topics, compressed=compressed) == ["--topics", *expected, *always]
 
 
 # -- documents
