@@ -53,6 +53,7 @@ def test_package_is_in_the_resource_index(package: str) -> None:
     [
         "lib/depthai_ros/camera_node",
         "lib/depthai_ros/draw_boxes.py",
+        "lib/depthai_ros/watch_compressed.py",
         "share/depthai_ros/package.xml",
         "share/depthai_ros/config/80-depthai.rules",
         "share/depthai_ros/config/default.yaml",
