@@ -459,7 +459,7 @@ def encode_jpeg(*, source: _BytesLike, encoding: str, quality: int) -> tuple[Buf
     """A JPEG of "mono8", "bgr8" or "i420", in 4:2:0; quality 1..100."""
 
 def encode_png(*, source: _BytesLike, encoding: str, level: int) -> tuple[Buffer, int]:
-    """A PNG of "mono8", "bgr8" or "i420"; level 1..9, of zlib."""
+    """A PNG of "mono8", "bgr8" or "i420"; level 0..9, of zlib."""
 
 def encode_depth(
     *,

@@ -21,7 +21,7 @@ class CodecSettings:
 
     format: str  # "jpeg" or "png" (8 bit), "png" or "rvl" (depth)
     jpeg_quality: int = 95  # 1..100
-    png_level: int = 3  # 1..9, of zlib
+    png_level: int = 3  # 0..9, of zlib
     depth_max: float = 10.0  # m
     depth_quantization: float = 100.0  # of 32FC1 only
 

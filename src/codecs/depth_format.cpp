@@ -104,6 +104,13 @@ void write_depth_rvl(Output& output, const Depth& depth, int) {
   auto* const quantised = reinterpret_cast<std::uint16_t*>(memory.data());
   depth.write(0, count, quantised);
   write(quantised);
+  // compressed_depth_image_transport takes a shorter 32FC1 image for damaged; it does not read what
+  // follows the last pixel.
+  const std::size_t least = sizeof(ConfigHeader) + (count + 4) / 5;
+  if (output.size() >= least) return;
+  output.reserve(least);
+  std::fill(output.data() + output.size(), output.data() + least, std::uint8_t{0});
+  output.set_size(least);
 }
 
 struct Codec {

@@ -139,7 +139,7 @@ class BgrRows : public Rows {
 bool has_png() { return true; }
 
 void write_png(Output& output, const Image& image, Rows& rows, int level) {
-  require_between("png level", level, 1, 9);
+  require_between("png level", level, 0, 9);
   if (image.width > kMostColumns || image.height > kMostColumns) {
     throw EncodeError("PNG holds at most " + std::to_string(kMostColumns) +
                       " columns and rows; the image has " + size_text(image.width, image.height));

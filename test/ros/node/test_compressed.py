@@ -60,12 +60,11 @@ LEFT = "left/image_raw/compressed"
 
 def decoded(message: CompressedImage) -> NDArray[Any]:
     """The image of a message, by OpenCV; RVL by the decoder of the tests."""
-    data = bytes(message.data)
-    encoding, _, form = message.format.partition("; ")
-    if "compressedDepth" in form:
-        return decoded_depth(data, encoding, form)
-    flag = cv2.IMREAD_GRAYSCALE if encoding == "mono8" else cv2.IMREAD_COLOR
-    image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    data = np.frombuffer(message.data, np.uint8)
+    if "compressedDepth" in message.format:
+        return decoded_depth(data, message.format)
+    flag = cv2.IMREAD_GRAYSCALE if message.format.startswith("mono8") else cv2.IMREAD_COLOR
+    image: NDArray[Any] | None = cv2.imdecode(data, flag)
     assert image is not None, message.format
     return image
 
