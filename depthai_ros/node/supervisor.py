@@ -341,7 +341,9 @@ class Supervisor:
     def _report_streaming(self) -> None:
         self._health.last_error = ""
         self._change(DeviceStatus.STATE_STREAMING)
-        self._node.get_logger().info(f"streaming {', '.join(self._health.stream_stats)}")
+        stats = self._health.stream_stats
+        streams = [name for name, row in stats.items() if not row.is_unused]
+        self._node.get_logger().info(f"streaming {', '.join(streams)}")
 
     def _change(self, state: int) -> None:
         self._health.state = state
