@@ -12,7 +12,8 @@
     └── ConfigError             an option that is unknown or out of bounds (also a ValueError)
         └── ConfigTypeError     an option of the wrong type, or a required one that is missing
 
-The extension raises the classes down to ProtocolError, and EncodeError; `_core` imports them from this module.
+The extension raises the classes down to ProtocolError, and EncodeError; `_core` imports them from
+this module.
 A message says what was attempted, on what, what was found, and what was expected.
 """
 

@@ -10,8 +10,9 @@ from sanitizers import BUILDS, CHECKED, ROOT, compiled, skip_unless_it_starts
 
 #: The first test of each build includes its compilation.
 pytestmark = pytest.mark.timeout(900)
+ALL = ("codecs", "decoder", "kernels", "link", "usb")
 #: Harnesses without threads are of no interest to the sanitizer for threads.
-HARNESSES = dict.fromkeys(CHECKED, ("codecs", "decoder", "kernels", "link", "usb")) | {"tsan": ("link",)}
+HARNESSES = dict.fromkeys(CHECKED, ALL) | {"tsan": ("link",)}
 
 
 @pytest.mark.parametrize("name", CHECKED)
