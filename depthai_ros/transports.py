@@ -13,7 +13,11 @@ from .streams import ALL_STREAMS, COMPRESSED_TOPICS, STREAMS, WORKER_OUTPUTS, St
 #: Encoding of an image -> bytes of a pixel.
 PIXEL_BYTES = {"mono8": 1, "bgr8": 3, "16UC1": 2, "32FC1": 4}
 #: Topics with the video of a camera in place of single images -> the image that they show.
-VIDEO = {"rgb/image_raw/ffmpeg": "rgb/image_raw", "rgb/video": "rgb/image_raw"}
+VIDEO = {
+    topic.name: "rgb/image_raw"
+    for topic in STREAMS["video"].topics
+    if topic.message in ("ffmpeg_packet", "compressed_video")
+}
 #: Image topic -> its compressed topic.
 COMPRESSED = {image: topic.name for image, topic in COMPRESSED_TOPICS.items()}
 #: Compressed topic -> the image that it shows.

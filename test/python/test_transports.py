@@ -19,7 +19,10 @@ def test_every_compressed_topic_shows_an_image_of_known_size() -> None:
     assert {topic.encoding for topic in COMPRESSED_TOPICS.values()} == set(PIXEL_BYTES)
     assert {IMAGES[name]: name for name in COMPRESSED.values()} == COMPRESSED
     assert COMPRESSED.keys() < RAW
-    assert {encoding_of(name) for name in VIDEO} == {"bgr8"}
+    assert {name: encoding_of(name) for name in VIDEO} == {
+        "rgb/image_raw/ffmpeg": "bgr8",
+        "rgb/video": "bgr8",
+    }
     assert encoding_of("depth/image/compressedDepth") == "32FC1"
     for other in ("left/image_raw", "rgb/still/image_raw/compressed", ""):
         assert encoding_of(other) == ""

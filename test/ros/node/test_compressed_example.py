@@ -14,6 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from ffmpeg_image_transport_msgs.msg import FFMPEGPacket
+from foxglove_msgs.msg import CompressedVideo
 from nodes import ROOT, Listener, StartNode
 from numpy.typing import NDArray
 from recordings import pixels
@@ -155,41 +157,48 @@ def test_video_is_decoded_from_its_first_key_frame(profile: str, libav: str, fox
             np.testing.assert_array_equal(image, expected)
 
 
-#: Topics of the node -> shape and type of what the example makes of them.
-SENT = {
-    "left/image_raw/compressed": ((400, 640), np.uint8),
-    "rgb/image_raw/compressed": ((1080, 1920, 3), np.uint8),
-    "depth/image_raw/compressedDepth": ((400, 640), np.uint16),
-    "depth/image/compressedDepth": ((400, 640), np.float32),
+#: Topics of the node -> their type, shape and type of what the example makes of them.
+SENT: dict[str, tuple[Any, tuple[int, ...], Any]] = {
+    "left/image_raw/compressed": (CompressedImage, (400, 640), np.uint8),
+    "rgb/image_raw/compressed": (CompressedImage, (1080, 1920, 3), np.uint8),
+    "depth/image_raw/compressedDepth": (CompressedImage, (400, 640), np.uint16),
+    "depth/image/compressedDepth": (CompressedImage, (400, 640), np.float32),
+    "rgb/image_raw/ffmpeg": (FFMPEGPacket, (1080, 1920, 3), np.uint8),
+    "rgb/video": (CompressedVideo, (1080, 1920, 3), np.uint8),
 }
 NODE: dict[str, Any] = {
     "device.id": "virtual",
-    "stream_list": ["left", "color", "depth"],
+    "stream_list": ["left", "color", "depth", "video"],
     "camera.mono.resolution_h": 400,
     "camera.mono.fps": 5.0,
     "camera.rgb.fps": 5.0,
     "publish.depth_float": True,
     "publish.queue_depth": 10,
+    "video_config.profile": "h264_high",
+    "video_config.keyframeFrequency": 2,
 }
 
 
 def test_program_shows_and_stores_what_the_node_sends(
     start: Any, tmp_path: Path, listener: Listener, start_node: StartNode
 ) -> None:
+    pytest.importorskip("av", reason="av is not installed")
     topic = "depth/image_raw/compressedDepth"
     words = (str(EXAMPLE), topic, "--png", str(tmp_path), "--ros-args", "-r", "__ns:=/oak")
     program = start(sys.executable, *words, stdout=subprocess.PIPE)
     start_node(NODE)
     assert program.stdout.readline() == f"waiting for /oak/{topic}\n"
-    for sent in SENT:
-        listener.subscribe(CompressedImage, sent)
+    for sent, (message_type, _, _) in SENT.items():
+        listener.subscribe(message_type, sent)
     listener.subscribe(Image, "depth/image_raw")
-    listener.wait_for(*SENT)
     assert ": 400 x 640 uint16, " in program.stdout.readline()
-    for sent, (shape, kind) in SENT.items():
-        decode = example.decoder("sensor_msgs/msg/CompressedImage", sent)
-        image = decode(listener.messages(sent)[-1])
+    listener.wait_for(*SENT, count=3)
+    for sent, (message_type, shape, kind) in SENT.items():
+        package, _, _ = message_type.__module__.partition(".msg")
+        decode = example.decoder(f"{package}/msg/{message_type.__name__}", sent)
+        image = [decode(message) for message in listener.messages(sent)][-1]
         assert (image.shape, image.dtype) == (shape, kind), sent
+        assert message_type is CompressedImage or image.std() > 10, sent
 
     stored: list[str] = []
 

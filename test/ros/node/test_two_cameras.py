@@ -19,6 +19,7 @@ from tf2_msgs.msg import TFMessage
 from depthai_ros.commands.monitor import RATED_TOPICS
 from depthai_ros.commands.watched_topic import begins_with_header, message_class
 from depthai_ros.msg import DeviceStatus
+from depthai_ros.transports import IMAGES
 
 #: Full name of the node: serial of its device.
 CAMERAS = {
@@ -65,7 +66,8 @@ class Watch:
         self._both.topics[node] = set(announced)
         for topic, type_name in announced.items():
             message_type = message_class(type_name)
-            if topic not in SHARED and begins_with_header(message_type):
+            is_coded = topic.removeprefix(f"{node}/") in IMAGES  # two cores cannot encode them all
+            if topic not in SHARED and begins_with_header(message_type) and not is_coded:
                 self._watch(topic, message_type)
 
     def _announced(self, node: str) -> dict[str, str]:
