@@ -31,6 +31,7 @@ from sensor_msgs.msg import CameraInfo
 from .. import _core
 from ..config.options import DEFAULT_NAME
 from ..messages.arrival_stats import ArrivalSummary, drops_by_stage
+from ..messages.diagnostics import MAX_FPS
 from ..messages.stream_stats import StreamCounts, added_up
 from ..msg import DeviceStatus
 from ..ros_features import ros_class
@@ -114,6 +115,7 @@ class Watch:
         self._sizes: dict[str, Size] = {}  # of images, by their camera_info
         self._unreadable: set[str] = set()  # topics without a message package
         self._counts: dict[str, StreamCounts] = {}  # by stream
+        self._limits: dict[str, str] = {}  # by topic, Hz, of the last report
         self._counts_before: dict[str, StreamCounts] = {}
 
     def discover(self) -> None:
@@ -196,6 +198,12 @@ class Watch:
         }
         if rows:
             self._counts = {stream: StreamCounts.read(values) for stream, values in rows.items()}
+            self._limits = {
+                key.removeprefix(MAX_FPS): value
+                for values in rows.values()
+                for key, value in values.items()
+                if key.startswith(MAX_FPS)
+            }
             self.reports += 1
 
     def _apply(self, status: Any) -> None:
@@ -206,7 +214,15 @@ class Watch:
         for name, topic in self.topics.items():
             streams = self._feeding(name, rates)
             fastest = max((rates.get(stream, 0.0) for stream in streams), default=0.0)
-            topic.stats.expected_fps = fastest or None
+            topic.stats.expected_fps = self._limited(name, fastest) or None
+
+    def _limited(self, name: str, fps: float) -> float:
+        """The rate of a topic whose streams have this one, with `publish.TOPIC.max_fps`."""
+        try:
+            limit = float(self._limits.get(self._below(name), "inf"))
+        except ValueError:
+            return fps
+        return limit if 0.0 < limit < fps else fps
 
     def restart(self) -> None:
         """Start the measurement: reset all statistics."""

@@ -450,10 +450,15 @@ class CompressedTopic(NamedTuple):
     stream: Stream
 
 
+def compressed_by_device(settings: Settings) -> list[str]:
+    """Compressed topics of images that the device sends itself, although the node could make them."""
+    names = {topic.name for rows in configured_topics(settings).values() for topic in rows}
+    return [row.name for image, row in COMPRESSED_TOPICS.items() if {image, row.name} <= names]
+
+
 def compressed_topics(settings: Settings) -> dict[str, CompressedTopic]:
     """The topics that the node compresses, by name; without those that the device sends itself."""
-    topics = configured_topics(settings)
-    sent = {topic.name for rows in topics.values() for topic in rows}
+    topics, sent = configured_topics(settings), compressed_by_device(settings)
     made = {}
     for name, rows in topics.items():
         for image in rows:

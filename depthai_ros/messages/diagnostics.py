@@ -14,11 +14,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from .. import _core
+from ..config.options import rate_key
 from ..config.settings import Settings
 from ..config.unused import UnusedTable
 from ..msg import DeviceStatus
 from ..rates import frame_spacing, longest_silence_s
-from ..streams import REPORT_HZ
+from ..streams import ALL_STREAMS, LIMITED_TOPICS, REPORT_HZ
 from .device_log import DeviceLog
 from .exposure_sync import Tally
 from .stream_stats import StreamCounts, StreamFigures, StreamStats
@@ -283,6 +284,7 @@ class Health:
             "bytes_per_s": figures.bytes_per_s,
             "rejected": self.rejected.get(stream, 0),
             **counts.values(),
+            **rate_limits(self.settings, stream),
         }
         level, text = self._judged(stats, figures)
         if unused := self.unused.text(stream):
@@ -326,6 +328,19 @@ class Health:
         if stats.is_steady and figures.is_settled and figures.fps < _ENOUGH * stats.expected_fps:
             return _WARN, f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
         return _OK, f"{figures.fps:.1f} fps"
+
+
+#: Start of the keys of rate limits; the topic follows.
+MAX_FPS = "max_fps "
+
+
+def rate_limits(settings: Settings, stream: str) -> dict[str, float]:
+    """The rate limits of the topics of a stream or output, those that are set."""
+    topics = ALL_STREAMS[stream].topics if stream in ALL_STREAMS else ()
+    limits = {
+        row.name: settings[rate_key(row.name)] for row in topics if row.name in LIMITED_TOPICS
+    }
+    return {f"{MAX_FPS}{topic}": max_fps for topic, max_fps in limits.items() if max_fps}
 
 
 #: Source of the calibration -> level, message.

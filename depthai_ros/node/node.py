@@ -32,6 +32,7 @@ from .. import _core
 from ..config import NetworkConfig, Settings, check_network, read_blob, read_network_config
 from ..config.options import DEFAULT_NAME
 from ..config.parameter_files import for_other_nodes, given_files
+from ..config.settings import compressed_by_device
 from ..config.unused import Unused, without_effect
 from ..errors import ConfigError, DepthaiError
 from ..messages.builders import ros_time
@@ -227,6 +228,8 @@ class CameraNode(LifecycleNode):  # type: ignore[misc]  # rclpy's types are not 
         self._qos.prepare()
         self._stream_publishers = StreamPublishers(self, settings, decoded=decoded)
         self.supervisor.warn_unused("message packages", self._stream_publishers.missing)
+        for topic in compressed_by_device(settings):
+            self.get_logger().info(f"~/{topic} is what the device compresses, not the node")
         self._qos.check(settings)
         self.supervisor.connect(patient=self._is_patient)
         self._remove_uncalibrated(self._stream_publishers)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PointStamped
 from nodes import ROOT, wait_until
 from rclpy.executors import SingleThreadedExecutor
@@ -184,6 +185,39 @@ def test_status_that_is_not_of_this_driver_is_ignored(case: str) -> None:
         for topic in watch.topics.values():
             assert topic.stats.expected_fps is None
             assert topic.figures(1.0).count
+    finally:
+        executor.shutdown()
+        ros.destroy_node()
+        driver.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    {"5": 5.0, "60": 30.0, "0": 30.0, "-1": 30.0, "nan": 30.0, "?": 30.0}.items(),
+)
+def test_rate_limit_of_a_topic_is_the_rate_that_is_expected(limit: str, expected: float) -> None:
+    driver, ros = rclpy.create_node("foreign"), rclpy.create_node("watching")
+    executor = SingleThreadedExecutor()
+    executor.add_node(ros)
+    statuses = driver.create_publisher(DeviceStatus, "~/device/status", 1)
+    images = driver.create_publisher(Image, "~/left/image_raw", 1)
+    reports = driver.create_publisher(DiagnosticArray, "/diagnostics", 1)
+    row = DiagnosticStatus(name="foreign: stream left")
+    row.values = [KeyValue(key="max_fps left/image_raw", value=limit)]
+    watch = Watch(ros, "/foreign")
+
+    def is_known() -> bool:
+        watch.discover()
+        reports.publish(DiagnosticArray(status=[row]))
+        statuses.publish(GOOD)
+        images.publish(Image())
+        executor.spin_once(timeout_sec=0.05)
+        watch.update()
+        topic = watch.topics.get("/foreign/left/image_raw")
+        return topic is not None and watch.reports > 1 and topic.stats.expected_fps == expected
+
+    try:
+        wait_until(is_known, lambda: f"{expected} Hz")
     finally:
         executor.shutdown()
         ros.destroy_node()

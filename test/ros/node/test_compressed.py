@@ -22,6 +22,7 @@ from recordings import pixels
 from sensor_msgs.msg import CompressedImage, Image
 
 from depthai_ros.config import validate
+from depthai_ros.config.settings import compressed_by_device
 from depthai_ros.messages.stream_stats import PUBLISHED, SKIPPED
 from depthai_ros.node import publishers
 from depthai_ros.streams import COMPRESSED_TOPICS
@@ -316,6 +317,7 @@ def test_jpeg_of_the_device_takes_the_place_of_that_of_the_node(node: Node) -> N
     values = {"stream_list": ["color", "video"], "video_config.profile": "mjpeg"}
     made = publishers.StreamPublishers(node, validate(values), decoded=True)
     topic = "rgb/image_raw/compressed"
+    assert compressed_by_device(validate(values)) == [topic]  # of which the node says so
     assert topic not in made.compressed
     assert made.publisher(topic) is not None
     made.destroy()

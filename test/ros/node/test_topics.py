@@ -213,7 +213,9 @@ def test_diagnostics_have_their_names_and_keys(recording: Recording) -> None:
     assert set(statuses) == {f"oak: {name}" for name in DIAGNOSTICS}
     for name, keys in DIAGNOSTICS.items():
         row = statuses[f"oak: {name}"]
-        assert [pair.key for pair in row.values] == keys.split(), name
+        # A stage of the workers has a row if it lost something, as on a busy machine.
+        found = [pair.key for pair in row.values if not pair.key.startswith("lost_worker.")]
+        assert found == keys.split(), name
         assert row.hardware_id == "14442C10D1VIRTUAL0"
     device = {pair.key: pair.value for pair in statuses["oak: device"].values}
     assert device["state"] == "streaming"
