@@ -138,9 +138,11 @@ ROWS = {
     ),
     20: Row(
         "Compressed topics: encoded again, without camera_info, with an unreadable format string",
-        "The device's JPEG is passed on byte by byte, with the format string that readers expect "
-        "and a camera_info topic. H.264 and H.265 have topics of their own, of types that viewers "
-        "know: whole frames, parameter sets with each key frame, no B frames",
+        "Every image has a compressed topic in the form that the plugins of image_transport read: "
+        "JPEG or PNG, for depth PNG or RVL. It is compressed only while somebody listens, by threads "
+        "of low priority; camera_info is that of the image. What the device has encoded is passed on "
+        "as it is: JPEG with the format string that readers expect, H.264 and H.265 on topics of "
+        "their own, in whole frames with parameter sets at each key frame, without B frames",
         "the bitstreams of a real device",
     ),
     21: Row(

@@ -451,7 +451,7 @@ class CompressedTopic(NamedTuple):
 
 
 def compressed_by_device(settings: Settings) -> list[str]:
-    """Compressed topics of images that the device sends itself, although the node could make them."""
+    """Compressed topics that the device sends itself, of images that the node could compress."""
     names = {topic.name for rows in configured_topics(settings).values() for topic in rows}
     return [row.name for image, row in COMPRESSED_TOPICS.items() if {image, row.name} <= names]
 
