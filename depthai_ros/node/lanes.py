@@ -74,7 +74,7 @@ def _due_ns(job: Job) -> int:
 
 
 class Lanes:
-    """The lanes of some outputs, and their threads.
+    """The lanes of some outputs, and their threads, which are called `thread` and a number.
 
     `make` works on one packet of an output and returns its fate. `on_lost` is called once if a bug
     ends the threads. `due_ns`: when to work on a packet. `on_counted` gets the packets of an output
@@ -87,6 +87,7 @@ class Lanes:
         make: Callable[[str, Job], str],
         on_lost: Callable[[Exception], None],
         *,
+        thread: str = "worker",
         due_ns: Callable[[Job], int] = _due_ns,
         on_counted: Callable[[str, list[Job]], None] | None = None,
     ) -> None:
@@ -98,7 +99,7 @@ class Lanes:
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}")
+            threading.Thread(target=self._run, name=f"{thread}-{number}")
             for number in range(_THREADS if self._lanes else 0)
         ]
 

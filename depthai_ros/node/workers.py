@@ -56,7 +56,10 @@ class Workers:
             on_counted=self._pass_on_losses,
         )
         self._encoders = Lanes(
-            {name: stats[name] for name in publishers.compressed}, self._encoded, on_lost
+            {name: stats[name] for name in publishers.compressed},
+            self._encoded,
+            on_lost,
+            thread="encoder",
         )
         self._makers.start()
         self._encoders.start()
