@@ -91,9 +91,7 @@ TIME_LIMITS = {"diagnostics.stream_timeout_s": 0.1, "diagnostics.stale_after_s":
 FILTERS = {
     option.key for option in OPTIONS if option.group == "filters" and option.changes == "live"
 }
-#: test_compressed.py shows what they do.
-COMPRESSION = {option.key for option in OPTIONS if option.group == "compressed"}
-RATES = {option.key for option in OPTIONS if option.topic and option.group == "publish"}
+COMPRESSION = {option.key for option in OPTIONS if option.topic or option.group == "compressed"}
 SWITCHES = {f"stream.{name}.publish" for name in STREAMS}
 #: test_reconfiguration.py shows what they do.
 RECONNECTING = {
@@ -104,7 +102,7 @@ PERIOD = "diagnostics.period_s"
 
 def test_every_live_option_is_in_one_of_the_tables() -> None:
     known = [*COMMANDS, *DETAILS, *LIMITS, *TIME_LIMITS, *SWITCHES, *FILTERS]
-    known += [*RECONNECTING, *COMPRESSION, *RATES, PERIOD, "calibration.check_board"]
+    known += [*RECONNECTING, *COMPRESSION, PERIOD, "calibration.check_board"]
     assert sorted(known) == sorted(option.key for option in OPTIONS if option.changes == "live")
 
 
