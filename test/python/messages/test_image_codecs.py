@@ -198,6 +198,17 @@ def test_png_of_noise_and_odd_sizes_is_exact(encoding: str, shape: tuple[int, in
     np.testing.assert_array_equal(decoded(encode(image, encoding, PNG)), image)
 
 
+@pytest.mark.parametrize(("codec", "decoder"), [("jpeg", "mjpeg"), ("png", "png")])
+@pytest.mark.parametrize(("encoding", "form"), [("bgr8", "bgr24"), ("mono8", "gray")])
+def test_pyav_sees_what_opencv_sees(codec: str, decoder: str, encoding: str, form: str) -> None:
+    av = pytest.importorskip("av")
+    noise = random_image(np.uint8, (90, 120) if encoding == "mono8" else (90, 120, 3))
+    coded = encode(smooth(noise), encoding, CodecSettings(codec))
+    packet = av.Packet(data(coded).tobytes())
+    (frame,) = av.CodecContext.create(decoder, "r").decode(packet)
+    assert psnr(frame.to_ndarray(format=form), decoded(coded)) > 35
+
+
 # ---- depth
 
 
