@@ -32,10 +32,11 @@ from launch_ros.actions import Node
 from ..bounded import shown
 from ..config import read_file, resolve_path, validate
 from ..config.limits import Value
+from ..config.options import DEFAULT_NAME
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
 from ..ros_features import PROFILE_VARIABLES, how_to_install, profile_name, profile_variable
-from .arguments import LAUNCH_FILES, SHARE, TRUTHS, is_true, unknown
+from .arguments import LAUNCH_FILES, REMOTE, SHARE, TRUTHS, is_true, unknown
 from .environment import MEMORY, SEGMENTS, free_bytes, segment_bytes
 from .plan import CameraPlan, full_name, renamed_rviz
 
@@ -176,8 +177,10 @@ def chosen(values: Mapping[str, str], file: str) -> dict[str, str]:
 # -- programs
 
 
-def picture_environment(large_messages: str) -> dict[str, str]:
+def picture_environment(large_messages: str, camera: str = "") -> dict[str, str]:
     """Environment variables for a process that publishes or subscribes to images.
+
+    `camera` is the full name of the camera node that the process is.
 
     Raises  ConfigError
     """
@@ -185,17 +188,28 @@ def picture_environment(large_messages: str) -> dict[str, str]:
     named = any(os.environ.get(name) for name in PROFILE_VARIABLES)
     if truth is False or (named and not large_messages):
         return {}
-    ours = truth or not large_messages
-    path = resolve_path(f"{SHARE}/config/{profile_name()}" if ours else large_messages).absolute()
+    path = _profile(large_messages if truth is None else "", camera)
     if not path.is_file():
         raise ConfigError(
-            f"argument large_messages: there is no file {path}; true, false or a path is expected"
+            f"argument large_messages: there is no file {path}; true, false, "
+            f"{REMOTE} or a path is expected"
         )
     needed = SEGMENTS * segment_bytes(read_file(path, _PROFILE_BYTES).decode("utf-8", "replace"))
     if not large_messages and needed > free_bytes():
         return {}
     memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
     return {profile_variable(): str(path), **memory}
+
+
+def _profile(text: str, camera: str) -> Path:
+    """The Fast DDS profile of an argument; that for other machines has the topics of `camera`."""
+    if text == REMOTE:
+        path, usual = resolve_path(f"{SHARE}/config/fastdds_remote.xml"), f"/{DEFAULT_NAME}"
+        if camera in ("", usual):
+            return path.absolute()
+        document = read_file(path, _PROFILE_BYTES).decode("utf-8")
+        return own_file(path.name, document.replace(f'"{usual}/', f'"{camera}/'))
+    return resolve_path(text or f"{SHARE}/config/{profile_name()}").absolute()
 
 
 def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node] = Node) -> Node:
@@ -213,7 +227,7 @@ def camera_node(asked: CameraPlan, values: Mapping[str, str], action: type[Node]
         emulate_tty=sys.stdout.isatty(),  # no colours in a file
         respawn=is_true(values["respawn"]),
         respawn_delay=_RESPAWN_DELAY_S,
-        additional_env=picture_environment(values["large_messages"]),
+        additional_env=picture_environment(values["large_messages"], asked.node),
     )
 
 

@@ -90,11 +90,13 @@ _OUTPUT = Argument(
     "screen",
     ("screen", "log", "both", "own_log", "full"),
 )
+#: Value of large_messages for a camera that another machine watches.
+REMOTE = "remote"
 _MIDDLEWARE = Argument(
     "large_messages",
-    "Fast DDS profile and memory settings for images: true = config/fastdds.xml, false = none, or "
-    "the path of a profile; empty = true, unless the environment names a profile or /dev/shm is "
-    "too small",
+    "Fast DDS profile and memory settings for images: true = config/fastdds.xml, remote = "
+    "config/fastdds_remote.xml (docs/network.md), false = none, or the path of a profile; empty = "
+    "true, unless the environment names a profile or /dev/shm is too small",
 )
 
 _NODE_ARGUMENTS = (

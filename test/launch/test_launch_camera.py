@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from launches import ROOT, Observer, StandIns, StartLaunch
 
+from depthai_ros.ros_features import profile_variable
+
 #: A camera with little load: five small images per second.
 SMALL = (
     "device:=virtual",
@@ -178,3 +180,19 @@ def test_node_is_restarted_with_respawn(start_launch: StartLaunch) -> None:
         "camera.launch.py", "device:=nothing", "tf_source:=none", "respawn:=true"
     )
     launched.wait_for_output("process started", count=2)
+
+
+def test_profile_for_another_machine_has_the_topics_of_the_launched_node(
+    start_launch: StartLaunch,
+) -> None:
+    from nodes import children_of
+
+    words = (*CALIBRATED, "autostart:=false", "large_messages:=remote")
+    launched = start_launch("camera.launch.py", *words, "name:=eye", "namespace:=robot")
+    launched.wait_for_output("waiting for the configure transition")
+    (node,) = children_of(launched.process.pid)
+    variables = Path(f"/proc/{node}/environ").read_text().split("\0")
+    (value,) = (text for text in variables if text.startswith(f"{profile_variable()}="))
+    profile = Path(value.partition("=")[2]).read_text()
+    assert '"/robot/eye/left/image_raw/compressed"' in profile
+    assert "/oak/" not in profile.partition("<dds")[2]

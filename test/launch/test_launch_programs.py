@@ -213,6 +213,7 @@ OURS = str((SHARE / "config" / profile_name()).resolve())
 PROFILES = [
     ("true", "", OURS),
     ("true", "/elsewhere.xml", OURS),
+    ("remote", "", str((SHARE / "config" / "fastdds_remote.xml").resolve())),
     ("false", "", ""),
     ("", "/elsewhere.xml", "/elsewhere.xml"),
     (f"package://depthai_ros/config/{profile_name()}", "", OURS),
@@ -237,4 +238,4 @@ def test_missing_profile_file_is_refused(start_launch: StartLaunch, stand_ins: S
     launched = start_launch("rviz.launch.py", "large_messages:=none")
     assert launched.wait() != 0
     assert "argument large_messages: there is no file " in launched.output
-    assert "true, false or a path is expected" in launched.output
+    assert "true, false, remote or a path is expected" in launched.output

@@ -195,7 +195,7 @@ def test_default_parameter_file_holds_every_option_at_its_default():
     assert config.validate(values) == config.defaults()
 
 
-@pytest.mark.parametrize("name", ["virtual.yaml", "boards/*.yaml"])
+@pytest.mark.parametrize("name", ["virtual.yaml", "remote.yaml", "boards/*.yaml"])
 def test_stored_parameter_files_are_valid(name):
     paths = sorted((ROOT / "config").glob(name))
     assert paths
