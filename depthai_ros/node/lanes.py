@@ -46,6 +46,7 @@ class _Lane:
     stats: StreamStats
     jobs: deque[Job] = field(default_factory=deque)
     is_busy: bool = False  # with the first
+    turn: int = 0  # when it was last worked on
 
     def add(self, job: Job) -> None:
         """Add a packet; one that is to be worked on replaces the waiting one."""
@@ -98,6 +99,7 @@ class Lanes:
         self._on_counted = on_counted
         self._changed = threading.Condition()
         self._stopping = False
+        self._turn = 0
         self._threads = [
             threading.Thread(target=self._run, name=f"{thread}-{number}")
             for number in range(_THREADS if self._lanes else 0)
@@ -155,15 +157,20 @@ class Lanes:
             self._on_lost(cause)
 
     def _next(self) -> tuple[_Lane, Job] | None:
-        """The packet that waits longest of those that are due; None at the end."""
+        """The next of the packets that are due; None at the end.
+
+        The output that has waited longest comes first: by the age of its packet, one that is often
+        replaced would never be old enough.
+        """
         with self._changed:
             while not self._stopping:
                 now_ns = time.monotonic_ns()
                 waiting = [(lane, job) for lane in self._lanes.values() if (job := lane.waiting)]
                 due = [row for row in waiting if self._due_ns(row[1]) <= now_ns]
                 if due:
-                    lane, job = min(due, key=lambda row: row[1].packet.received_ns)
-                    lane.is_busy = True
+                    lane, job = min(due, key=lambda row: (row[0].turn, row[1].packet.received_ns))
+                    self._turn += 1
+                    lane.turn, lane.is_busy = self._turn, True
                     return lane, job
                 next_ns = min((self._due_ns(job) for _, job in waiting), default=None)
                 self._changed.wait(None if next_ns is None else (next_ns - now_ns) / 1e9)
