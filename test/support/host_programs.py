@@ -143,7 +143,12 @@ def main() -> None:
     programs: dict[str, Any] = {"listen": _listen, "talk": _talk}
     what, *words = sys.argv[1:]
     rclpy.init()
-    programs[what](rclpy.create_node(f"{what}er_{os.getpid()}"), *words)
+    node = rclpy.create_node(f"{what}er_{os.getpid()}")
+    try:
+        programs[what](node, *words)
+    finally:  # says goodbye: what was not said costs the link until the participant counts as gone
+        node.destroy_node()
+        rclpy.shutdown()
 
 
 if __name__ == "__main__":
