@@ -2,9 +2,10 @@
 """What reaches a laptop from a robot, over a link of 20 Mbit/s, with and without loss.
 
 Two hosts are namespaces of this machine with a veth pair between them (test/support/two_hosts.py).
-A camera node on one has config/remote.yaml and config/fastdds_remote.xml, a subscriber on the other
-counts messages. Below: the same topics raw; images of 100 kB at 2 % loss, reliable, best effort,
-and with the profile for one machine. Needs root or user namespaces, and iproute2.
+A camera node on one has config/remote.yaml and config/fastdds_remote.xml. A subscriber on the other
+counts messages, and so does one beside the node. Then the same topics raw, and images of 100 kB
+with loss: reliable, best effort, and reliable with the profile for one machine.
+Needs root or user namespaces, and iproute2.
 """
 
 from __future__ import annotations
@@ -89,41 +90,55 @@ def node_command(**parameters: float) -> list[str]:
     return words + [word for item in parameters.items() for word in ("-p", "{}:={}".format(*item))]
 
 
-def rates(
+@contextmanager
+def listening(
     host: Host, topics: Sequence[Watched], profile: str, reliability: str = "reliable"
-) -> list[float]:
-    """Messages of each topic that a subscriber on this host gets, per second."""
+) -> Iterator[subprocess.Popen[str]]:
+    """A subscriber on a host; it ends by itself."""
     words = [f"/oak/{row.topic}:{row.kind}" for row in topics]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     listen = command("listen", SECONDS, 0, DEPTH, reliability, *words)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     listener = host.start(listen, env=variables(profile), **pipes)
+    try:
+        yield listener
+    finally:
+        end(listener)
+
+
+def rates(listener: subprocess.Popen[str], topics: Sequence[Watched]) -> list[float]:
+    """Messages of each topic that a subscriber got, per second."""
     got = report(listener)
-    end(listener)
     return [max(got[f"/oak/{row.topic}"].count - 1, 0) / SECONDS for row in topics]
 
 
 def camera_rows(
     what: str, topics: Sequence[Watched], loss: float, goal: float | None, **parameters: float
 ) -> list[Comparison]:
-    """A row for each topic: its rate on the laptop against that of the node."""
-    measured: list[list[float]] = []
+    """A row for each topic: its rate on the laptop against that on the robot, at the same time."""
+    away, here = [], []
     for _ in range(REPETITIONS):
         with (
             two_hosts(MBIT, loss) as (robot, laptop),
             running(robot, node_command(**parameters), REMOTE),
+            listening(robot, topics, REMOTE) as on_robot,
+            listening(laptop, topics, REMOTE) as on_laptop,
         ):
-            measured.append(rates(laptop, topics, REMOTE))
+            here.append(rates(on_robot, topics))
+            away.append(rates(on_laptop, topics))
     return [
         Comparison(
             case=f"{what}: {row.topic}",
-            ours=list(got),
-            other=[row.hz] * REPETITIONS,
-            baseline="published",
+            ours=list(far),
+            other=list(near),
+            baseline="on the robot",
             unit="Hz",
             goal=goal,
             more_is_better=True,
+            further={"configured_hz": row.hz},
         )
-        for row, got in zip(topics, zip(*measured, strict=True), strict=True)
+        for row, far, near in zip(
+            topics, zip(*away, strict=True), zip(*here, strict=True), strict=True
+        )
     ]
 
 
@@ -133,8 +148,12 @@ def frame_row(what: str, profile: str, reliability: str) -> Comparison:
     talk = command("talk", FRAME_TOPIC, FRAME_BYTES, FRAME_HZ, DEPTH)
     measured = []
     for _ in range(REPETITIONS):
-        with two_hosts(MBIT, LOSS) as (robot, laptop), running(robot, talk, profile):
-            measured += rates(laptop, [topic], profile, reliability)
+        with (
+            two_hosts(MBIT, LOSS) as (robot, laptop),
+            running(robot, talk, profile),
+            listening(laptop, [topic], profile, reliability) as listener,
+        ):
+            measured += rates(listener, [topic])
     return Comparison(
         case=f"100 kB images, 2 % loss: {what}",
         ours=measured,
