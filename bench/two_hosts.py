@@ -22,7 +22,7 @@ from processes import ROOT, end
 from results import Comparison, arguments, publish_rows
 
 from depthai_ros.messages.builders import BUILDERS
-from depthai_ros.ros_features import PROFILE_VARIABLES, profile_name
+from depthai_ros.ros_features import PROFILE_VARIABLES, profile_name, remote_profile_name
 
 sys.path.insert(0, str(ROOT / "test/support"))
 
@@ -36,7 +36,7 @@ DEPTH = 5
 MBIT = 20.0
 LOSS = 0.02
 GOAL = 0.95
-REMOTE, LOCAL = "fastdds_remote.xml", profile_name()
+REMOTE, LOCAL = remote_profile_name(), profile_name()
 #: The message in which each kind of topic comes, with its package.
 IMAGE, CODED = "sensor_msgs/Image", "sensor_msgs/CompressedImage"
 VIDEO = "foxglove_msgs/CompressedVideo"

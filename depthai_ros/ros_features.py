@@ -19,6 +19,8 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 #: Our profile; the second is for a Fast DDS without settings of threads, which refuses the first as
 #: a whole. Source: XMLParser.cpp of Fast DDS 2.6 (Humble), parseXMLCommonSharedMemTransportData
 _PROFILES = ("fastdds.xml", "fastdds_without_threads.xml")
+#: That for a camera which another machine watches; one element has another name in version 3.
+_REMOTE_PROFILES = ("fastdds_remote_3.xml", "fastdds_remote.xml")
 #: Folder of the package in an install prefix: Fast DDS 2 has the name fastrtps, version 3 fastdds.
 _FAST_DDS_2, _FAST_DDS_3 = "share/fastrtps", "share/fastdds"
 _THREAD_SETTINGS = "include/fastdds/rtps/attributes/ThreadSettings.hpp"
@@ -74,6 +76,11 @@ def profile_variable() -> str:
 def profile_name() -> str:
     """Name of the profile file in config/ that the installed Fast DDS can read."""
     return _PROFILES[_has_fast_dds_2() and _find(_THREAD_SETTINGS) is None]
+
+
+def remote_profile_name() -> str:
+    """Name of the profile file in config/ for a camera that another machine watches."""
+    return _REMOTE_PROFILES[_has_fast_dds_2()]
 
 
 def local_discovery() -> dict[str, str]:

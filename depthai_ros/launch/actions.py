@@ -35,7 +35,13 @@ from ..config.limits import Value
 from ..config.options import DEFAULT_NAME
 from ..config.yaml_files import read_yaml
 from ..errors import ConfigError
-from ..ros_features import PROFILE_VARIABLES, how_to_install, profile_name, profile_variable
+from ..ros_features import (
+    PROFILE_VARIABLES,
+    how_to_install,
+    profile_name,
+    profile_variable,
+    remote_profile_name,
+)
 from .arguments import LAUNCH_FILES, REMOTE, SHARE, TRUTHS, is_true, unknown
 from .environment import MEMORY, SEGMENTS, free_bytes, segment_bytes
 from .plan import CameraPlan, full_name, renamed_rviz
@@ -204,7 +210,7 @@ def picture_environment(large_messages: str, camera: str = "") -> dict[str, str]
 def _profile(text: str, camera: str) -> Path:
     """The Fast DDS profile of an argument; that for other machines has the topics of `camera`."""
     if text == REMOTE:
-        path, usual = resolve_path(f"{SHARE}/config/fastdds_remote.xml"), f"/{DEFAULT_NAME}"
+        path, usual = resolve_path(f"{SHARE}/config/{remote_profile_name()}"), f"/{DEFAULT_NAME}"
         if camera in ("", usual):
             return path.absolute()
         document = read_file(path, _PROFILE_BYTES).decode("utf-8")

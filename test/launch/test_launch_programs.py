@@ -12,7 +12,7 @@ import yaml
 from launches import SHARE, StandIns, StartLaunch
 
 from depthai_ros.launch.arguments import LAUNCH_FILES
-from depthai_ros.ros_features import profile_name, profile_variable
+from depthai_ros.ros_features import profile_name, profile_variable, remote_profile_name
 
 
 @pytest.mark.parametrize("name", LAUNCH_FILES)
@@ -213,7 +213,7 @@ OURS = str((SHARE / "config" / profile_name()).resolve())
 PROFILES = [
     ("true", "", OURS),
     ("true", "/elsewhere.xml", OURS),
-    ("remote", "", str((SHARE / "config" / "fastdds_remote.xml").resolve())),
+    ("remote", "", str((SHARE / "config" / remote_profile_name()).resolve())),
     ("false", "", ""),
     ("", "/elsewhere.xml", "/elsewhere.xml"),
     (f"package://depthai_ros/config/{profile_name()}", "", OURS),

@@ -13,10 +13,10 @@ from host_programs import Received, command, report
 from nodes import DEADLINE_S, ROOT, NodeProcess
 from two_hosts import Counters, Host, HostsUnavailableError, two_hosts
 
-from depthai_ros.ros_features import profile_variable
+from depthai_ros.ros_features import profile_variable, remote_profile_name
 
 REMOTE = ROOT / "config" / "remote.yaml"
-PROFILE = ROOT / "config" / "fastdds_remote.xml"
+PROFILE = ROOT / "config" / remote_profile_name()
 #: Of the link, as a WiFi that has others on it.
 MBIT = 20.0
 #: Share of the packets that are lost; enough for each frame below to lack one.
