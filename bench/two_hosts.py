@@ -92,11 +92,15 @@ def node_command(**parameters: float) -> list[str]:
 
 @contextmanager
 def listening(
-    host: Host, topics: Sequence[Watched], profile: str, reliability: str = "reliable"
+    host: Host,
+    topics: Sequence[Watched],
+    profile: str,
+    reliability: str = "reliable",
+    depth: int = DEPTH,
 ) -> Iterator[subprocess.Popen[str]]:
     """A subscriber on a host; it ends by itself."""
     words = [f"/oak/{row.topic}:{row.kind}" for row in topics]
-    listen = command("listen", SECONDS, 0, DEPTH, reliability, *words)
+    listen = command("listen", SECONDS, 0, depth, reliability, *words)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     listener = host.start(listen, env=variables(profile), **pipes)
     try:
@@ -112,7 +116,12 @@ def rates(listener: subprocess.Popen[str], topics: Sequence[Watched]) -> list[fl
 
 
 def camera_rows(
-    what: str, topics: Sequence[Watched], loss: float, goal: float | None, **parameters: float
+    what: str,
+    topics: Sequence[Watched],
+    loss: float,
+    goal: float | None,
+    depth: int = DEPTH,
+    **parameters: float,
 ) -> list[Comparison]:
     """A row for each topic: its rate on the laptop against that on the robot, at the same time."""
     away, here = [], []
@@ -121,7 +130,7 @@ def camera_rows(
             two_hosts(MBIT, loss) as (robot, laptop),
             running(robot, node_command(**parameters), REMOTE),
             listening(robot, topics, REMOTE) as on_robot,
-            listening(laptop, topics, REMOTE) as on_laptop,
+            listening(laptop, topics, REMOTE, depth=depth) as on_laptop,
         ):
             here.append(rates(on_robot, topics))
             away.append(rates(on_laptop, topics))
@@ -171,6 +180,7 @@ def main() -> None:
         rows = [
             *camera_rows("20 Mbit/s", CODED_TOPICS, 0.0, GOAL),
             *camera_rows("the same, 2 % loss", CODED_TOPICS, LOSS, None),
+            *camera_rows("the same, history of one", CODED_TOPICS, LOSS, None, depth=1),
             *camera_rows("20 Mbit/s, raw", RAW_TOPICS, 0.0, None, **RAW_RATES),
             frame_row("reliable", REMOTE, "reliable"),
             frame_row("best effort", REMOTE, "best_effort"),
