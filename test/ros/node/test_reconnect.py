@@ -28,7 +28,13 @@ QUICK = {
     "reconnect.max_delay_s": 0.2,
 }
 #: Topics of the node with these parameters, below its name.
-PUBLISHED = {"left/image_raw", "left/camera_info", "device/status", "transition_event"}
+PUBLISHED = {
+    "left/image_raw",
+    "left/image_raw/compressed",
+    "left/camera_info",
+    "device/status",
+    "transition_event",
+}
 #: It closes the link in every session, after the same number of frames.
 FLIGHTY = "virtual:pattern?fault=unplug:left:20"
 
