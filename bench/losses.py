@@ -4,9 +4,10 @@
     bench/losses.py [--duration S]
 
 First alone, then beside a subscriber for which the node compresses left, rgb and depth, then beside
-one process for each core that computes for one second and rests for one. Frames are counted by the node at each stage, messages between node and subscriber by the monitor.
-The node's own share, all but the device's, must be 0. The device and the subscriber are processes
-that need the same cores; what they lose is theirs.
+one process for each core that computes for one second and rests for one. Frames are counted by the
+node at each stage, messages between node and subscriber by the monitor. The node's own share, all
+but the device's, must be 0. The device and the subscriber are processes that need the same cores;
+what they lose is theirs.
 """
 
 from __future__ import annotations

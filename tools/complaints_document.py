@@ -140,9 +140,9 @@ ROWS = {
         "Compressed topics: encoded again, without camera_info, with an unreadable format string",
         "Every image has a compressed topic in the form that the plugins of image_transport read: "
         "JPEG or PNG, for depth PNG or RVL. It is made only while somebody listens, by threads of "
-        "low priority; camera_info is that of the image. What the device has encoded is passed on as "
-        "it is: JPEG with the format string that readers expect, H.264 and H.265 on topics of their "
-        "own, in whole frames with parameter sets at each key frame, without B frames",
+        "low priority; camera_info is that of the image. What the device has encoded is passed on "
+        "as it is: JPEG with the format string that readers expect, H.264 and H.265 on topics of "
+        "their own, in whole frames with parameter sets at each key frame, without B frames",
         "the bitstreams of a real device",
     ),
     21: Row(
