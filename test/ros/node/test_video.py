@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ EVERY, ENOUGH = 5, 12
 #: Profile -> format of CompressedVideo, name in libav.
 PROFILES = {"h264_high": ("h264", "h264"), "h265_main": ("h265", "hevc")}
 Stamp = tuple[int, int]
+
+
+#: Lowest peak signal-to-noise ratio against the raw image; the first frames of a constant bit rate
+#: have least.
+LEAST_DB = 28.0
 
 
 @pytest.fixture(scope="module", params=PROFILES)
@@ -64,7 +70,7 @@ def assert_equal(images: dict[Stamp, NDArray[Any]], listener: Listener) -> None:
     for message in listener.messages(RAW):
         if stamp_of(message) in images:
             raw = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
-            assert psnr_db(images[stamp_of(message)], raw) > 30
+            assert psnr_db(images[stamp_of(message)], raw) > LEAST_DB
             compared += 1
     assert compared >= 2
 
@@ -83,13 +89,14 @@ def test_subscribers_of_both_topics_see_the_images_of_the_raw_one(
     listener.subscribe(FFMPEGPacket, PACKETS)
     listener.subscribe(CompressedVideo, VIDEO)
     listener.subscribe(CameraInfo, "rgb/camera_info")
-    listener.subscribe(Image, RAW, keep=4)
+    listener.subscribe(Image, RAW, keep=8)
     listener.wait_for(PACKETS, VIDEO, count=ENOUGH)
     packets = from_key_frame(listener.messages(PACKETS))
     videos = {stamp_of(row): row for row in listener.messages(VIDEO)}
     assert_equal(shown(libav, packets), listener)
     keys = [number for number, packet in enumerate(packets) if packet.flags]
-    assert keys == list(range(0, len(packets), EVERY))
+    assert keys[0] == 0
+    assert all(late - early <= EVERY for early, late in pairwise([*keys, len(packets)]))
     assert sorted(row.pts for row in packets) == [row.pts for row in packets]
     infos = {stamp_of(row) for row in listener.messages("rgb/camera_info")}
     for packet in packets:
@@ -110,10 +117,18 @@ def test_late_subscriber_sees_images_from_the_next_key_frame_on(
     node: NodeProcess, names: tuple[str, str], listener: Listener
 ) -> None:
     listener.subscribe(FFMPEGPacket, PACKETS)
-    listener.subscribe(Image, RAW, keep=4)
-    listener.wait_until(
-        lambda: any(row.flags for row in listener.messages(PACKETS)[:-2]), "a key frame"
-    )
+    listener.subscribe(Image, RAW, keep=8)
+
+    def from_a_key_frame() -> set[Stamp]:
+        """Stamps of images that are there raw and, after the first key frame, as video."""
+        packets = listener.messages(PACKETS)
+        if not any(row.flags for row in packets):
+            return set()
+        return {stamp_of(row) for row in from_key_frame(packets)} & {
+            stamp_of(row) for row in listener.messages(RAW)
+        }
+
+    listener.wait_until(lambda: len(from_a_key_frame()) >= 2, "a key frame, and images behind it")
     packets = listener.messages(PACKETS)
     assert [row.flags for row in packets].index(1) < EVERY
     assert_equal(shown(names[1], from_key_frame(packets)), listener)
