@@ -210,7 +210,14 @@ class Listener:
         self.unsubscribe(topic)
         return message
 
-    def call(self, service_type: Any, service: str, request: Any) -> Any:
+    def call(
+        self,
+        service_type: Any,
+        service: str,
+        request: Any,
+        instead: Callable[[], Any] = lambda: None,
+    ) -> Any:
+        """The answer of a service, or what `instead` gives for an answer that is late."""
         client = self.node.create_client(service_type, self.full_name(service))
         self.wait_until(client.service_is_ready, f"service {service}")
         futures = [client.call_async(request)]
@@ -221,16 +228,30 @@ class Listener:
             if service_type in _REPEATABLE and time.monotonic() > asked_s + _ASK_AGAIN_S:
                 futures.append(client.call_async(request))
                 asked_s = time.monotonic()
-            return next((future for future in futures if future.done()), None)
+            return next((future.result() for future in futures if future.done()), None) or (
+                instead() if time.monotonic() > asked_s + _ASK_AGAIN_S else None
+            )
 
-        self.wait_until(answer, f"an answer of {service}")
-        answered = answer()
+        found: list[Any] = []
+
+        def is_answered() -> bool:
+            found[:] = [answer()]
+            return found[0] is not None
+
+        self.wait_until(is_answered, f"an answer of {service}")
         self.node.destroy_client(client)
-        return answered.result()
+        return found[0]
 
     def change_state(self, transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self.call(ChangeState, "change_state", request).success)
+        """Request a transition. If its answer is lost, the state tells whether it has succeeded."""
+        request, before = ChangeState.Request(transition=Transition(id=transition)), self.state()
+
+        def by_state() -> ChangeState.Response | None:
+            state = self.state()
+            is_over = state in ("unconfigured", "inactive", "active", "finalized")
+            return ChangeState.Response(success=state != before) if is_over else None
+
+        return bool(self.call(ChangeState, "change_state", request, by_state).success)
 
     def state(self) -> str:
         return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
