@@ -212,7 +212,7 @@ class Watch:
         self._running = frozenset(status.stream_names)
         rates = {stream: fps for stream, fps in pairs if 0.0 < fps < _FASTEST_HZ}
         for name, topic in self.topics.items():
-            streams = self._feeding(name, rates)
+            streams = self._streams_of(name, rates)
             fastest = max((rates.get(stream, 0.0) for stream in streams), default=0.0)
             topic.stats.expected_fps = self._limited(name, fastest) or None
 
@@ -244,11 +244,11 @@ class Watch:
         figures, counts = topic.figures(duration_s), self.counts()
         if figures.drops is None or not counts:
             return figures
-        streams = self._feeding(topic.name, counts)
+        streams = self._streams_of(topic.name, counts)
         fed = [counts[stream] for stream in streams if stream in counts]
         return replace(figures, lost=drops_by_stage(figures.drops, fed))
 
-    def _feeding(self, name: str, reported: Collection[str]) -> tuple[str, ...]:
+    def _streams_of(self, name: str, reported: Collection[str]) -> tuple[str, ...]:
         """The streams of a topic; a compressed one is reported like a stream, under its name."""
         below = self._below(name)
         return (below,) if below in reported else RATED_TOPICS.get(below, ())

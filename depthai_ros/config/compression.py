@@ -106,22 +106,15 @@ INHERITED: dict[str, str] = {
     for row in parameters_of(image).values()
 }
 
-
 #: The parameters that choose a format.
 FORMAT_KEYS = tuple(
     key for key in dict.fromkeys((*INHERITED.values(), *INHERITED)) if key.endswith("format")
 )
 
-
-def _alias(image: str, row: CompressionParameter) -> str:
-    transport = COMPRESSED_TOPICS[image].name.rpartition("/")[2]
-    return f"{dotted(image)}.{transport}.{row.name}"
-
-
 #: Name that the image_transport plugins give a parameter, behind that of the node -> our key.
 _ALIASES: dict[str, str] = {
-    _alias(image, row): row.key_of(image)
-    for image in COMPRESSED_TOPICS
+    f"{dotted(topic.name)}.{row.name}": row.key_of(image)
+    for image, topic in COMPRESSED_TOPICS.items()
     for row in parameters_of(image).values()
 }
 
