@@ -53,9 +53,21 @@ class GuestBus::Seat final : public Plugged {
 
   /// Complete all transfers that are done, and notify the guest.
   void serve() {
+    finish_done();  // what a cancelled transfer had received comes before all that is sent now
     take_back();
     if (!port_.is_crowded()) serve_in(place_, client_);
     serve_out(place_, client_);
+    finish_done();
+  }
+
+ private:
+  struct Sent {
+    std::uint64_t serial, id;
+    Bytes bytes;
+  };
+  static constexpr std::size_t kRemembered = 16;
+
+  void finish_done() {
     for (; !client_.done.empty(); client_.done.pop_front()) {
       Request& done = client_.done.front();
       port_.finish(done.key, done.status, done.bytes, done.actual);
@@ -65,13 +77,6 @@ class GuestBus::Seat final : public Plugged {
     }
     while (sent_.size() > kRemembered) sent_.pop_front();
   }
-
- private:
-  struct Sent {
-    std::uint64_t serial, id;
-    Bytes bytes;
-  };
-  static constexpr std::size_t kRemembered = 16;
 
   void take_back() {
     Board& board = place_.board;
