@@ -46,7 +46,9 @@ MAY_IMPORT = table("""
     launch:         top config calibration yaml xacro ament_index_python launch launch_ros
     gen1:           top config calibration device _core numpy
     gen1.name:
-    commands:       top config device gen1 messages _core msg ros_messages rclpy numpy cv2
+    commands:       top config device gen1 messages view _core msg ros_messages rclpy numpy cv2
+    view:           top config calibration device gen1 messages _core msg ros_messages rclpy numpy cv2
+    view:           viser websockets msgspec
 """)
 
 #: Public modules outside the rooms -> the room that each belongs to.
