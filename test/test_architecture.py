@@ -47,8 +47,8 @@ MAY_IMPORT = table("""
     gen1:           top config calibration device _core numpy
     gen1.name:
     commands:       top config device gen1 messages view _core msg ros_messages rclpy numpy cv2
-    view:           top config calibration device gen1 messages _core msg ros_messages rclpy numpy cv2
-    view:           viser websockets msgspec
+    view:           top config calibration device gen1 messages _core msg ros_messages rclpy
+    view:           numpy cv2 viser websockets msgspec rich
 """)
 
 #: Public modules outside the rooms -> the room that each belongs to.
@@ -61,7 +61,7 @@ NAMED_PLACES = table("""
     threading:  node.calibration_check node.lanes node.live_parameters node.node
     threading:  node.packet_loop node.supervisor node.workers virtual.commands
     threading:  virtual.frame_scheduler virtual.session
-    socket:     device.connect device.device_lock
+    socket:     device.connect device.device_lock view.server
     subprocess: device.connect commands.udev
 """)
 

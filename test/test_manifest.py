@@ -29,13 +29,22 @@ ROSDEP_KEYS = {
     "yaml": "python3-yaml",
 }
 #: Import of the installed package that is not declared -> the reason.
-NOT_DECLARED = {"av": "optional: videos of the virtual device; rosdep has no key"}
+NOT_DECLARED = {
+    "av": "optional: videos of the virtual device; rosdep has no key",
+    **dict.fromkeys(
+        ("msgspec", "rich", "viser", "websockets"),
+        "optional: the page, with the versions of depthai_ros/extras.py; rosdep has no viser",
+    ),
+}
 #: The same for the tests.
 TESTS_NOT_DECLARED = {
     "atheris": "rosdep has no key; `make fuzz` installs it",
     "av": "rosdep has no key",
     "mcap": "rosdep installs it with pip only, which a released package must not need",
+    "msgspec": "comes with viser",
     "rosbags": "rosdep installs it with pip only",
+    "viser": "rosdep has no key",
+    "websockets": "comes with viser",
 }
 #: Run dependency that no Python file imports -> the reason.
 NOT_IMPORTED = {

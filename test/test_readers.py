@@ -50,6 +50,7 @@ JOINED_PATHS: dict[str, str] = {
     "calibration.camera_info_places: folder(settings) / f'{name}.yaml'": "the name of the node",
     "calibration.camera_info_places: place / name": "the name of the node",
     "commands.udev: folder / source.name": "our own file",
+    "extras: Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED')": "from Python itself",
     "ros_features: Path(prefix, path)": "from the environment, and constants",
 }
 _JOINING = re.compile(r"Path|PurePath|os\.path\.join|.*\.(joinpath|with_name|with_stem)")
