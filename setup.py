@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
@@ -15,18 +16,17 @@ class CMakeBuild(build_ext):
     """Builds and places the same target that colcon builds, without looking for ROS."""
 
     def build_extension(self, ext: Extension) -> None:
-        package = Path(self.get_ext_fullpath(ext.name)).resolve().parent
+        prefix = Path(self.get_ext_fullpath(ext.name)).resolve().parents[1]
         build = Path(self.build_temp).resolve()
         configure = [
             f"-DPython3_EXECUTABLE={sys.executable}",
             "-DCMAKE_DISABLE_FIND_PACKAGE_ament_cmake=ON",
             "-DBUILD_TESTING=OFF",
         ]
-        install = ["--component", "extension", "--prefix", str(package.parent)]
         for command in (
             ["-S", str(ROOT), "-B", str(build), *configure],
             ["--build", str(build), "--target", "_core", "--parallel"],
-            ["--install", str(build), *install],
+            ["--install", str(build), "--component", "extension", "--prefix", str(prefix)],
         ):
             subprocess.run(["cmake", *command], check=True)
 
@@ -62,8 +62,9 @@ setup(
             "depthai-run=depthai_ros.commands.run_script:main",
             "depthai-test=depthai_ros.commands.installation_test:main",
             "depthai-udev=depthai_ros.commands.udev:main",
+            "depthai-view=depthai_ros.commands.view:main",
         ]
     },
     install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.4,<5", "PyYAML>=6"],
-    extras_require={"video": ["av>=12"]},
+    extras_require=run_path(str(ROOT / "depthai_ros/extras.py"))["EXTRAS"],
 )

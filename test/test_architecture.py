@@ -60,8 +60,8 @@ NAMED_PLACES = table("""
     threading:  messages.images messages.latest_packets messages.stream_stats
     threading:  node.calibration_check node.lanes node.live_parameters node.node
     threading:  node.packet_loop node.supervisor node.workers virtual.commands
-    threading:  virtual.frame_scheduler virtual.session
-    socket:     device.connect device.device_lock view.server
+    threading:  virtual.frame_scheduler virtual.session commands.view
+    socket:     device.connect device.device_lock commands.view view.server
     subprocess: device.connect commands.udev
 """)
 

@@ -18,6 +18,7 @@ from typing import Any
 from api_document import members, signature
 
 from depthai_ros import depthai
+from depthai_ros.commands import view
 from depthai_ros.config.options import BY_KEY, OPTIONS
 from depthai_ros.gen1 import device as gen1_device
 from depthai_ros.gen1.types import Enumeration
@@ -168,7 +169,7 @@ def _options(command: str, path: Path) -> Iterator[str]:
 
 
 def _variables() -> Iterator[str]:
-    for name, value in vars(gen1_device).items():
+    for name, value in (*vars(gen1_device).items(), *vars(view).items()):
         if name.endswith("_VARIABLE"):
             yield f"environment {value}"
 
