@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build install test test-ros test-usb test-arm64 test-long soak fuzz lint bench docs pictures clean
+.PHONY: help run view build install test test-ros test-usb test-arm64 test-long soak fuzz lint bench docs pictures clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -12,6 +12,9 @@ help: ## list the targets
 run: build ## run the camera node on the virtual device with the monitor (ARGS, DURATION, SUMMARY)
 	@. tools/env.sh && exec tools/foreground tools/run \
 	  $(if $(DURATION),--duration $(DURATION)) $(if $(SUMMARY),--summary $(SUMMARY)) -- $(ARGS)
+
+view: build ## run the camera node on the virtual device with its page for a browser (ARGS, VIEW)
+	@. tools/env.sh && exec tools/foreground tools/run --view="$(VIEW)" -- $(ARGS)
 
 build: ## build everything that is needed to run; quick if nothing changed
 	@tools/build

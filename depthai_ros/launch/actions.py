@@ -28,6 +28,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
 
 from ..bounded import shown
 from ..config import read_file, resolve_path, validate
@@ -268,7 +269,7 @@ def camera_frames(asked: CameraPlan, values: Mapping[str, str]) -> list[Node]:
 
 
 def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
-    """The publisher of the camera frames, and optionally a point cloud and rviz2."""
+    """The publisher of the camera frames, and optionally a point cloud, rviz2 and the page."""
     need_options(values)
     for sentence in asked.warnings:
         get_logger("depthai_ros").warning(sentence)
@@ -280,7 +281,20 @@ def beside(asked: CameraPlan, values: Mapping[str, str]) -> list[Any]:
     if is_true(values["use_rviz"]):
         file = "rviz.launch.py"
         actions.append(part(file, {**chosen(values, file), "tf_prefix": asked.prefix}))
+    if is_true(values["view"]):
+        actions.append(page(asked.node, values))
     return actions
+
+
+def page(node: str, values: Mapping[str, str]) -> Any:
+    """depthai-view for a camera node. Without viser it says how to install it; the rest goes on."""
+    program = ExecutableInPackage("depthai-view", "depthai_ros")
+    return ExecuteProcess(
+        cmd=[program, "--node", node, "--port", values["view_port"]],
+        name="depthai_view",
+        output=values["output"],
+        additional_env=picture_environment(values["large_messages"]),
+    )
 
 
 def robot_state_publisher(

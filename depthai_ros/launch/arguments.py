@@ -65,6 +65,16 @@ _RVIZ = (
     Argument("use_rviz", "start rviz2, of the package rviz2", "false", _BOOLEANS),
     Argument("rviz_config", "name of a file in config/rviz, or a path", "oak_d"),
 )
+_VIEW = (
+    Argument(
+        "view",
+        "start depthai-view, the camera's page for a browser on this machine; its address is in "
+        "the output (docs/view.md)",
+        "false",
+        _BOOLEANS,
+    ),
+    Argument("view_port", "port of the page; 0 = a free one", "8080"),
+)
 _COMPOSITION = (
     Argument(
         "use_composition",
@@ -132,6 +142,7 @@ _NODE_ARGUMENTS = (
     ),
     _TF_PREFIX,
     *_RVIZ,
+    *_VIEW,
     Argument(
         "pointcloud.enable",
         "give the cloud of the node, topic points, the colour pointcloud.color; the topic itself "
@@ -199,7 +210,10 @@ REPLAY = (
     ),
     _CLOUD_COLOR,
 )
-_ONE_EACH = {"name", "namespace", "device", "tf_prefix", *(argument.name for argument in MOUNT)}
+_ONE_EACH = {
+    *("name", "namespace", "device", "tf_prefix"),
+    *(argument.name for argument in (*MOUNT, *_VIEW)),
+}
 _LISTED_ARGUMENT = " here: each camera has its own, in the list that cameras:=FILE names"
 #: multi_camera.launch.py: the arguments of camera.launch.py that may apply to all cameras.
 MULTI_CAMERA = (
