@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -159,6 +160,22 @@ def test_camera_starts_point_cloud_and_rviz_on_request(
     assert "/robot/eye/points" in Path(call["words"][call["words"].index("-d") + 1]).read_text()
     assert "__ns:=/robot" not in call["words"]
     assert "[WARNING] [depthai_ros]: pointcloud.enable is not used: " in launched.output
+
+
+def test_page_that_cannot_start_says_why_and_the_camera_goes_on(
+    start_launch: StartLaunch, tmp_path: Path
+) -> None:
+    viser = tmp_path / "viser-0.9.dist-info/METADATA"
+    viser.parent.mkdir()
+    viser.write_text("Metadata-Version: 2.1\nName: viser\nVersion: 0.9\n")
+    words = ("device:=virtual", "tf_source:=none", "autostart:=false", "view:=true")
+    paths = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    launched = start_launch("camera.launch.py", *words, PYTHONPATH=paths)
+    launched.wait_for_output("has viser 0.9, tested is viser==")
+    launched.wait_for_output("waiting for the configure transition")
+    launched.wait_for_output("depthai_view-2]: process has died")
+    assert launched.process.poll() is None
+    assert launched.stop() == 0
 
 
 @pytest.mark.parametrize(
