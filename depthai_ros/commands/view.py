@@ -18,7 +18,7 @@ from .. import __version__, extras
 from ..bounded import shown
 from ..config.options import DEFAULT_NAME
 from ..errors import DepthaiError
-from ..view.source import Source
+from ..view.source import Source, State
 
 if TYPE_CHECKING:  # it needs viser, which may be missing
     from ..view.server import PageServer
@@ -146,6 +146,13 @@ def _say(text: str) -> None:
     print(f"depthai-view: {text}", file=sys.stderr, flush=True)
 
 
+def condition(arguments: argparse.Namespace, state: State) -> str:
+    """The state of node or device in one line; it is printed when it changes."""
+    if arguments.device:
+        return f"{arguments.device}: {state.text}"
+    return f"{arguments.node} {'is not there, waiting' if state.node == 'gone' else 'is there'}"
+
+
 class _PageThread(threading.Thread):
     """Draws the page until `end`; `error` is what ended it."""
 
@@ -181,11 +188,11 @@ def _serve(arguments: argparse.Namespace, parts: Parts) -> None:
         print(*lines, sep="\n", flush=True)
         stack.callback(thread.end)  # before the start: Ctrl-C can come at once
         thread.start()
-        is_there = True
+        said = f"{arguments.node} is there"
         while thread.is_alive():
             thread.join(_LOOK_S)
-            if is_there != (is_there := source.state().node != "gone"):
-                _say(f"{arguments.node} {'is there' if is_there else 'is not there, waiting'}")
+            if said != (said := condition(arguments, source.state())):
+                _say(said)
         if thread.error:
             raise thread.error
 

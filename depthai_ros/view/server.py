@@ -124,7 +124,7 @@ def start(
             "without a token depthai-view makes a random one"
         )
     machine = socket.gethostname()
-    called = machine if _is_wildcard(host) else host
+    called = _network_address() if _is_wildcard(host) else host
     own = {"localhost", "127.0.0.1", "::1", machine, f"{machine}.local", called, *names}
     guard = Guard(
         token or secrets.token_urlsafe(24),
@@ -143,6 +143,16 @@ def _is_wildcard(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return not host
+
+
+def _network_address() -> str:
+    """The address by which other machines most likely reach this one, else its name."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the kernel for a route
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -250,7 +260,7 @@ class Guard:
         """True for a name of this machine, or the address that the connection came in on."""
         match = _HOST.fullmatch(host)
         name = match[1].strip("[]").lower() if match else ""
-        return name in self.names or name == called.removeprefix("::ffff:")
+        return name in self.names or name == called
 
     def _is_own_page(self, origins: list[str], host: str) -> bool:
         own = {f"http://{host}", f"https://{host}", *self.origins}

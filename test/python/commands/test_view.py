@@ -29,7 +29,6 @@ class Session:
 
     run: Callable[[threading.Event], object] = lambda _: None
     failing: dict[str, Exception] = field(default_factory=dict)
-    nodes: list[str] = field(default_factory=list)
     happened: list[str] = field(default_factory=list)
     given: list[argparse.Namespace] = field(default_factory=list)
 
@@ -44,7 +43,7 @@ class Session:
         self.happened.append("source closed")
 
     def state(self) -> argparse.Namespace:
-        return argparse.Namespace(node=self.nodes.pop(0) if self.nodes else "")
+        return argparse.Namespace(node="active", text="streaming")
 
     # -- as the makers of all three
 
@@ -148,22 +147,37 @@ def test_error_of_the_page_ends_the_command(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "depthai-view: unplugged\n"
 
 
-def test_node_that_comes_and_goes_is_reported_once_each(
-    capsys: pytest.CaptureFixture[str],
+NODES = {
+    "/oak is not there, waiting": {"node": "gone"},
+    "/oak is there": {"node": "inactive"},
+}
+DEVICES = {
+    "usb: waiting for the device": {"text": "waiting for the device"},
+    "usb: streaming": {"text": "streaming"},
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "states"), [((), NODES), (("--device", "usb"), DEVICES)], ids=["node", "device"]
+)
+def test_node_or_device_that_comes_and_goes_is_reported_once_each(
+    words: tuple[str, ...], states: dict[str, dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nodes = ["gone", "gone", "inactive", "active", "gone"]
-    seen = threading.Event()
+    ended = threading.Event()
+    away, there = states
+    lines = [away, away, there, there, away]
 
     class Watched(Session):
         def state(self) -> argparse.Namespace:
-            if not self.nodes:
-                seen.set()
-            return argparse.Namespace(node=self.nodes.pop(0) if self.nodes else "gone")
+            line = coming.pop(0) if coming else lines[-1]
+            if not coming:
+                ended.set()
+            return argparse.Namespace(**states[line])
 
-    session = Watched(lambda _: seen.wait(10), nodes=nodes)
-    assert session.main() == 0
-    is_not, is_there = "depthai-view: /oak is not there, waiting", "depthai-view: /oak is there"
-    assert capsys.readouterr().err.splitlines() == [is_not, is_there, is_not]
+    coming = [*lines]
+    assert Watched(lambda _: ended.wait(10)).main(*words) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"depthai-view: {line}" for line in (away, there, away)]
 
 
 @pytest.mark.parametrize(("words", "does"), [((), "sees and changes"), (("--read-only",), "sees")])
