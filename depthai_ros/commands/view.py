@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from .. import __version__, extras
 from ..bounded import shown
+from ..config import resolve_path
 from ..config.options import DEFAULT_NAME
+from ..config.parameter_files import parameters_in
 from ..errors import DepthaiError
 from ..view.source import Source, State
 
@@ -32,7 +34,8 @@ From another machine, without opening the robot to its network:
 With --host 0.0.0.0 the page is open to all networks of this machine, and not encrypted.
 
 --device shows a device directly, without a node and without ROS: virtual, usb, usb:1.3, unix:/path,
-tcp:host:port; `depthai-list` lists them. It must be in no other program.
+tcp:host:port; `depthai-list` lists them. No other program may use it. A board on USB needs its
+firmware: device.firmware in a --params-file, or the variable DEPTHAI_FIRMWARE.
 
 Exit status: 0 = ended by Ctrl-C, 1 = an error, 2 = a wrong argument.
 """
@@ -71,7 +74,10 @@ def _source(arguments: argparse.Namespace) -> Source:
     if arguments.device:
         from ..view.device_source import DeviceSource
 
-        return DeviceSource(arguments.device, arguments.read_only)
+        file, node = arguments.params_file, f"/{DEFAULT_NAME}"
+        values = parameters_in(resolve_path(file), node) if file else {}
+        values["device.id"] = arguments.device
+        return DeviceSource(arguments.device, arguments.read_only, values)
     try:
         from ..view.ros_source import RosSource
     except ModuleNotFoundError as error:
@@ -115,6 +121,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     name = f"/{DEFAULT_NAME}"
     shows.add_argument("--node", default=name, type=_node, help=f"the camera node ({name})")
     shows.add_argument("--device", default="", metavar="SELECTOR", help="a device, without ROS")
+    parser.add_argument(
+        "--params-file", metavar="FILE", help="with --device: parameters, as a file of the node"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", default=8080, type=_port, help="port, 0 = a free one (8080)")
     parser.add_argument(
@@ -127,7 +136,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--read-only", action="store_true", help="lock every control")
     parser.add_argument("--version", action="version", version=__version__)
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.params_file and not arguments.device:
+        parser.error("--params-file is for --device: a node has the parameters of its own start")
+    return arguments
 
 
 def greeting(host: str, server: PageServer, *, read_only: bool) -> Iterator[str]:

@@ -111,6 +111,7 @@ def test_arguments() -> None:
         ("--node /robot//oak", "'/robot//oak' is no name of a node"),
         ("--node a-b", "'a-b' is no name of a node"),
         ("--node oak --device usb", "not allowed with"),
+        ("--params-file a.yaml", "is for --device"),
     ],
 )
 def test_wrong_argument_is_named(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
