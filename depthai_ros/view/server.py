@@ -18,6 +18,7 @@ import errno
 import hashlib
 import hmac
 import ipaddress
+import logging
 import os
 import re
 import secrets
@@ -77,6 +78,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Browsers open connections in advance and close them unused: no traceback for each.
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(lambda record: record.msg != "opening handshake failed")
 _HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?", re.ASCII)
 #: What cookies and addresses hold without quoting.
 _TOKEN = re.compile(r"[\w.~-]{8,128}", re.ASCII)
@@ -349,5 +353,9 @@ class _GuardedServe:
 
         options |= _KEEPALIVE
         options |= {"sock": self._listener, "max_size": MAX_MESSAGE, "server_header": None}
-        options |= {"create_connection": GuardedConnection, "process_request": answer}
+        options |= {
+            "create_connection": GuardedConnection,
+            "process_request": answer,
+            "logger": _LOG,
+        }
         return self.original(handler, **options)

@@ -209,6 +209,21 @@ def test_two_lines_of_one_header_do_not_confuse(page: PageServer) -> None:
     assert get(page, "/", "Cookie: a=b", f"Cookie: {cookie(page)}")[0] == 200
 
 
+def test_connections_that_are_no_requests_leave_no_traceback(
+    page: PageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Browsers open connections in advance and close them unused; others scan ports."""
+    half = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+    for sent in (b"", b"\x16\x03\x01\0\0", half, half.replace(b"GET", b"POST") + b"\r\n"):
+        with socket.create_connection(("127.0.0.1", page.port), timeout=DEADLINE_S) as raw:
+            raw.sendall(sent)
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(1 << 16):
+                pass
+    assert get(page, "/", f"Cookie: {cookie(page)}")[0] == 200
+    assert caplog.records == []
+
+
 def test_files_outside_the_page_are_not_served(page: PageServer) -> None:
     for path in (
         "/../_viser.py", "/%2e%2e/%2e%2e/_viser.py", "/..%2f..%2f_viser.py", "/..\\..\\_viser.py",
