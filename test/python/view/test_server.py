@@ -38,7 +38,7 @@ DEADLINE_S = 5.0
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[PageServer]:
-    started = view.start("127.0.0.1", 0, token=TOKEN, names=("robot_1.lan",), origins=(PROXY,))
+    started = view.start("127.0.0.1", 0, token=TOKEN, names=("Robot_1.LAN",), origins=(PROXY,))
     yield started
     started.stop()
 
@@ -362,18 +362,20 @@ def test_version_that_was_not_tested_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_viser_that_starts_in_another_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stopped:
-        def __init__(self, **_: object) -> None:
-            stopped.append(False)
+    class OtherServer:
+        def __init__(self, *, port: int, **_: object) -> None:
+            ports.append(port)
 
         def stop(self) -> None:
-            stopped[-1] = True
+            ports.append(0)
 
-    stopped: list[bool] = []
-    monkeypatch.setattr(viser, "ViserServer", Stopped)
+    ports: list[int] = []
+    monkeypatch.setattr(viser, "ViserServer", OtherServer)
     with pytest.raises(DepthaiError, match="through its websockets"):
         view.start("127.0.0.1", 0)
-    assert stopped == [True]
+    port, stopped = ports
+    assert stopped == 0
+    socket.create_server(("127.0.0.1", port)).close()  # it is free again
 
 
 def test_tests_run_with_the_versions_of_the_extra() -> None:

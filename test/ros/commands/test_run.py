@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import urllib.request
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,22 @@ def test_ctrl_c_ends_everything_with_status_0(start: Start, left_running: LeftRu
     lines = iter(run.stdout.readline, "")
     assert any("/robot/front/left/image_raw" in line for line in lines), "no live table"
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of the group
+    output, errors = run.communicate(timeout=40)
+    assert run.returncode == 0, output + errors
+    assert left_running() == []
+
+
+def test_page_is_served_beside_the_node(start: Start, left_running: LeftRunning) -> None:
+    pytest.importorskip("viser", reason="viser is missing: `make view` is NOT TESTED")
+    words = (str(RUN), "--view=--port 0 --read-only")
+    run = start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    assert run.stdout is not None
+    address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", run.stdout.readline())
+    assert address, run.communicate(timeout=40)
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(address[0], timeout=10) as page:
+        assert b"<html" in page.read(1000)
+    os.killpg(run.pid, signal.SIGINT)
     output, errors = run.communicate(timeout=40)
     assert run.returncode == 0, output + errors
     assert left_running() == []
