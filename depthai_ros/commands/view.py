@@ -41,6 +41,7 @@ Exit status: 0 = ended by Ctrl-C, 1 = an error, 2 = a wrong argument.
 """
 #: Environment variable with the token.
 TOKEN_VARIABLE = "DEPTHAI_VIEW_TOKEN"
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds between two looks at whether the node is there.
 _LOOK_S = 1.0
 #: Seconds for the page to end.
@@ -209,14 +210,21 @@ def _serve(arguments: argparse.Namespace, parts: Parts) -> None:
             raise thread.error
 
 
+def _interrupt(*_: object) -> None:
+    """Handler of the first signal; `ros2 launch` sends another one than the terminal does."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(words: Sequence[str] | None = None, parts: Parts = PARTS) -> int:
     """Entry point; returns the exit status."""
     arguments = _arguments(words)
     if problem := extras.missing("view"):
         _say(problem)
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in _ENDINGS:
+        signal.signal(number, _interrupt)
     try:
         _serve(arguments, parts)
     except KeyboardInterrupt:
