@@ -43,8 +43,9 @@ from sensor_msgs.msg import Image
 
 from depthai_ros import _core
 from depthai_ros.calibration.calibration import load
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import mono_size, rgb_size, validate
-from depthai_ros.messages.context import MessageContext, frame_ids, make_context
+from depthai_ros.messages.context import MessageContext, make_context
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.messages.images import ImageBuffer, StampedPacket
 from depthai_ros.messages.stream_stats import (

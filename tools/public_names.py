@@ -19,12 +19,12 @@ from api_document import members, signature
 
 from depthai_ros import depthai
 from depthai_ros.commands import view
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config.options import BY_KEY, OPTIONS
 from depthai_ros.gen1 import device as gen1_device
 from depthai_ros.gen1.types import Enumeration
 from depthai_ros.launch.arguments import LAUNCH_FILES
 from depthai_ros.messages.builders import BUILDERS
-from depthai_ros.messages.context import frame_ids
 from depthai_ros.node.services import SERVICES
 from depthai_ros.streams import ALIASES, ALL_STREAMS, COMPRESSED_TOPICS, STREAMS
 

@@ -1,13 +1,23 @@
-"""Poses of the cameras, in optical axes and in the body axes of tf."""
+"""Names and poses of the frames of the cameras, in optical axes and in the body axes of tf."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..wire_formats import CAMERAS
 from .camera_model import Matrix
 
 #: Optical axes (x right, y down, z forward) -> body axes (x forward, y left, z up); REP 103.
 OPTICAL_TO_BODY = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+
+
+def frame_ids(prefix: str) -> dict[str, str]:
+    """Every frame_id of this driver: "base", each camera's optical frame, and its body frame."""
+    frames = {"base": prefix}
+    for camera in CAMERAS:
+        frames[camera] = f"{prefix}_{camera}_camera_optical_frame"
+        frames[f"{camera}_body"] = f"{prefix}_{camera}_camera_frame"
+    return frames
 
 
 def rigid(rotation: Matrix, translation: Matrix) -> Matrix:

@@ -208,3 +208,15 @@ LINKS: dict[str, Callable[[str, Wishes], Connection]] = {
     "unix": _connect_socket("unix"),
     "tcp": _connect_socket("tcp"),
 }
+
+
+def check_selector(selector: str) -> tuple[str, str]:
+    """Scheme and the rest of a selector that can be opened. Raises ConfigError."""
+    scheme, rest = split_selector(selector)
+    if scheme not in LINKS:
+        raise ConfigError(
+            f"device selector is {selector!r}, must begin with one of {', '.join(LINKS)}"
+        )
+    if scheme == "virtual":
+        parse_settings(rest)
+    return scheme, rest

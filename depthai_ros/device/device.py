@@ -40,7 +40,7 @@ from ..streams import (
     STREAMS,
     window_bytes,
 )
-from .connect import LINKS, Wishes, closed_early, split_selector
+from .connect import LINKS, Wishes, check_selector, closed_early
 from .device_lock import DeviceLocks
 from .documents import Layers, NetworkResources, read_board, usable_id
 from .pipeline import RunningPipeline
@@ -104,11 +104,7 @@ class OpenDevice:
         return cls(selector, timeout_s, find_s, firmware, usb2, should_stop)
 
     def _connect(self) -> None:
-        scheme, rest = split_selector(self.selector)
-        if scheme not in LINKS:
-            raise ConfigError(
-                f"device selector is {self.selector!r}, must begin with one of {', '.join(LINKS)}"
-            )
+        scheme, rest = check_selector(self.selector)
         connection = LINKS[scheme](rest, self._wishes)
         self._process = connection.process
         self.mx_id = usable_id(connection.mx_id)

@@ -22,24 +22,17 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo, VisionClass, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
-from ..bounded import device_json, number
 from ..calibration.camera_model import CameraModel
 from ..calibration.poses import optical_pose
-from ..errors import DecodeError
 from ..msg import DeviceStatus, NNTensors, TrackletArray
 from ..streams import ALL_STREAMS, COMPRESSED_TOPICS, Topic
 from ..wire_formats import decode_detections, decode_tracklets, in_ros_range
-from . import cdr, detections
+from . import cdr, detected_boxes, detections
 from .context import DEPTH_CAMERA, MessageContext
-from .diagnostics import TEMPERATURES
+from .device_log import read_report
 from .images import StampedPacket, check_jpeg
 from .markers import markers
-from .value_limits import (
-    DETECTION_LIMITS,
-    TEMPERATURE_LIMITS_C,
-    TRACKLET_LIMITS,
-    check_records,
-)
+from .value_limits import DETECTION_LIMITS, TRACKLET_LIMITS, check_records
 
 try:
     from ffmpeg_image_transport_msgs.msg import FFMPEGPacket
@@ -174,7 +167,7 @@ def camera_info(model: CameraModel, frame_id: str, stamp_ns: int) -> CameraInfo:
 def _boxes(context: MessageContext, packet: StampedPacket) -> NDArray[Any]:
     """(count,) DETECTION in the upright preview image."""
     boxes = check_records("detection", decode_detections(packet.data), DETECTION_LIMITS)
-    return detections.unmirrored(boxes) if context.network.mirrored else boxes
+    return detected_boxes.unmirrored(boxes) if context.network.mirrored else boxes
 
 
 def _detections_2d(
@@ -264,22 +257,12 @@ def _remember_tracklets(context: MessageContext, packet: StampedPacket) -> None:
     rows = check_records("tracklet", decode_tracklets(packet.data), TRACKLET_LIMITS)
     size = context.images.sizes.preview
     if context.network.mirrored:
-        rows = detections.unmirrored_tracklets(rows, size[0])
+        rows = detected_boxes.unmirrored_tracklets(rows, size[0])
     context.results.tracked(rows, size)
 
 
 def _remember_status(context: MessageContext, packet: StampedPacket) -> None:
-    what = packet.stream.name
-    document = device_json(packet.data, what=what, max_bytes=packet.stream.max_packet_bytes)
-    sensors, lines = document.get("sensors"), document.get("logs", [])
-    found = sensors.get("temperature") if isinstance(sensors, dict) else None
-    if not isinstance(found, dict) or not isinstance(lines, list):
-        raise DecodeError(f"{what}: sensors.temperature must be an object, and logs an array")
-    temperatures = {
-        name: number(found[name], f"{what}: temperature {name}", *TEMPERATURE_LIMITS_C)
-        for name in TEMPERATURES
-        if name in found
-    }
+    temperatures, lines = read_report(packet.data, packet.stream)
     context.health.device_spoke(temperatures, lines, packet.received_ns)
 
 

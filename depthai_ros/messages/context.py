@@ -26,24 +26,13 @@ from .derived import DerivedImages
 from .detections import NetworkFacts, ResultHistory
 from .diagnostics import Health
 from .encoders import ImageEncoders
-from .images import ImageSettings, StereoTables
+from .images import STEREO_CONTENTS, ImageSettings, image_settings, sees_rectified
 from .latest_packets import LatestPackets
 from .stream_stats import limit_rates
 from .tensors import RawOutput
 
 #: Depth, disparity and measured positions belong to the rays of this camera.
 DEPTH_CAMERA = "right"
-#: Contents from the stereo engine, which belong to the right camera.
-_STEREO_CONTENTS = ("disparity", "depth")
-
-
-def frame_ids(prefix: str) -> dict[str, str]:
-    """Every frame_id of this driver: "base", each camera's optical frame, and its body frame."""
-    frames = {"base": prefix}
-    for camera in CAMERAS:
-        frames[camera] = f"{prefix}_{camera}_camera_optical_frame"
-        frames[f"{camera}_body"] = f"{prefix}_{camera}_camera_frame"
-    return frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +93,7 @@ def make_context(
     `nn_to_depth` is the part of the depth image that the preview shows, `tensors` are the output
     layers that the device does not decode (RunningPipeline.nn_to_depth, .raw_layers).
     """
-    images = _image_settings(settings, calibration, sizes)
+    images = image_settings(settings, calibration, sizes)
     derived = DerivedImages(settings, images, calibration)
     cameras = camera_models(settings, calibration, sizes) | derived.models
     codec = CODECS.get(settings["video_config.profile"])
@@ -135,7 +124,7 @@ def _network_facts(
     return NetworkFacts(
         decoded=network is not None and network.output_format == "detection",
         cameras=nn_cameras,
-        mirrored=_sees_rectified(settings) and settings["depth.warp_rectify.mirror_frame"],
+        mirrored=sees_rectified(settings) and settings["depth.warp_rectify.mirror_frame"],
         labels=settings["ai.labels"] or (network.labels if network else ()),
         named_classes=settings["ai.class_id"] == "name",
         threshold=network.confidence_threshold if network else 0.0,
@@ -165,7 +154,7 @@ def camera_models(
                 if row.camera == "nn":
                     keep_aspect = settings["ai.keep_aspect_ratio"]
                     model = calibration.preview(seen[camera], size, sizes.preview, keep_aspect)
-                elif row.content in _STEREO_CONTENTS:
+                elif row.content in STEREO_CONTENTS:
                     model = calibration.rectified(size)
                 else:
                     model = calibration.camera(camera, size)
@@ -197,34 +186,8 @@ def _stream_frames(settings: Settings, frames: Mapping[str, str]) -> dict[str, s
     if settings["stereo.right_frame"] == "right":
         return {}
     rows = ALL_STREAMS.values()
-    pair = [row for row in rows if row.content not in _STEREO_CONTENTS]
+    pair = [row for row in rows if row.content not in STEREO_CONTENTS]
     return {row.name: frames["left"] for row in pair if row.camera == "right"}
-
-
-def _sees_rectified(settings: Settings) -> bool:
-    """True if the network's input is rectified, and may be mirrored."""
-    return str(settings["ai.camera_input"]).startswith("rectified_")
-
-
-def _image_settings(
-    settings: Settings, calibration: Calibration, sizes: FrameSizes
-) -> ImageSettings:
-    if settings["depth.warp_rectify.mirror_frame"]:
-        sees_rectified = _sees_rectified(settings)
-        mirrored = {
-            row.name
-            for row in STREAMS.values()
-            if row.content == "rectified" or (row.layout == "planar8" and sees_rectified)
-        }
-    else:
-        mirrored = {row.name for row in STREAMS.values() if row.content in _STEREO_CONTENTS}
-    stereo = StereoTables.make(
-        sizes.mono[0],
-        calibration.geometry.fov_deg,
-        calibration.geometry.baseline_m,
-        settings["depth.depth_limit_m"],
-    )
-    return ImageSettings(sizes, frozenset(mirrored), stereo)
 
 
 def _disparity_ends(

@@ -1,17 +1,53 @@
-"""The log lines of a device that wait to be printed: few, short and printable."""
+"""States and reports of a device; its log lines wait to be printed: few, short, printable."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any, Literal
 
-from ..bounded import clean_text
+import numpy as np
+from numpy.typing import NDArray
 
+from ..bounded import clean_text, device_json, number
+from ..errors import DecodeError
+from ..streams import Stream
+from .value_limits import TEMPERATURE_LIMITS_C
+
+#: State of a device -> its level in the diagnostics, and a sentence.
+DEVICE_STATES: dict[str, tuple[Literal["ok", "warn", "error"], str]] = {
+    "disconnected": ("error", "no device is connected"),
+    "booting": ("ok", "connected, not streaming"),
+    "streaming": ("ok", "streaming"),
+    "recovering": ("warn", "the device is lost, reconnecting"),
+    "error": ("error", "stopped after an error"),
+}
+#: The sensors of a device.
+TEMPERATURES = ("css", "mss", "upa0", "upa1")
 _NS_PER_S = 1_000_000_000
 #: Lines that are kept in each second, and their characters.
 _LINES_PER_S, _LONGEST_LINE = 50, 250
 #: Lines that wait; the longest diagnostics.period_s of a device that reports once a second.
 _MOST_WAITING = 1000
+
+
+def read_report(data: NDArray[np.uint8], stream: Stream) -> tuple[dict[str, float], list[Any]]:
+    """Temperatures in °C by sensor, and the log lines, of a packet of `meta_d2h`.
+
+    Raises  DecodeError
+    """
+    what = stream.name
+    document = device_json(data, what=what, max_bytes=stream.max_packet_bytes)
+    sensors, lines = document.get("sensors"), document.get("logs", [])
+    found = sensors.get("temperature") if isinstance(sensors, dict) else None
+    if not isinstance(found, dict) or not isinstance(lines, list):
+        raise DecodeError(f"{what}: sensors.temperature must be an object, and logs an array")
+    temperatures = {
+        name: number(found[name], f"{what}: temperature {name}", *TEMPERATURE_LIMITS_C)
+        for name in TEMPERATURES
+        if name in found
+    }
+    return temperatures, lines
 
 
 class DeviceLog:

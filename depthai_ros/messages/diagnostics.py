@@ -20,26 +20,31 @@ from ..config.unused import UnusedTable
 from ..msg import DeviceStatus
 from ..rates import frame_spacing, longest_silence_s
 from ..streams import ALL_STREAMS, LIMITED_TOPICS, REPORT_HZ
-from .device_log import DeviceLog
+from .device_log import DEVICE_STATES, TEMPERATURES, DeviceLog
 from .exposure_sync import Tally
-from .stream_stats import StreamCounts, StreamFigures, StreamStats
+from .stream_stats import StreamCounts, StreamFigures, StreamStats, judged
 
 _OK, _WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 _ERROR, _STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+_LEVELS = {"ok": _OK, "warn": _WARN, "error": _ERROR}
 _NS_PER_S = 1_000_000_000
-#: A rate below this share of the expected rate is a warning.
-_ENOUGH = 0.9
 _DRIFT_WARN_PPM = 200.0
 _NO_COUNTS = StreamCounts()
-TEMPERATURES = ("css", "mss", "upa0", "upa1")
 
 #: State of the device -> level, word, message.
 STATES = {
-    DeviceStatus.STATE_DISCONNECTED: (_ERROR, "disconnected", "no device is connected"),
-    DeviceStatus.STATE_BOOTING: (_OK, "booting", "connected, not streaming"),
-    DeviceStatus.STATE_STREAMING: (_OK, "streaming", "streaming"),
-    DeviceStatus.STATE_RECOVERING: (_WARN, "recovering", "the device is lost, reconnecting"),
-    DeviceStatus.STATE_ERROR: (_ERROR, "error", "stopped after an error"),
+    number: (_LEVELS[level], word, sentence)
+    for number, (word, (level, sentence)) in zip(
+        (
+            DeviceStatus.STATE_DISCONNECTED,
+            DeviceStatus.STATE_BOOTING,
+            DeviceStatus.STATE_STREAMING,
+            DeviceStatus.STATE_RECOVERING,
+            DeviceStatus.STATE_ERROR,
+        ),
+        DEVICE_STATES.items(),
+        strict=True,
+    )
 }
 
 
@@ -286,7 +291,8 @@ class Health:
             **counts.values(),
             **rate_limits(self.settings, stream),
         }
-        level, text = self._judged(stats, figures)
+        level_name, text = judged(stats, figures, self.settings)
+        level = _LEVELS[level_name]
         if unused := self.unused.text(stream):
             level, text = max(level, _WARN), f"{text}; {unused}"
         if stats.without_color:
@@ -313,21 +319,6 @@ class Health:
             for field in ("complete", "incomplete", "missing")
         }
         return self._status("sync", level, text, values)
-
-    def _judged(self, stats: StreamStats, figures: StreamFigures) -> tuple[bytes, str]:
-        """Level and message of one stream."""
-        if stats.is_held:
-            return _OK, "stopped: no subscribers"
-        timeout_s = self.settings["diagnostics.stream_timeout_s"]
-        if stats.expected_fps and figures.silent_s > longest_silence_s(
-            timeout_s, stats.expected_fps
-        ):
-            return _ERROR, f"no frame for {figures.silent_s:.1f} s"
-        if figures.drops_percent > self.settings["diagnostics.drops_warn_percent"]:
-            return _WARN, f"{figures.drops_percent:.0f} % of the frames were lost"
-        if stats.is_steady and figures.is_settled and figures.fps < _ENOUGH * stats.expected_fps:
-            return _WARN, f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
-        return _OK, f"{figures.fps:.1f} fps"
 
 
 #: Start of the keys of rate limits; the topic follows.

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..calibration.calibration import Calibration
+from ..config.settings import Settings
 from ..errors import DecodeError
-from ..streams import Stream
+from ..streams import STREAMS, Stream
 from ..wire_formats import (
     DEPTH_UNKNOWN,
     FrameSizes,
@@ -33,6 +35,8 @@ from .stream_stats import Passage
 #: Pixel value of a DisparityImage where there is no disparity.
 NO_DISPARITY = -1.0
 
+#: Contents from the stereo engine, which belong to the right camera.
+STEREO_CONTENTS = ("disparity", "depth")
 #: Fields of the points of a cloud without and with colours, float32 each.
 POINT_FIELDS = {"xyz": ("x", "y", "z"), "xyzrgb": ("x", "y", "z", "rgb")}
 
@@ -89,6 +93,33 @@ class ImageSettings:
     sizes: FrameSizes
     mirrored: frozenset[str]  # streams that the device sends mirrored
     stereo: StereoTables
+
+
+def sees_rectified(settings: Settings) -> bool:
+    """True if the network's input is rectified, and may be mirrored."""
+    return str(settings["ai.camera_input"]).startswith("rectified_")
+
+
+def image_settings(
+    settings: Settings, calibration: Calibration, sizes: FrameSizes
+) -> ImageSettings:
+    """The settings of the images of a pipeline with these sizes."""
+    if settings["depth.warp_rectify.mirror_frame"]:
+        is_rectified = sees_rectified(settings)
+        mirrored = {
+            row.name
+            for row in STREAMS.values()
+            if row.content == "rectified" or (row.layout == "planar8" and is_rectified)
+        }
+    else:
+        mirrored = {row.name for row in STREAMS.values() if row.content in STEREO_CONTENTS}
+    stereo = StereoTables.make(
+        sizes.mono[0],
+        calibration.geometry.fov_deg,
+        calibration.geometry.baseline_m,
+        settings["depth.depth_limit_m"],
+    )
+    return ImageSettings(sizes, frozenset(mirrored), stereo)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..config.compression import compression_of
 from ..config.settings import (
@@ -19,7 +19,7 @@ from ..config.settings import (
     stream_list,
     worker_outputs,
 )
-from ..rates import frame_spacing, packets_within
+from ..rates import frame_spacing, longest_silence_s, packets_within
 from ..streams import STREAMS
 
 #: Where a packet can be lost, in the order of its way. Work beside the packet loop has stages of
@@ -35,6 +35,8 @@ _ARRIVED = (PUBLISHED, UNSUBSCRIBED)
 LOST_PREFIX = "lost_"
 
 _NS_PER_S = 1_000_000_000
+#: A rate below this share of the expected rate is a warning.
+_ENOUGH = 0.9
 _WINDOW_S = 1.0
 #: The window of a slow stream is longer, and holds this many frames.
 _WINDOW_FRAMES = 5
@@ -285,6 +287,22 @@ def _is_fate(name: str) -> bool:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
+
+
+def judged(
+    stats: StreamStats, figures: StreamFigures, settings: Settings
+) -> tuple[Literal["ok", "warn", "error"], str]:
+    """Level of one stream in the diagnostics, and a sentence."""
+    if stats.is_held:
+        return "ok", "stopped: no subscribers"
+    timeout_s = settings["diagnostics.stream_timeout_s"]
+    if stats.expected_fps and figures.silent_s > longest_silence_s(timeout_s, stats.expected_fps):
+        return "error", f"no frame for {figures.silent_s:.1f} s"
+    if figures.drops_percent > settings["diagnostics.drops_warn_percent"]:
+        return "warn", f"{figures.drops_percent:.0f} % of the frames were lost"
+    if stats.is_steady and figures.is_settled and figures.fps < _ENOUGH * stats.expected_fps:
+        return "warn", f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
+    return "ok", f"{figures.fps:.1f} fps"
 
 
 def make_stream_stats(

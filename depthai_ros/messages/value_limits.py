@@ -2,7 +2,7 @@
 
 A NaN or an impossible size means that the payload is not what it should be, so that nothing else in
 it can be trusted either. Positions are the exception: one that is not finite, or too far away, is
-"not measured" (`detections.is_measured`).
+"not measured" (`detected_boxes.is_measured`).
 """
 
 from __future__ import annotations

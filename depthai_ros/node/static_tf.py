@@ -10,9 +10,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from ..calibration.calibration import Calibration
+from ..calibration.poses import frame_ids
 from ..config.settings import Settings
 from ..messages.builders import static_transforms
-from ..messages.context import frame_ids
 
 
 class FramePublisher:
@@ -24,7 +24,7 @@ class FramePublisher:
         self._sent: TFMessage | None = None  # with stamp 0
 
     def names(self, settings: Settings) -> dict[str, str]:
-        """Every frame_id, see `context.frame_ids()`."""
+        """Every frame_id, see `poses.frame_ids()`."""
         return frame_ids(settings["tf.prefix"] or self._node.get_name())
 
     def publish(self, settings: Settings, calibration: Calibration) -> None:

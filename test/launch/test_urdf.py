@@ -11,10 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from depthai_ros.calibration.calibration import from_eeprom
-from depthai_ros.calibration.poses import optical_pose
+from depthai_ros.calibration.poses import frame_ids, optical_pose
 from depthai_ros.config import validate
 from depthai_ros.config.parameter_files import parameters_in
-from depthai_ros.messages.context import frame_ids
 
 xacro = pytest.importorskip("xacro", reason="xacro is not installed")
 

@@ -11,10 +11,11 @@ from rclpy.serialization import deserialize_message
 
 from depthai_ros import _core
 from depthai_ros.calibration.calibration import Calibration, load
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import NetworkConfig, Settings, mono_size, rgb_size, validate
 from depthai_ros.messages.builders import BUILDERS, PACKET_HOOKS, Builder
 from depthai_ros.messages.cdr import Serialized
-from depthai_ros.messages.context import MessageContext, frame_ids, make_context
+from depthai_ros.messages.context import MessageContext, make_context
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.messages.images import StampedPacket
 from depthai_ros.messages.stream_stats import make_stream_stats

@@ -11,10 +11,11 @@ from nodes import DEADLINE_S, wait_until
 from rclpy.node import Node
 
 from depthai_ros import config
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import Settings
 from depthai_ros.device.clock import StampSource
 from depthai_ros.device.device import OpenDevice
-from depthai_ros.messages.context import frame_ids, make_context
+from depthai_ros.messages.context import make_context
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.messages.stream_stats import make_stream_stats
 from depthai_ros.node.packet_loop import PacketLoop

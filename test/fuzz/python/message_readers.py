@@ -12,12 +12,13 @@ from reader import Reader
 from usable import assert_usable
 
 from depthai_ros.calibration.calibration import load
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import defaults
 from depthai_ros.device.documents import Layers
 from depthai_ros.errors import ConfigError, DecodeError
 from depthai_ros.messages.access_units import H264, H265, AccessUnits, Codec
 from depthai_ros.messages.builders import camera_info, static_transforms
-from depthai_ros.messages.context import MessageContext, frame_ids
+from depthai_ros.messages.context import MessageContext
 from depthai_ros.messages.detections import ResultHistory
 from depthai_ros.messages.tensors import RawOutput
 from depthai_ros.wire_formats import CAMERAS, DETECTIONS_BYTES, TRACKLETS_BYTES

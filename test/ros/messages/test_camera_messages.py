@@ -16,9 +16,9 @@ from contexts import (
 )
 from numpy.typing import NDArray
 
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import validate
 from depthai_ros.messages.builders import camera_info, static_transforms
-from depthai_ros.messages.context import frame_ids
 
 
 @pytest.mark.complaint(8)

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from usable import assert_usable
 
 from depthai_ros.calibration.calibration import load
+from depthai_ros.calibration.poses import frame_ids
 from depthai_ros.config import NetworkConfig, mono_size, rgb_size, validate
 from depthai_ros.errors import ConfigError
 from depthai_ros.messages.builders import camera_info, static_transforms
-from depthai_ros.messages.context import frame_ids, make_context
+from depthai_ros.messages.context import make_context
 from depthai_ros.messages.diagnostics import Health
 from depthai_ros.virtual.scenes.eeprom import eeprom_document
 from depthai_ros.wire_formats import DETECTION, FrameSizes, encode_detections
