@@ -62,6 +62,8 @@ NAMED_PLACES = table("""
     threading:  node.packet_loop node.supervisor node.workers virtual.commands
     threading:  virtual.frame_scheduler virtual.session commands.view
     socket:     device.connect device.device_lock commands.view view.server
+    threading:  view.device_run view.device_source virtual.frame_scheduler virtual.session
+    socket:     device.connect device.device_lock
     subprocess: device.connect commands.udev
 """)
 
@@ -143,6 +145,25 @@ def test_modules_have_no_import_cycle() -> None:
     assert not without_leaves(
         {name: set(imports_of(path, at_load_time=True)) for name, path in modules.items()}
     )
+
+
+#: Modules that work where no ROS is installed, with all that they need.
+WITHOUT_ROS = ("depthai", "view.device_source", "view.pixels")
+
+
+@pytest.mark.parametrize("module", WITHOUT_ROS)
+def test_module_works_without_ros(module: str) -> None:
+    needed, new = set(), {module}
+    while new:
+        needed |= new
+        new = {
+            name
+            for one in new & python_modules().keys()
+            for name in imports_of(python_modules()[one])
+        }
+        new -= needed
+    foreign = {name for name in needed if re.match(r"rclpy|\w+_(msgs|srvs|interfaces)$", name)}
+    assert not foreign | ({"msg", "srv"} & needed)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
