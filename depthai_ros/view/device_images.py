@@ -11,11 +11,11 @@ import numpy as np
 from ..boxes import Box as Edges
 from ..boxes import overlap
 from ..cameras import NN_CAMERAS
-from ..config import Settings, mono_size, rgb_size, stream_list, wire_streams
+from ..config import Settings, derived_streams, mono_size, rgb_size
 from ..config.settings import configured_topics
 from ..config.unused import connected
 from ..errors import DecodeError
-from ..messages.derived import CLOUD, DEPTH
+from ..messages.derived import CLOUD
 from ..messages.detected_boxes import (
     device_xyz_to_optical,
     has_area,
@@ -78,9 +78,7 @@ def _shown_image(settings: Settings, stream: str, topic: Topic) -> ShownImage | 
     encoding, unit = _SHOWN_AS.get(topic.name, (topic.encoding, ""))
     camera = next(iter(NN_CAMERAS[settings["ai.camera_input"]]))
     camera = camera if row.camera == "nn" else row.camera
-    source = row.made_from or row.name
-    if source in stream_list(settings) and source not in wire_streams(settings):
-        source = DEPTH  # disparity, which the host computes
+    source = derived_streams(settings).get(stream, row.made_from or row.name)
     output = stream if stream in WORKER_OUTPUTS else ""
     choice = ImageChoice(topic.name, "bgr8" if is_jpeg else topic.encoding, camera, unit)
     return ShownImage(choice, source, output, "" if is_jpeg else encoding)

@@ -6,25 +6,27 @@ converted here.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
 from ..bounded import clean_text
 from ..calibration.calibration import Calibration, load
-from ..config import NetworkConfig, Settings, stream_list, wire_streams
+from ..config import NetworkConfig, stream_list, wire_streams
 from ..config.bandwidth import fitted
-from ..config.settings import cameras_of, worker_outputs
+from ..config.filters import PREFIX, decimation
+from ..config.settings import Settings, cameras_of, streams_fed_by, worker_outputs
 from ..config.unused import connected
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.live_commands import send_changes, send_options
 from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure, watchdog_s
-from ..device.reconnect import Backoff, Recovery, Repeats
+from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
 from ..errors import ConfigError, DecodeError, LinkError
 from ..messages.derived import CLOUD, DerivedImages, output_problem
 from ..messages.device_log import DeviceLog, read_report
@@ -37,6 +39,8 @@ from ..messages.stream_stats import (
     make_stream_stats,
 )
 from ..streams import STREAMS
+
+_log = logging.getLogger(__name__)
 
 #: States of a device, as in DeviceStatus.
 DeviceState = Literal["disconnected", "booting", "streaming", "recovering", "error"]
@@ -107,11 +111,6 @@ class DeviceRun:
         """True while packets flow."""
         return self.state == "streaming"
 
-    @property
-    def wanted(self) -> frozenset[str]:
-        """The wire streams of which packets are kept."""
-        return self._kept.wanted
-
     def want(self, streams: frozenset[str]) -> None:
         """Keep the packets of exactly these wire streams from now on."""
         with self.arrived:
@@ -163,9 +162,21 @@ class DeviceRun:
             started = self.started
             if started is not None and started is self._updated:
                 send_changes(started.device, self.settings, new, lambda: self.is_streaming)
-            self.settings = new
-            if started is not None:
+            if started is not None and decimation(new) == decimation(self.settings):
                 started.derived.change(new)
+            elif started is not None:
+                self._resize(started, new)
+            self.settings = new
+
+    def _resize(self, started: StartedRun, new: Settings) -> None:
+        """Make depth of another size from now on."""
+        filters = {key: new[key] for key in new if key.startswith(PREFIX)}
+        settings = started.settings.replace(filters)
+        derived = DerivedImages(settings, started.images, started.calibration)
+        resized = replace(started, settings=settings, derived=derived)
+        if self._updated is started:
+            self._updated = self._counted = resized
+        self.started = resized
 
     def command(self, send: Callable[[OpenDevice], None]) -> None:
         """Send a command. Raises LinkError if no streams run."""
@@ -176,7 +187,7 @@ class DeviceRun:
 
     def restart(self) -> bool:
         """Reset the device and start it again; False if that is going on already."""
-        return self._recovery.demand("reset on request")
+        return self._recovery.demand("the device is reset on request")
 
     def close(self) -> None:
         """End the streams and close the device; nothing of it is left."""
@@ -191,7 +202,8 @@ class DeviceRun:
         """Log it."""
         if self.started is not None:
             self.state, self.last_error = "recovering", str(loss)
-            self.say(f"the device is lost: {loss}; reconnecting")
+            is_demanded = isinstance(loss, str)
+            self.say(str(loss) if is_demanded else f"the device is lost: {loss}; reconnecting")
         settings = self.settings
         return Backoff(
             most=settings["reconnect.max_attempts"],
@@ -209,6 +221,7 @@ class DeviceRun:
         if loop is not None:
             loop.stop()
             self._keep_counts()
+            self._kept.temperatures = {}
         device, self._device = self._device, None
         if device is not None:
             device.close()
@@ -232,7 +245,7 @@ class DeviceRun:
         adapted = with_possible_color(adapted, calibration)
         images = image_settings(adapted, calibration, pipeline.sizes)
         derived = DerivedImages(adapted, images, calibration)
-        stats = make_stream_stats(adapted, time.monotonic_ns())
+        stats = wire_stats(adapted, pipeline.streams)
         started = StartedRun(device, pipeline, adapted, calibration, images, derived, stats)
         texts = (absent, words, *calibration.warnings, calibration.rgb_warning)
         for text in filter(None, (*texts, *derived.problems.values())):
@@ -248,6 +261,8 @@ class DeviceRun:
 
     def on_failure(self, cause: Exception, failures: int) -> None:
         """Log a failed attempt."""
+        if is_bug(cause):
+            _log.error("bug in the driver", exc_info=cause)
         self.last_error = str(cause)
         self.state = "recovering" if self.started is not None else "disconnected"
         if line := self._repeats.text(str(cause)):
@@ -370,6 +385,15 @@ def without_absent(settings: Settings, device: OpenDevice) -> tuple[Settings, st
     changes = {"stream_list": tuple(left), "points.color": color}
     text = f"the device has no {', '.join(absent)}: its camera is not connected"
     return settings.replace(changes), clean_text(text, 250)
+
+
+def wire_stats(settings: Settings, streams: Iterable[str]) -> dict[str, StreamStats]:
+    """Statistics for each stream on the wire."""
+    stats = make_stream_stats(settings, time.monotonic_ns())
+    names = {name: (name, *streams_fed_by(settings, name)) for name in streams}
+    return {
+        name: next(stats[one] for one in users if one in stats) for name, users in names.items()
+    }
 
 
 def with_possible_color(settings: Settings, calibration: Calibration) -> Settings:

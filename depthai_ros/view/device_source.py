@@ -302,7 +302,6 @@ class DeviceSource:
         started, before = run.started, run.newest(_STILL)
         if started is None or _STILL not in started.pipeline.streams:
             raise LinkError("the device has no stream jpegout, so that no still image can arrive")
-        run.want(run.wanted | {_STILL})
         run.command(lambda device: device.capture_still())
         with run.arrived:
             came = run.arrived.wait_for(

@@ -296,6 +296,14 @@ def test_filters_on_depth_change_what_the_page_shows(room_source: DeviceSource) 
         assert room_source.set("filters.threshold.enable", True) == ""
         until(lambda: np.nanmax(pixels(room_source, "depth/image_raw")) <= 3.0, "near pixels")
         until(lambda: room_source.cloud().points[:, 2].max() <= 3.0, "near points")  # type: ignore[union-attr]
+        assert room_source.set("filters.preset", "navigation") == ""  # has decimation 2
+        until(lambda: pixels(room_source, "depth/image_raw").shape == (200, 320), "small depth")
+        until(lambda: 0 < len(room_source.cloud().points) <= 16_000, "a small cloud")  # type: ignore[union-attr]
+        assert room_source.set("filters.preset", "none") == ""
+        until(lambda: pixels(room_source, "depth/image_raw").shape == (400, 640), "its own size")
+        assert room_source.set("camera.rgb.awb_lock", True) == ""
+        rows = room_source.state().streams
+        assert sum(row.fps for row in rows) > 0
     finally:
         room_source.set("filters.threshold.enable", False)
         room_source.want(frozenset({CLOUD, BOXES}), {})
