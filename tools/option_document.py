@@ -116,7 +116,7 @@ accepted for floats.
 
 ## When a parameter can change
 
-The last column says it:
+The last column says it, and so does `ros2 param describe`:
 
 | changes | can be set | has its effect |
 |---|---|---|

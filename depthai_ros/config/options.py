@@ -31,6 +31,8 @@ from .limits import FrameName, GridSize, Limits, Value, between, one_of
 #: is unconfigured; in none, because it is read once, when the process starts. The new value has its
 #: effect at once; at the next activation; at the next configure transition.
 Change = Literal["live", "inactive", "unconfigured", "never"]
+#: In the constraints of a parameter, before the state in which it can change, unless it is in each.
+CHANGES_WHILE = "changes while the node is "
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from ..config import BY_KEY, OPTIONS, Option, Settings, defaults, stream_list, v
 from ..config.compression import FORMAT_KEYS, own_key
 from ..config.filters import against_preset, decimation_change
 from ..config.limits import Choice, FrameName, GridSize, Range, Value, plain
-from ..config.options import Change
+from ..config.options import CHANGES_WHILE, Change
 from ..config.settings import check_value
 from ..errors import ConfigError, DepthaiError
 from ..messages.image_codecs import missing_library
@@ -262,7 +262,7 @@ class ParameterRequests:
                 f"{name} is read once, when the process starts, and stays {value}: set it in the "
                 "parameter file, the launch file or with -p, and start the node again"
             )
-        sentence = f"{name} changes while the node is {changes}"
+        sentence = f"{name} {CHANGES_WHILE}{changes}"
         if (changes, state) not in _TRANSITIONS:
             return f"{sentence}, now it is {state}: wait until that ends, or start the node again"
         before, after = _TRANSITIONS[changes, state]
@@ -331,9 +331,12 @@ def _descriptor(option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=f"{option.meaning}{unit}", read_only=option.changes == "never"
     )
-    if isinstance(option.limits, (Choice, FrameName, GridSize)):
-        descriptor.additional_constraints = str(option.limits)
-    elif isinstance(option.limits, Range):
+    has_words = isinstance(option.limits, (Choice, FrameName, GridSize))
+    constraints = [str(option.limits)] if has_words else []
+    if option.changes in _STATES and option.changes != "never":
+        constraints.append(f"{CHANGES_WHILE}{option.changes}")
+    descriptor.additional_constraints = "; ".join(constraints)
+    if isinstance(option.limits, Range):
         low, high = option.limits.low, option.limits.high
         if isinstance(option.default, int):
             integers = IntegerRange(from_value=int(low), to_value=int(high), step=0)

@@ -368,7 +368,12 @@ def test_parameters_show_limits_and_values(start_node: StartNode, listener: List
     assert (factor.from_value, factor.to_value) == (0.0, 1.0)
     tracklets = rows["ot.max_tracklets"].integer_range[0]
     assert (tracklets.from_value, tracklets.to_value) == (0, 20)
-    assert rows["camera.mono.resolution_h"].additional_constraints == "one of 400, 720, 800"
+    constraints = {key: row.additional_constraints for key, row in rows.items()}
+    assert constraints["camera.mono.resolution_h"] == (
+        "one of 400, 720, 800; changes while the node is unconfigured"
+    )
+    assert constraints["camera.mono.fps"] == "changes while the node is inactive"
+    assert constraints["camera.rgb.iso"] == constraints["autostart"] == ""
     assert rows["depth.depth_limit_m"].description.endswith("[m]")
     assert rows["ai.labels"].type == ParameterType.PARAMETER_STRING_ARRAY
 
