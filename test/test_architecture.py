@@ -49,6 +49,8 @@ MAY_IMPORT = table("""
     commands:       top config device gen1 messages view _core msg ros_messages rclpy numpy cv2
     view:           top config calibration device gen1 messages _core msg ros_messages rclpy
     view:           numpy cv2 viser websockets msgspec rich
+    view:           top config calibration device gen1 messages _core msg ros_messages rclpy numpy cv2
+    view:           srv viser websockets msgspec
 """)
 
 #: Public modules outside the rooms -> the room that each belongs to.
@@ -63,6 +65,9 @@ NAMED_PLACES = table("""
     threading:  virtual.frame_scheduler virtual.session commands.view
     socket:     device.connect device.device_lock commands.view view.server
     threading:  view.device_run view.device_source virtual.frame_scheduler virtual.session
+    threading:  node.packet_loop node.supervisor node.workers
+    threading:  view.ros_calls view.ros_shown view.ros_source view.ros_topics virtual.commands
+    threading:  virtual.frame_scheduler virtual.session
     socket:     device.connect device.device_lock
     subprocess: device.connect commands.udev
 """)
