@@ -218,8 +218,9 @@ def cloud(raw: bytes, most: int = MOST_POINTS) -> Cloud:
     colors = np.full((len(points), 3), _NO_COLOR, np.uint8)
     if "rgb" in (rows.dtype.names or ()):
         bits = rows["rgb"][is_measured]  # 0x00RRGGBB
+        has_color = bits != 0  # black points are those for which no colour came
         for channel, shift in enumerate((16, 8, 0)):
-            colors[:, channel] = bits >> shift & 255
+            colors[has_color, channel] = bits[has_color] >> shift & 255
     frame_id = clean_text(message.header.frame_id)
     return Cloud(stamp_ns(message.header), frame_id, points, colors)
 

@@ -43,6 +43,7 @@ from .ros_images import read
 from .ros_shown import ShownTopics
 from .ros_state import (
     NO_REPORT,
+    after_silence,
     log_line,
     logger_name,
     state_of_diagnostics,
@@ -63,8 +64,6 @@ from .source import (
 
 _TICK_S, _LOOK_S, _ASK_STATE_S = 0.1, 0.5, 2.0
 _SET_S, _ACT_S, _END_S = 4.5, 29.0, 5.0
-#: A node that reports nothing for this time does not run any more, or is too busy.
-_SILENT_S = 6.0
 _LOG_LINES, _EVENTS = 200, 100
 _TEXT = 500
 _READ_ONLY = "this page only shows: depthai-view was started with --read-only"
@@ -224,14 +223,10 @@ class RosSource:
             text = f"{self._target} is not running; this page continues when it is started"
             return replace(NO_REPORT, node="gone", level="error", text=text)
         found = replace(found, node=self._lifecycle)
-        period_s = self._parameters.values.get("diagnostics.period_s", 1.0)
-        limit_s = _SILENT_S + 2 * period_s if isinstance(period_s, float) else _SILENT_S
         heard_s = max(feeds.diagnostics.arrived_s, feeds.status.arrived_s)
-        silent_s = time.monotonic() - heard_s
-        if heard_s and silent_s > limit_s:
-            text = f"{self._target} has reported nothing for {silent_s:.0f} s"
-            return replace(found, level="stale", text=text)
-        return found
+        period_s = self._parameters.values.get("diagnostics.period_s")
+        silent_s = time.monotonic() - heard_s if heard_s else 0.0
+        return after_silence(found, self._target, silent_s, period_s)
 
     def log(self) -> tuple[str, ...]:
         """The last lines of the node's log, oldest first, then what the page cannot read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 from ..bounded import clean_text
@@ -11,7 +12,8 @@ from .source import Level, State, Stream
 
 #: Level of a DiagnosticStatus -> ours.
 _LEVELS: dict[int, Level] = {0: "ok", 1: "warn", 2: "error", 3: "stale"}
-_SEVERITY: tuple[Level, ...] = ("ok", "stale", "warn", "error")
+#: A part whose values are old, as all are at the start, says nothing about the whole.
+_SEVERITY: tuple[Level, ...] = ("stale", "ok", "warn", "error")
 #: State in ~/device/status -> the word of the diagnostics, its level.
 _DEVICE_STATES: dict[int, tuple[str, Level]] = {
     0: ("disconnected", "error"),
@@ -22,6 +24,8 @@ _DEVICE_STATES: dict[int, tuple[str, Level]] = {
 }
 _TEMPERATURES = ("css", "mss", "upa0", "upa1")
 _MOST_ROWS, _TEXT = 200, 500
+#: A node that reports nothing for this time does not run any more, or is too busy.
+_SILENT_S = 6.0
 #: Level of a log line -> its word. Source: rcl_interfaces/msg/Log
 _WORDS = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
 
@@ -38,7 +42,7 @@ def state_of_diagnostics(message: Any, name: str) -> State | None:
     if "device" not in rows:
         return None
     device = _values(rows["device"])
-    worst = max(rows, key=lambda part: _SEVERITY.index(_level(rows[part])))
+    worst = max(["device", *rows], key=lambda part: _SEVERITY.index(_level(rows[part])))
     level = _level(rows[worst])
     text = clean_text(rows[worst].message, _TEXT)
     temperatures = _values(rows["temperature"]) if "temperature" in rows else {}
@@ -126,6 +130,18 @@ def state_of_status(message: Any) -> State:
             for name, fps, expected, latency in rows
         ),
     )
+
+
+def after_silence(state: State, node: str, silent_s: float, period_s: object = None) -> State:
+    """The state if the last report is this old; the node sends one every `period_s`.
+
+    A node that was killed stays in the ROS graph for a while; it does not report any more.
+    """
+    limit_s = _SILENT_S + (2 * period_s if isinstance(period_s, float) else 0.0)
+    if silent_s <= limit_s:
+        return state
+    text = f"{node} has reported nothing for {silent_s:.0f} s"
+    return replace(state, level="stale", text=text)
 
 
 # -- the log

@@ -1,0 +1,587 @@
+"""Messages of a node, also broken ones, become what the page shows. No node runs here."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from numpy.typing import NDArray
+from rcl_interfaces.msg import Log
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import (
+    BoundingBox2D,
+    BoundingBox3D,
+    Detection2D,
+    Detection2DArray,
+    Detection3D,
+    Detection3DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
+
+from depthai_ros.errors import DecodeError
+from depthai_ros.messages.image_codecs import CodecSettings, encode
+from depthai_ros.view.ros_images import cloud, image_of, read
+from depthai_ros.view.ros_scene import boxes, camera_view, class_names, frame_poses, transforms
+from depthai_ros.view.ros_state import (
+    NO_REPORT,
+    after_silence,
+    log_line,
+    state_of_diagnostics,
+)
+from depthai_ros.view.ros_topics import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    TopicFeed,
+    camera_info_of,
+    frustum_images,
+    image_topics,
+)
+from depthai_ros.view.source import ImageChoice
+
+HEADER = Header(stamp=Time(sec=7, nanosec=5), frame_id="eye")
+STAMP_NS = 7_000_000_005
+COLOR, DEPTH = ImageChoice("rgb/image_raw", "bgr8", "rgb"), ImageChoice("d", "16UC1", "right", "m")
+METRES = ImageChoice("depth/image", "32FC1", "right", "m")
+DISPARITY = ImageChoice("disparity/image_raw", "mono8", "right", "px")
+
+Pixels = NDArray[Any]
+
+
+# -- images
+
+
+def compressed(pixels: Pixels, encoding: str, form: str) -> bytes:
+    """A serialised CompressedImage, as the node makes it."""
+    coded = encode(pixels, encoding, CodecSettings(form))
+    data = np.frombuffer(coded.buffer, np.uint8)[: coded.size].tobytes()
+    return serialized(data, coded.format)
+
+
+def serialized(data: bytes, form: str) -> bytes:
+    return bytes(serialize_message(CompressedImage(header=HEADER, format=form, data=data)))
+
+
+def raw_image(pixels: Pixels, encoding: str, pad: int = 0, **fields: Any) -> bytes:
+    """A serialised Image, with unused bytes at the end of each row."""
+    rows = pixels.reshape(len(pixels), -1).view(np.uint8)
+    data = np.pad(rows, ((0, 0), (0, pad)))
+    message = Image(
+        header=HEADER,
+        height=len(pixels),
+        width=pixels.shape[1],
+        encoding=encoding,
+        step=data.shape[1],
+        data=data.tobytes(),
+    )
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return bytes(serialize_message(message))
+
+
+def test_jpeg_and_png_pass_as_they_came() -> None:
+    pixels = np.full((4, 6, 3), 90, np.uint8)
+    for form, begin in (("jpeg", b"\xff\xd8\xff"), ("png", b"\x89PNG")):
+        shown = image_of(compressed(pixels, "bgr8", form), COMPRESSED_IMAGE, COLOR)
+        assert shown.data.startswith(begin)
+        assert (shown.pixels, shown.stamp_ns) == (None, STAMP_NS)
+
+
+@pytest.mark.parametrize("form", ["png", "rvl"])
+def test_compressed_depth_is_metres_and_nan(form: str) -> None:
+    mm = np.random.default_rng(3).integers(0, 9000, (31, 47), np.uint16)
+    mm[5:20, 7:40] = 0
+    mm[25] = 2500
+    shown = image_of(compressed(mm, "16UC1", form), COMPRESSED_IMAGE, DEPTH).pixels
+    assert shown is not None
+    assert shown.dtype == np.float32
+    assert (np.isnan(shown) == (mm == 0)).all()
+    np.testing.assert_allclose(shown[mm > 0], mm[mm > 0] / 1000, rtol=1e-6)
+    metres = np.where(mm > 0, mm / np.float32(1000), np.nan).astype(np.float32)
+    shown = image_of(compressed(metres, "32FC1", form), COMPRESSED_IMAGE, METRES).pixels
+    assert shown is not None
+    close = np.isfinite(metres) & (metres > 1) & (metres < 5)
+    np.testing.assert_allclose(shown[close], metres[close], rtol=0.05)
+
+
+def test_disparity_is_pixels_and_nan() -> None:
+    codes = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    for raw, kind in (
+        (compressed(codes, "mono8", "png"), COMPRESSED_IMAGE),
+        (raw_image(codes, "mono8"), IMAGE),
+    ):
+        shown = image_of(raw, kind, DISPARITY).pixels
+        assert shown is not None
+        assert math.isnan(shown[0, 0])
+        assert (shown.ravel()[1:] == codes.ravel()[1:]).all()
+
+
+def test_raw_images_of_every_encoding_arrive() -> None:
+    color = np.random.default_rng(1).integers(0, 255, (5, 7, 3), np.uint8)
+    shown = image_of(raw_image(color, "bgr8", pad=3), IMAGE, COLOR).pixels
+    assert shown is not None
+    assert (shown == color).all()
+    shown = image_of(raw_image(color, "rgb8"), IMAGE, COLOR).pixels
+    assert shown is not None
+    assert (shown == color[:, :, ::-1]).all()
+    mm = np.array([[0, 1500], [2000, 65535]], np.uint16)
+    for pixels, big in ((mm, 0), (mm.byteswap(), 1)):
+        shown = image_of(raw_image(pixels, "16UC1", is_bigendian=big), IMAGE, DEPTH).pixels
+        assert shown is not None
+        np.testing.assert_allclose(shown, [[np.nan, 1.5], [2.0, 65.535]])
+    metres = np.array([[np.nan, 1.25]], np.float32)
+    shown = image_of(raw_image(metres, "32FC1"), IMAGE, METRES).pixels
+    np.testing.assert_array_equal(shown, metres)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose header lies about the size."""
+    data = bytearray(cv2.imencode(".png", np.zeros((2, 2), np.uint16))[1].tobytes())
+    data[16:24] = struct.pack(">II", width, height)
+    return bytes(data)
+
+
+MM = np.ones((2, 2), np.uint16)
+DEPTH_HEAD = struct.pack("<iff", 0, 1.0, 0.0)
+PNG_DEPTH, RVL_DEPTH = "16UC1; compressedDepth png", "16UC1; compressedDepth rvl"
+SMALL = DEPTH_HEAD + struct.pack("<II", 2, 2)  # of RVL
+BROKEN_RAW: dict[str, tuple[bytes, ImageChoice]] = {
+    "no bytes": (b"", COLOR),
+    "cut": (raw_image(MM, "16UC1")[:40], DEPTH),
+    "too few pixels": (raw_image(MM, "16UC1", height=3), DEPTH),
+    "wrong step": (raw_image(MM, "16UC1", step=1), DEPTH),
+    "no size": (raw_image(MM, "16UC1", width=0), DEPTH),
+    "huge": (raw_image(MM, "16UC1", width=1 << 31, height=1 << 31), DEPTH),
+    "unknown encoding": (raw_image(MM, "bayer_rggb8"), COLOR),
+    "colours as depth": (raw_image(np.ones((2, 2, 3), np.uint8), "bgr8"), DEPTH),
+}
+BROKEN_CODED: dict[str, tuple[bytes, str, ImageChoice]] = {
+    "text": (b"<svg onload=alert(1)>", "bgr8; jpeg compressed bgr8", COLOR),
+    "a JPEG that ends": (b"\xff\xd8\xff\xe0", "mono8; jpeg compressed mono8", DISPARITY),
+    "no header": (b"123", PNG_DEPTH, DEPTH),
+    "no PNG": (DEPTH_HEAD + b"?" * 40, PNG_DEPTH, DEPTH),
+    "a PNG of a terabyte": (DEPTH_HEAD + png_of(1 << 20, 1 << 20), PNG_DEPTH, DEPTH),
+    "an 8-bit PNG": (
+        DEPTH_HEAD + cv2.imencode(".png", np.ones((2, 2, 3), np.uint8))[1].tobytes(),
+        PNG_DEPTH,
+        DEPTH,
+    ),
+    "RVL without pixels": (DEPTH_HEAD, RVL_DEPTH, DEPTH),
+    "RVL without numbers": (SMALL, RVL_DEPTH, DEPTH),
+    "RVL of a terabyte": (DEPTH_HEAD + struct.pack("<II", 1 << 30, 1 << 30), RVL_DEPTH, DEPTH),
+    "RVL with a run too long": (SMALL + b"\0\0\0\x77", RVL_DEPTH, DEPTH),
+    "RVL with an endless number": (SMALL + b"\xff" * 400, RVL_DEPTH, DEPTH),
+    "RVL with a huge number": (SMALL + b"\xff" * 40 + b"\0" * 8, RVL_DEPTH, DEPTH),
+}
+
+
+@pytest.mark.parametrize("case", [*BROKEN_RAW, *BROKEN_CODED])
+def test_broken_image_is_an_error_with_a_sentence(case: str) -> None:
+    if case in BROKEN_RAW:
+        raw, choice = BROKEN_RAW[case]
+        kind = IMAGE
+    else:
+        data, form, choice = BROKEN_CODED[case]
+        raw, kind = serialized(data, form), COMPRESSED_IMAGE
+    with pytest.raises(DecodeError, match=r"\w+ \w+"):
+        image_of(raw, kind, choice)
+
+
+# -- points
+
+FIELDS = {"x": (0, 7), "y": (4, 7), "z": (8, 7), "rgb": (12, 7)}
+
+
+def points(
+    shape: tuple[int, int],
+    records: Pixels,
+    layout: dict[str, tuple[int, int]] | None = None,
+    **changes: Any,
+) -> bytes:
+    """A serialised PointCloud2 of rows of bytes."""
+    height, width = shape
+    data = records.reshape(height * width, -1).view(np.uint8)
+    message = PointCloud2(
+        header=HEADER,
+        height=height,
+        width=width,
+        fields=[
+            PointField(name=name, offset=offset, datatype=kind, count=1)
+            for name, (offset, kind) in (FIELDS if layout is None else layout).items()
+        ],
+        point_step=data.shape[1],
+        row_step=data.shape[1] * width,
+        data=data.tobytes(),
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return bytes(serialize_message(message))
+
+
+def records_of(count: int, color: int = 0x00102030) -> Pixels:
+    rows = np.zeros((count, 4), np.float32)
+    rows[:, :3] = np.arange(count * 3).reshape(count, 3)
+    rows[:, 3] = np.array([color], np.uint32).view(np.float32)
+    return rows
+
+
+def test_cloud_has_measured_points_and_their_colours() -> None:
+    rows = records_of(6)
+    rows[2, 0] = np.nan
+    found = cloud(points((2, 3), rows))
+    assert (found.stamp_ns, found.frame_id) == (STAMP_NS, "eye")
+    assert (found.points == np.delete(rows[:, :3], 2, 0)).all()
+    assert found.colors.tolist() == [[0x10, 0x20, 0x30]] * 5
+    assert cloud(points((2, 3), records_of(6, color=0))).colors.min() > 0  # no colour came
+    without = {name: FIELDS[name] for name in "xyz"}
+    grey = cloud(points((2, 3), rows, without)).colors
+    assert (grey == grey[0, 0]).all()
+    assert grey.shape == (5, 3)
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (1, 2000)])
+def test_cloud_is_decimated_evenly_to_a_bound(shape: tuple[int, int]) -> None:
+    rows = records_of(2000)
+    found = cloud(points(shape, rows), most=130)
+    assert 60 <= len(found.points) <= 130
+    x = np.sort(found.points[:, 0])
+    assert np.diff(x).max() < x[-1] / 4  # from everywhere
+
+
+def test_cloud_of_another_node_with_its_own_layout_arrives() -> None:
+    own = np.dtype([("q", "u1"), ("z", ">f4"), ("y", ">f4"), ("x", ">f4"), ("pad", "u1", 3)])
+    rows = np.zeros(2, own)
+    rows["x"], rows["y"], rows["z"] = (1, 2), (3, 4), (5, 6)
+    fields = {"q": (0, 2), "z": (1, 7), "y": (5, 7), "x": (9, 7)}
+    found = cloud(points((1, 2), rows.view(np.uint8), fields, is_bigendian=True))
+    assert found.points.tolist() == [[1, 3, 5], [2, 4, 6]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"height": 3},
+        {"width": 1 << 31, "height": 1 << 31},
+        {"width": 0},
+        {"point_step": 4},
+        {"row_step": 1},
+        {"row_step": 1 << 31},
+        {"data": b""},
+        {"fields": []},
+        {"fields": [PointField(name=axis, offset=14, datatype=7) for axis in "xyz"]},
+        {"fields": [PointField(name=axis, offset=0, datatype=8) for axis in "xyz"]},
+        {"fields": [PointField(name=axis, offset=(1 << 32) - 1, datatype=7) for axis in "xyz"]},
+    ],
+    ids=str,
+)
+def test_broken_cloud_is_an_error(changes: dict[str, Any]) -> None:
+    with pytest.raises(DecodeError, match="cloud"):
+        cloud(points((2, 3), records_of(6), **changes))
+
+
+# -- boxes
+
+
+def results(name: str, score: float) -> list[ObjectHypothesisWithPose]:
+    return [ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=name, score=score))]
+
+
+def flat(*rows: tuple[str, float, float, str], sec: int = 7) -> Detection2DArray:
+    """Boxes of 20x10 px around x, 50."""
+    found = []
+    for name, score, x, track in rows:
+        box = BoundingBox2D(size_x=20.0, size_y=10.0)
+        box.center.position.x, box.center.position.y = x, 50.0
+        found.append(Detection2D(results=results(name, score), bbox=box, id=track))
+    return Detection2DArray(header=Header(stamp=Time(sec=sec), frame_id="rgb"), detections=found)
+
+
+def spatial(*rows: tuple[str, float, float]) -> Detection3DArray:
+    """Boxes at x, 2, 3 m."""
+    found = []
+    for name, score, x in rows:
+        box = BoundingBox3D(size=Vector3(x=0.5, y=1.0, z=0.5))
+        at = box.center.position
+        at.x, at.y, at.z = x, 2.0, 3.0
+        found.append(Detection3D(results=results(name, score), bbox=box))
+    return Detection3DArray(header=Header(stamp=Time(sec=7), frame_id="eye"), detections=found)
+
+
+def test_boxes_have_positions_and_track_ids_of_their_objects() -> None:
+    seen = flat(("cat", 0.5, 100.0, ""), ("1", 0.75, 200.0, ""), ("cat", 0.5, 300.0, ""))
+    placed = spatial(("cat", 0.5, 1.0), ("cat", 0.5, 4.0))
+    tracked = flat(("cat", 0.4, 304.0, "12"), ("dog", 0.4, 200.0, "13"))
+    found = boxes(seen, placed, tracked, {"1": "bird"})
+    assert [row.label for row in found] == ["cat", "bird", "cat"]
+    assert [row.center_m for row in found] == [(1.0, 2.0, 3.0), None, (4.0, 2.0, 3.0)]
+    assert [row.track_id for row in found] == ["", "", "12"]
+    assert found[0].image == (90.0, 45.0, 20.0, 10.0)
+    assert (found[0].frame_id, found[1].frame_id) == ("eye", "")
+    assert found[0].size_m == (0.5, 1.0, 0.5)
+
+
+def test_boxes_of_fewer_results_arrive() -> None:
+    assert boxes(None, None, None) == ()
+    (alone,) = boxes(None, None, flat(("cat", 0.4, 5.0, "3")))
+    assert (alone.track_id, alone.label) == ("3", "cat")
+    (placed,) = boxes(None, spatial(("cat", 0.5, 1.0)), None)
+    assert (placed.center_m, placed.image) == ((1.0, 2.0, 3.0), None)
+    (old,) = boxes(flat(("cat", 0.4, 5.0, "")), None, flat(("cat", 0.4, 5.0, "3"), sec=9))
+    assert old.track_id == ""  # the tracklet is of another frame
+
+
+def test_boxes_that_cannot_be_are_without_place_and_bounded() -> None:
+    nan = math.nan
+    (found,) = boxes(flat(("a\n\x1b[1m" * 50, nan, nan, "")), None, None)
+    assert (found.image, found.score) == (None, 0.0)
+    assert len(found.label) <= 40
+    assert "\n" not in found.label
+    (found,) = boxes(None, spatial(("cat", 0.5, 1e30)), None)
+    assert (found.center_m, found.size_m) == (None, (0.0, 0.0, 0.0))
+    assert len(boxes(flat(*[("cat", 0.5, 1.0, "")] * 300), None, None)) == 100
+    assert boxes(Detection2DArray(detections=[Detection2D()]), None, None)[0].label == ""
+
+
+def test_class_names_come_from_label_info() -> None:
+    info = LabelInfo(class_map=[VisionClass(class_id=3, class_name="cow\n")])
+    assert class_names(info) == {"3": "cow\\n"}
+
+
+# -- cameras and frames
+
+
+def test_camera_sees_what_its_model_says() -> None:
+    info = CameraInfo(header=HEADER, width=1280, height=720)
+    info.k[4] = 360.0
+    view = camera_view("left", "left/image_raw", info)
+    assert view is not None
+    assert view.frame_id == "eye"
+    assert view.fov_y_rad == pytest.approx(math.pi / 2)
+    info.p[5] = 360.0 * math.sqrt(3)  # what is shown is rectified
+    view = camera_view("left", "left/image_raw", info)
+    assert view is not None
+    assert view.fov_y_rad == pytest.approx(math.pi / 3)
+    info.p[5] = info.k[4] = math.nan
+    view = camera_view("left", "left/image_raw", info)
+    assert view is not None
+    assert 0.1 < view.fov_y_rad < 2
+    assert camera_view("left", "left/image_raw", CameraInfo(width=5)) is None
+
+
+def moved(
+    parent: str, child: str, x: float = 1.0, w: float = 1.0, z: float = 0.0
+) -> TransformStamped:
+    turn = Quaternion(x=0.0, y=0.0, z=z, w=w)
+    transform = Transform(translation=Vector3(x=x, y=0.0, z=0.0), rotation=turn)
+    return TransformStamped(
+        header=Header(frame_id=parent), child_frame_id=child, transform=transform
+    )
+
+
+def tree(*rows: TransformStamped) -> dict[str, Any]:
+    return transforms(TFMessage(transforms=list(rows)))
+
+
+def test_frames_are_placed_in_the_root_of_the_cameras() -> None:
+    half = math.sqrt(0.5)
+    known = tree(
+        moved("base", "arm", w=half, z=half),  # a quarter turn to the left
+        moved("arm", "eye"),
+        moved("elsewhere", "a"),
+        moved("elsewhere", "b"),
+        moved("elsewhere", "c"),
+    )
+    found = frame_poses(known, ["eye"])
+    assert [(row.name, row.parent) for row in found] == [
+        ("base", ""),
+        ("arm", "base"),
+        ("eye", "arm"),
+    ]
+    np.testing.assert_allclose(found[2].pose[:3, 3], [1, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(found[1].pose[:2, :2], [[0, -1], [1, 0]], atol=1e-12)
+    assert frame_poses(known, [])[0].name == "elsewhere"
+    assert frame_poses({}, ["eye"]) == ()
+    assert frame_poses(known, ["base"])[0].name == "base"
+
+
+def test_frames_that_cannot_be_are_left_out() -> None:
+    known = tree(
+        moved("a", "b", x=math.nan),
+        moved("a", "b", x=1e9),
+        moved("a", "b", w=0.0),
+        moved("a", "b", w=math.inf),
+        moved("", "b"),
+        moved("a", ""),
+        moved("a", "a"),
+    )
+    assert known == {}
+    circle = tree(moved("a", "b"), moved("b", "a"), moved("base", "eye"))
+    assert [row.name for row in frame_poses(circle, ["eye", "a"])] == ["base", "eye"]
+    long = tree(*(moved(f"f{n}", f"f{n + 1}") for n in range(200)))
+    assert len(frame_poses(long, ["f3"])) <= 65
+
+
+# -- state and log
+
+
+def status(part: str, level: bytes = b"\0", text: str = "fine", **values: str) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+    return DiagnosticStatus(name=part, level=level, message=text, values=pairs)
+
+
+def test_state_is_that_of_the_node_with_its_worst_part() -> None:
+    rows = [
+        status("other: device", b"\2", state="error"),
+        status("oak: device", state="streaming", usb_speed="SUPER", last_error="it was lost"),
+        status("oak: temperature", css_c="41.5", mss_c="nan", upa0_c="hot"),
+        status("oak: usb link", measured_mb_s="12.34", capacity_mb_s="370"),
+        status(
+            "oak: stream left", b"\1", "10 fps", fps="10", fps_expected="30", latency_ms_mean="4",
+            bytes_per_s="2e6", lost_link="3", **{"lost_worker.points": "4", "lost_x": "many"},
+        ),
+    ]  # fmt: skip
+    found = state_of_diagnostics(DiagnosticArray(status=rows), "oak")
+    assert found is not None
+    assert (found.device, found.level, found.text) == ("streaming", "warn", "stream left: 10 fps")
+    assert (found.link, found.last_error) == ("SUPER, 12.3 of 370 MB/s", "it was lost")
+    assert found.temperatures_c == {"css": 41.5}
+    (stream,) = found.streams
+    assert (stream.name, stream.fps, stream.expected_fps, stream.mb_s) == ("left", 10, 30, 2.0)
+    assert stream.lost == {"link": 3, "worker.points": 4}
+    assert state_of_diagnostics(DiagnosticArray(status=rows[:1]), "oak") is None
+    stale = [status("oak: temperature", b"\3"), status("oak: device", text="streaming")]
+    begun = state_of_diagnostics(DiagnosticArray(status=stale), "oak")
+    assert begun is not None
+    assert (begun.level, begun.text) == ("ok", "streaming")
+    odd = state_of_diagnostics(DiagnosticArray(status=[status("oak: device", b"\x09")]), "oak")
+    assert odd is not None
+    assert odd.level == "error"
+
+
+def test_silent_node_is_stale() -> None:
+    assert after_silence(NO_REPORT, "/oak", 5.0) is NO_REPORT
+    assert after_silence(NO_REPORT, "/oak", 100.0, 60.0) is NO_REPORT
+    found = after_silence(NO_REPORT, "/oak", 9.0, 1.0)
+    assert (found.level, found.text) == ("stale", "/oak has reported nothing for 9 s")
+
+
+def test_log_lines_are_those_of_the_node() -> None:
+    def line(name: str, text: str = "hello\nthere") -> str:
+        return log_line(Log(name=name, level=30, msg=text, stamp=Time(sec=1)), "robot.oak")
+
+    assert line("robot.oak").endswith("WARN: hello\\nthere")
+    assert line("robot.oak.worker").endswith("hello\\nthere")
+    assert line("robot.oak2") == line("oak") == ""
+    assert len(line("robot.oak", "x" * 100_000)) < 600
+
+
+# -- which topics
+
+
+def test_images_are_taken_compressed_where_the_node_offers_that() -> None:
+    announced = {
+        "/oak/left/image_raw": IMAGE,
+        "/oak/left/image_raw/compressed": COMPRESSED_IMAGE,
+        "/oak/depth/image_raw": IMAGE,
+        "/oak/depth/image_raw/compressed": COMPRESSED_IMAGE,
+        "/oak/depth/image_raw/compressedDepth": COMPRESSED_IMAGE,
+        "/oak/rgb/still/image_raw/compressed": COMPRESSED_IMAGE,
+        "/oak/right/image_raw": IMAGE,
+        "/oak/disparity/image_raw": IMAGE,
+        "/elsewhere/rgb/image": IMAGE,
+        "/oak/left/camera_info": "sensor_msgs/msg/CameraInfo",
+        "/oak/points": "sensor_msgs/msg/PointCloud2",
+    }
+    found = image_topics(announced, "/oak")
+    taken = {name: row.topic.removeprefix("/oak/") for name, row in found.items()}
+    assert taken == {
+        "left/image_raw": "left/image_raw/compressed",
+        "right/image_raw": "right/image_raw",
+        "disparity/image_raw": "disparity/image_raw",
+        "depth/image_raw": "depth/image_raw/compressedDepth",
+        "rgb/still/image_raw": "rgb/still/image_raw/compressed",
+        "/elsewhere/rgb/image": "/elsewhere/rgb/image",
+    }
+    choices = {name: (row.choice.camera, row.choice.unit) for name, row in found.items()}
+    assert choices["depth/image_raw"] == ("right", "m")
+    assert choices["disparity/image_raw"] == ("right", "px")
+    assert choices["/elsewhere/rgb/image"] == ("rgb", "")
+    assert frustum_images(found) == {
+        "left": "left/image_raw",
+        "right": "right/image_raw",
+        "rgb": "rgb/still/image_raw",
+    }
+    assert camera_info_of("left/image_raw", "/oak", announced) == "/oak/left/camera_info"
+    assert camera_info_of("/elsewhere/rgb/image", "/oak", announced) == ""
+
+
+# -- feeds
+
+
+def test_feed_decodes_each_message_once_and_only_when_asked() -> None:
+    decoded: list[bytes] = []
+
+    def decode(raw: bytes) -> bytes:
+        decoded.append(raw)
+        return raw
+
+    feed = TopicFeed[bytes](decode, kept=2)
+    assert feed.newest() is None
+    for raw in (b"1", b"2", b"3"):
+        feed.arrive(raw)
+    assert decoded == []
+    assert feed.newest() == feed.newest() == b"3"
+    assert decoded == [b"3"]
+    assert feed.all() == [b"2", b"3"]
+    assert feed.take() == [b"2", b"3"]
+    assert feed.all() == []
+    assert decoded == [b"3", b"2"]
+
+
+def test_feed_keeps_the_last_good_message_and_says_what_is_wrong() -> None:
+    def decode(raw: bytes) -> bytes:
+        if raw == b"bad":
+            raise DecodeError("bad bytes")
+        return raw
+
+    feed = TopicFeed[bytes](decode, wants=lambda raw: raw != b"other")
+    for raw in (b"good", b"other"):
+        feed.arrive(raw)
+    assert feed.newest() == b"good"
+    feed.arrive(b"bad")
+    assert (feed.newest(), feed.failure) == (b"good", "bad bytes")
+    feed.arrive(b"new")
+    assert (feed.newest(), feed.failure) == (b"new", "")
+
+
+@pytest.mark.parametrize(("fps", "limit", "share"), [(30, 10, 1 / 3), (30, 20, 2 / 3), (10, 15, 1)])
+def test_feed_drops_what_is_faster_than_wanted(
+    fps: float, limit: float, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("depthai_ros.view.ros_topics.time.monotonic", lambda: now_s)
+    jitter = np.random.default_rng(0).uniform(-0.004, 0.004, 300)
+    feed = TopicFeed[bytes](bytes, kept=1000)
+    feed.max_fps = limit
+    for number in range(300):
+        now_s = 100.0 + number / fps + float(jitter[number])
+        feed.arrive(b"")
+    assert len(feed.all()) == pytest.approx(300 * share, rel=0.05)
+
+
+def test_bytes_that_are_no_message_are_an_error() -> None:
+    for raw in (b"", b"\0\1\0\0", b"\xff" * 40):
+        with pytest.raises(DecodeError, match="are no DiagnosticArray"):
+            read(raw, DiagnosticArray)
