@@ -47,10 +47,8 @@ MAY_IMPORT = table("""
     gen1:           top config calibration device _core numpy
     gen1.name:
     commands:       top config device gen1 messages view _core msg ros_messages rclpy numpy cv2
-    view:           top config calibration device gen1 messages _core msg ros_messages rclpy
+    view:           top config calibration device gen1 messages _core msg srv ros_messages rclpy
     view:           numpy cv2 viser websockets msgspec rich
-    view:           top config calibration device gen1 messages _core msg ros_messages rclpy numpy cv2
-    view:           srv viser websockets msgspec
 """)
 
 #: Public modules outside the rooms -> the room that each belongs to.
@@ -58,17 +56,13 @@ FACES = {"depthai": "gen1", "launching": "launch", "monitor": "commands"}
 
 #: Standard modules for threads, sockets and processes -> the only modules that may import them.
 NAMED_PLACES = table("""
-    threading:  device.connect device.device_lock device.reconnect gen1.pipeline gen1.session
-    threading:  messages.images messages.latest_packets messages.stream_stats
+    threading:  commands.view device.connect device.device_lock device.reconnect gen1.pipeline
+    threading:  gen1.session messages.images messages.latest_packets messages.stream_stats
     threading:  node.calibration_check node.lanes node.live_parameters node.node
-    threading:  node.packet_loop node.supervisor node.workers virtual.commands
-    threading:  virtual.frame_scheduler virtual.session commands.view
-    socket:     device.connect device.device_lock commands.view view.server
-    threading:  view.device_run view.device_source virtual.frame_scheduler virtual.session
-    threading:  node.packet_loop node.supervisor node.workers
+    threading:  node.packet_loop node.supervisor node.workers view.device_run view.device_source
     threading:  view.ros_calls view.ros_shown view.ros_source view.ros_topics virtual.commands
     threading:  virtual.frame_scheduler virtual.session
-    socket:     device.connect device.device_lock
+    socket:     commands.view device.connect device.device_lock view.server
     subprocess: device.connect commands.udev
 """)
 

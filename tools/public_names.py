@@ -18,8 +18,8 @@ from typing import Any
 from api_document import members, signature
 
 from depthai_ros import depthai
-from depthai_ros.commands import view
 from depthai_ros.calibration.poses import frame_ids
+from depthai_ros.commands import view
 from depthai_ros.config.options import BY_KEY, OPTIONS
 from depthai_ros.gen1 import device as gen1_device
 from depthai_ros.gen1.types import Enumeration
