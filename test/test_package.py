@@ -79,6 +79,7 @@ COMMANDS = {
     "depthai-run": "--device",
     "depthai-test": "usage",
     "depthai-udev": "--folder",
+    "depthai-view": "--read-only",
 }
 
 
