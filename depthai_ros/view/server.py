@@ -165,10 +165,11 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises  ConfigError
     """
     try:
-        found = socket.getaddrinfo(
+        family, _, _, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        listener = socket.create_server(found[0][4][:2], family=found[0][0])
+        )[0]
+        both = family == socket.AF_INET6 and _is_wildcard(host) and socket.has_dualstack_ipv6()
+        listener = socket.create_server(address[:2], family=family, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(_why_not(error, host, port)) from None
     # Each connection inherits it.
@@ -264,7 +265,7 @@ class Guard:
         """True for a name of this machine, or the address that the connection came in on."""
         match = _HOST.fullmatch(host)
         name = match[1].strip("[]").lower() if match else ""
-        return name in self.names or name == called
+        return name in self.names or name == called.removeprefix("::ffff:")
 
     def _is_own_page(self, origins: list[str], host: str) -> bool:
         own = {f"http://{host}", f"https://{host}", *self.origins}

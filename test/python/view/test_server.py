@@ -322,8 +322,11 @@ def test_only_the_given_address_listens(page: PageServer) -> None:
         socket.create_connection(("127.0.0.2", page.port), timeout=DEADLINE_S)
 
 
-def test_server_for_all_networks_answers_by_the_address_that_was_called() -> None:
-    server = view.start("0.0.0.0", 0, token=TOKEN)
+@pytest.mark.parametrize("every", ["0.0.0.0", "::"])
+def test_server_for_all_networks_answers_by_the_address_that_was_called(every: str) -> None:
+    if every == "::" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    server = view.start(every, 0, token=TOKEN)
     port = server.port
     cookies = f"Cookie: {cookie(server)}"
     asked = [
