@@ -50,7 +50,14 @@ class NodeCalls:
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._questions: dict[str, _Question] = {}
-        self.answered_s = 0.0  # monotonic time of the last answer
+        self.waiting: dict[threading.Event, str] = {}  # what each `call` waits for
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Every `call` ends now, without an answer."""
+        self._is_closed = True
+        for done in [*self.waiting]:
+            done.set()
 
     def client(self, kind: Any, name: str) -> Any:
         """The client of a service below the node's name."""
@@ -92,7 +99,6 @@ class NodeCalls:
             if row.future.done():
                 del self._questions[name]
                 answer = row.future.result()
-                self.answered_s = now_s
                 if answer is not None:
                     row.then(answer)
             elif now_s - row.asked_s > _AGAIN_S:
@@ -108,8 +114,9 @@ class NodeCalls:
         end_s = time.monotonic() + limit_s
         done = threading.Event()
         futures: list[Any] = []
+        self.waiting[done] = name
         try:
-            while (left_s := end_s - time.monotonic()) > 0:
+            while not self._is_closed and (left_s := end_s - time.monotonic()) > 0:
                 if not client.service_is_ready():
                     done.wait(min(left_s, _POLL_S))
                     continue
@@ -121,6 +128,7 @@ class NodeCalls:
                 if answered:
                     return answered[0].result()
         finally:
+            del self.waiting[done]
             for future in futures:
                 client.remove_pending_request(future)
         return None

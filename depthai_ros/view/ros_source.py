@@ -111,7 +111,8 @@ class RosSource:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, and destroy the node."""
+        """End what waits for an answer, end the thread, and destroy the node."""
+        self._calls.close()
         self._ending.set()
         self._thread.join(_END_S)
 
@@ -259,10 +260,15 @@ class RosSource:
             SetParametersAtomically, "set_parameters_atomically", request, _SET_S, again=True
         )
         if answer is None:
-            return f"{self._target} did not answer within {_SET_S:g} s; {key} may have changed"
+            return f"{key}: {self._unanswered(_SET_S)}; it may have changed"
         if answer.result.successful:
             return ""
         return clean_text(answer.result.reason, _TEXT) or f"{self._target} refused it"
+
+    def _unanswered(self, limit_s: float) -> str:
+        if self._ending.is_set():
+            return "the page is closed"
+        return f"{self._target} did not answer within {limit_s:g} s"
 
     def _missing(self, what: str) -> str:
         """Why something cannot be used."""
@@ -288,7 +294,7 @@ class RosSource:
         request = ChangeState.Request(transition=Transition(id=transition_number(key)))
         answer = self._calls.call(ChangeState, "change_state", request, _ACT_S, again=False)
         if answer is None:
-            return f"{label}: {self._target} did not answer within {_ACT_S:g} s"
+            return f"{label}: {self._unanswered(_ACT_S)}"
         if not answer.success:
             return f"{label}: {self._target} could not do it, see the log"
         return f"{label}: done"
@@ -297,7 +303,7 @@ class RosSource:
         kind: Any = _TYPES.get(key, Trigger)
         answer = self._calls.call(kind, key, kind.Request(), _ACT_S, again=False)
         if answer is None:
-            return f"{label}: {self._target} did not answer within {_ACT_S:g} s"
+            return f"{label}: {self._unanswered(_ACT_S)}"
         if isinstance(answer, DeviceInfo.Response) and answer.success:
             return info_sentence(answer)
         return answer.message or f"{label}: {'done' if answer.success else 'not possible now'}"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import TransformStamped
 from nodes import Listener, NodeProcess, wait_until
 from parameter_clients import read, set_one
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Header, String
+from tf2_msgs.msg import TFMessage
 
 from depthai_ros.view.ros_source import RosSource
 from depthai_ros.view.source import BOXES, CLOUD, Control
@@ -178,6 +183,26 @@ def test_cameras_and_frames_arrive(running: Running) -> None:
     left, right = (poses[f"oak_{side}_camera_optical_frame"] for side in ("left", "right"))
     assert np.linalg.norm(left[:3, 3] - right[:3, 3]) == pytest.approx(0.075)
     assert source.robot() == ""
+
+
+def test_robot_and_transforms_of_other_nodes_arrive(running: Running, watcher: Listener) -> None:
+    source = running.source
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    model = watcher.node.create_publisher(String, "/robot_description", kept)
+    moving = watcher.node.create_publisher(TFMessage, "/tf", 10)
+    model.publish(String(data="<robot/>"))
+    running.wait(source.robot, "the robot")
+    assert source.robot() == "<robot/>"
+    at = TransformStamped(header=Header(frame_id="robot"), child_frame_id="oak")
+    at.transform.translation.z = 2.0
+
+    def root() -> str:
+        moving.publish(TFMessage(transforms=[at]))
+        return source.frames()[0].name
+
+    running.wait(lambda: root() == "robot", "the robot as root of the frames")
+    poses = {row.name: row.pose for row in source.frames()}
+    assert poses["oak_left_camera_optical_frame"][2, 3] == pytest.approx(2.0)
 
 
 def test_state_has_the_figures_of_the_diagnostics(running: Running) -> None:
@@ -349,6 +374,24 @@ def test_node_that_is_started_again_is_followed(running: Running) -> None:
     running.wait(lambda: value() == 400, "the values of the third node")
     last = source.picture(LEFT)
     running.wait(lambda: source.picture(LEFT) not in (None, last), "its images")
+
+
+def test_close_ends_a_call_that_waits(running: Running) -> None:
+    source, answers = RosSource("/oak"), list[str]()
+    running.wait(lambda: source.actions(), "actions")
+    assert running.node is not None
+    running.node.process.send_signal(signal.SIGSTOP)
+    caller = threading.Thread(target=lambda: answers.append(source.act("reset_device")))
+    caller.start()
+    running.wait(lambda: any("reset_device" in name for name in _waiting(source)), "the call")
+    source.close()
+    caller.join(5.0)
+    running.node.process.send_signal(signal.SIGCONT)
+    assert answers == ["Reset device: the page is closed"]
+
+
+def _waiting(source: RosSource) -> list[str]:
+    return [*source._calls.waiting.values()]
 
 
 def test_closed_source_leaves_nothing_behind(running: Running, watcher: Listener) -> None:
