@@ -64,21 +64,22 @@ class NodeGraph:
         namespace = endpoint.node_namespace.rstrip("/")
         return bool(endpoint.node_name == self._name and namespace == self._namespace)
 
-    def offer(self, topic: str) -> Offer | None:
-        """What the node offers on a topic, else any other; None without a publisher."""
+    def offers(self, topic: str) -> list[Offer]:
+        """What publishers offer on a topic, those of the node first."""
         rows = self._ros.get_publishers_info_by_topic(topic)
-        if not rows:
-            return None
-        row = next(filter(self._is_target, rows), rows[0])
-        qos = row.qos_profile
-        # Unknown values are those of a driver.
-        is_weak = qos.reliability == ReliabilityPolicy.BEST_EFFORT
-        is_kept = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        return Offer(
-            row.topic_type,
-            ReliabilityPolicy.BEST_EFFORT if is_weak else ReliabilityPolicy.RELIABLE,
-            DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE,
-        )
+        return [_offer_of(row) for row in sorted(rows, key=self._is_target, reverse=True)]
+
+
+def _offer_of(endpoint: Any) -> Offer:
+    """What one publisher offers; unknown values are those of a driver."""
+    qos = endpoint.qos_profile
+    is_weak = qos.reliability == ReliabilityPolicy.BEST_EFFORT
+    is_kept = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    return Offer(
+        endpoint.topic_type,
+        ReliabilityPolicy.BEST_EFFORT if is_weak else ReliabilityPolicy.RELIABLE,
+        DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE,
+    )
 
 
 class Subscriptions:
@@ -90,18 +91,19 @@ class Subscriptions:
 
     def match(self, demands: Mapping[str, Demand]) -> None:
         """Receive exactly these topics, each as its publisher offers it."""
-        offers = {topic: self._graph.offer(topic) for topic in demands}
+        offers = {topic: self._graph.offers(topic) for topic in demands}
         for topic in [*self._rows]:
-            feed, before, subscription = self._rows[topic]
+            feed, used, subscription = self._rows[topic]
             demand = demands.get(topic)
             # Without a publisher the subscription stays for the next one.
-            if demand is None or demand.feed is not feed or offers[topic] not in (before, None):
+            is_served = demand is not None and (used in offers[topic] or not offers[topic])
+            if demand is None or demand.feed is not feed or not is_served:
                 self._ros.destroy_subscription(subscription)
                 del self._rows[topic]
         for topic, demand in demands.items():
-            offer = offers[topic]
-            if topic not in self._rows and offer and offer.type_name == _name_of(demand):
-                self._rows[topic] = demand.feed, offer, self._subscribe(demand, offer)
+            fitting = [row for row in offers[topic] if row.type_name == _name_of(demand)]
+            if topic not in self._rows and fitting:
+                self._rows[topic] = demand.feed, fitting[0], self._subscribe(demand, fitting[0])
 
     def _subscribe(self, demand: Demand, offer: Offer) -> Any:
         profile = QoSProfile(
