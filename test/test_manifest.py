@@ -32,7 +32,7 @@ ROSDEP_KEYS = {
 NOT_DECLARED = {
     "av": "optional: videos of the virtual device; rosdep has no key",
     **dict.fromkeys(
-        ("msgspec", "rich", "viser", "websockets"),
+        ("msgspec", "rich", "trimesh", "viser", "websockets"),
         "optional: the page, with the versions of depthai_ros/extras.py; rosdep has no viser",
     ),
 }
@@ -42,9 +42,11 @@ TESTS_NOT_DECLARED = {
     "av": "rosdep has no key",
     "mcap": "rosdep installs it with pip only, which a released package must not need",
     "msgspec": "comes with viser",
+    "playwright": "rosdep has no key; drives Chromium for the tests of the page",
     "rosbags": "rosdep installs it with pip only",
     "viser": "rosdep has no key",
     "websockets": "comes with viser",
+    "zstandard": "comes with viser",
 }
 #: Run dependency that no Python file imports -> the reason.
 NOT_IMPORTED = {
