@@ -31,6 +31,7 @@ NEEDS_CHECKOUT = {
     "ros/commands/test_run.py": "checks the program of `make run`",
     "ros/commands/test_soak.py": "checks the program of `make soak`",
     "usb": "compiles an emulated bus",
+    "view": "uses the tools of the checkout",
 }
 #: What a user may have chosen for his robot, and what the tests then would not mean.
 CHOICES = (
