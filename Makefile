@@ -56,8 +56,8 @@ bench: build ## run the benchmarks, write bench/results (ARGS, COMPARE=earlier.j
 docs: build ## write the generated documents
 	@. tools/env.sh && tools/docs
 
-pictures: build ## write docs/pictures/topics.jpg with an image of each topic (ARGS)
-	@. tools/env.sh && exec tools/foreground tools/pictures $(ARGS)
+pictures: build ## write docs/pictures: an image of each topic, a screenshot of the page (ARGS)
+	@tools/browser; . tools/env.sh && exec tools/foreground tools/pictures $(ARGS)
 
 clean: ## remove the build results; keeps the Python environments (.venv*)
 	rm -rf build install log *.egg-info .build.lock
