@@ -48,9 +48,6 @@ MAY_IMPORT = table("""
     gen1.name:
     commands:       top config device gen1 messages view _core msg ros_messages rclpy numpy cv2
     view:           top config calibration device gen1 messages _core msg srv ros_messages rclpy
-    view:           numpy cv2 viser websockets msgspec rich
-    view:           srv
-    view:           top config calibration device gen1 messages _core msg ros_messages rclpy
     view:           numpy cv2 viser websockets msgspec rich trimesh
 """)
 
@@ -63,11 +60,8 @@ NAMED_PLACES = table("""
     threading:  gen1.session messages.images messages.latest_packets messages.stream_stats
     threading:  node.calibration_check node.lanes node.live_parameters node.node
     threading:  node.packet_loop node.supervisor node.workers view.device_run view.device_source
-    threading:  view.ros_calls view.ros_shown view.ros_source view.ros_topics virtual.commands
-    threading:  view.ros_calls view.ros_shown view.ros_source view.ros_topics
-    threading:  node.packet_loop node.supervisor node.workers virtual.commands
-    threading:  commands.view view.device_run view.device_source view.page
-    threading:  virtual.frame_scheduler virtual.session
+    threading:  view.page view.ros_calls view.ros_shown view.ros_source view.ros_topics
+    threading:  virtual.commands virtual.frame_scheduler virtual.session
     socket:     commands.view device.connect device.device_lock view.server
     subprocess: device.connect commands.udev
 """)
