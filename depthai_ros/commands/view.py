@@ -20,7 +20,7 @@ from ..config import resolve_path
 from ..config.options import DEFAULT_NAME
 from ..config.parameter_files import parameters_in
 from ..errors import DepthaiError
-from ..view.source import Source, State
+from ..view.source import CameraSource, State
 
 if TYPE_CHECKING:  # it needs viser, which may be missing
     from ..view.server import PageServer
@@ -61,8 +61,8 @@ class Parts:
     """What the command starts; a test gives others."""
 
     server: Callable[[argparse.Namespace], PageServer]
-    source: Callable[[argparse.Namespace], Source]
-    page: Callable[[PageServer, Source, bool], RunsPage]
+    source: Callable[[argparse.Namespace], CameraSource]
+    page: Callable[[PageServer, CameraSource, bool], RunsPage]
 
 
 def _server(arguments: argparse.Namespace) -> PageServer:
@@ -71,7 +71,7 @@ def _server(arguments: argparse.Namespace) -> PageServer:
     return start(arguments.host, arguments.port, token=arguments.token, names=arguments.allow_host)
 
 
-def _source(arguments: argparse.Namespace) -> Source:
+def _source(arguments: argparse.Namespace) -> CameraSource:
     if arguments.device:
         from ..view.device_source import DeviceSource
 
@@ -89,7 +89,7 @@ def _source(arguments: argparse.Namespace) -> Source:
     return RosSource(arguments.node, arguments.read_only)
 
 
-def _page(server: PageServer, source: Source, read_only: bool) -> RunsPage:
+def _page(server: PageServer, source: CameraSource, read_only: bool) -> RunsPage:
     from ..view.page import Page
 
     return Page(server.viser, source, read_only)

@@ -30,7 +30,7 @@ from ..messages.value_limits import DETECTION_LIMITS, TRACKLET_LIMITS, check_rec
 from ..streams import ALL_STREAMS, WORKER_OUTPUTS, Topic
 from ..wire_formats import decode_detections, decode_tracklets
 from .device_run import StartedRun
-from .source import Box, Cloud, ImageChoice, Picture
+from .source import Box, Cloud, ImageChoice, LatestImage
 
 #: Images that show the same as others.
 _REPEATED = ("depth/unfiltered/image_raw",)
@@ -84,19 +84,19 @@ def _shown_image(settings: Settings, stream: str, topic: Topic) -> ShownImage | 
     return ShownImage(choice, source, output, "" if is_jpeg else encoding)
 
 
-def picture_of(row: ShownImage, packet: StampedPacket, started: StartedRun) -> Picture | None:
+def latest_image(row: ShownImage, packet: StampedPacket, started: StartedRun) -> LatestImage | None:
     """An image of a packet; None if this device does not allow it. Raises DecodeError."""
     if not row.exists(started):
         return None
     if not row.encoding:
-        return Picture(packet.stamp_ns, data=packet.data.tobytes())
+        return LatestImage(packet.stamp_ns, data=packet.data.tobytes())
     source = started.derived.made(row.output, packet) if row.output else packet
     if source is None:
         return None
     pixels = source.converted(row.encoding).array
     if row.encoding == "disparity":
         pixels = np.where(pixels == NO_DISPARITY, np.float32(np.nan), pixels)
-    return Picture(packet.stamp_ns, pixels=pixels)
+    return LatestImage(packet.stamp_ns, pixels=pixels)
 
 
 def cloud_of(

@@ -24,24 +24,24 @@ from ..messages.images import StampedPacket
 from ..messages.stream_stats import STAGES, judged
 from ..streams import COLOR_STREAMS, STREAMS
 from ..wire_formats import CAMERAS
-from .device_images import ShownImage, boxes_of, cloud_of, picture_of, shown_images
+from .device_images import ShownImage, boxes_of, cloud_of, latest_image, shown_images
 from .device_options import CONTROLS, changed, control, device_settings, read_network
 from .device_run import DeviceRun, StartedRun
 from .source import (
     BOXES,
     CLOUD,
     Action,
+    Box,
     CameraView,
     Cloud,
     Control,
     FramePose,
     ImageChoice,
+    LatestImage,
     Level,
-    Picture,
     State,
+    StreamRow,
 )
-from .source import Box as FoundBox
-from .source import Stream as StreamRow
 
 _STILL, _STILL_NAME = "jpegout", STREAMS["jpegout"].topics[0].name
 _STILL_S = 5.0
@@ -52,7 +52,7 @@ _READ_ONLY = "the page is read-only: it was started with --read-only"
 
 
 class DeviceSource:
-    """`Source` over the device that `selector` names; see `OpenDevice.open`.
+    """`CameraSource` over the device that `selector` names; see `OpenDevice.open`.
 
     `values` win over the option table and the choices of this page. The device may appear later;
     it is reconnected whenever it is lost.
@@ -77,7 +77,7 @@ class DeviceSource:
         self._names: frozenset[str] = frozenset()
         self._max_fps: Mapping[str, float] = {}
         self._making = threading.Lock()
-        self._made: dict[str, tuple[StampedPacket, float, Picture | Cloud]] = {}
+        self._made: dict[str, tuple[StampedPacket, float, LatestImage | Cloud]] = {}
         self._filtered: tuple[StampedPacket, StampedPacket] | None = None
         self._run = DeviceRun(settings, network)
         self._run.want(frozenset({_STILL}))
@@ -104,13 +104,13 @@ class DeviceSource:
             self._made = {name: made for name, made in self._made.items() if name in names}
             self._filtered = None
 
-    def picture(self, name: str) -> Picture | None:
+    def image(self, name: str) -> LatestImage | None:
         """The newest image of a choice; None before the first one."""
         row = self._shown.get(name)
         if row is None or (name not in self._names and row.stream != _STILL):
             return None
-        made = self._latest(name, row.stream, partial(self._make_picture, row))
-        return made if isinstance(made, Picture) else None
+        made = self._latest(name, row.stream, partial(self._make_image, row))
+        return made if isinstance(made, LatestImage) else None
 
     def cloud(self) -> Cloud | None:
         """The newest cloud, in the frame of the depth camera; None before the first one."""
@@ -119,7 +119,7 @@ class DeviceSource:
         made = self._latest(CLOUD, DEPTH, self._make_cloud)
         return made if isinstance(made, Cloud) else None
 
-    def boxes(self) -> tuple[FoundBox, ...]:
+    def boxes(self) -> tuple[Box, ...]:
         """The newest detections, with the ids of the tracker."""
         run, started = self._run, self._run.started
         result = run.newest("metaout")
@@ -132,8 +132,8 @@ class DeviceSource:
         self,
         name: str,
         stream: str,
-        make: Callable[[StampedPacket, StartedRun], Picture | Cloud | None],
-    ) -> Picture | Cloud | None:
+        make: Callable[[StampedPacket, StartedRun], LatestImage | Cloud | None],
+    ) -> LatestImage | Cloud | None:
         """What is made of the newest packet: once, and at most at the rate that is wanted."""
         packet, started = self._run.newest(stream), self._run.started
         if packet is None or started is None:
@@ -154,11 +154,11 @@ class DeviceSource:
                 self._made[name] = packet, now_s, made
             return made
 
-    def _make_picture(
+    def _make_image(
         self, row: ShownImage, packet: StampedPacket, started: StartedRun
-    ) -> Picture | None:
+    ) -> LatestImage | None:
         is_depth = row.choice.unit == "m"
-        return picture_of(row, self._depth(packet, started) if is_depth else packet, started)
+        return latest_image(row, self._depth(packet, started) if is_depth else packet, started)
 
     def _make_cloud(self, packet: StampedPacket, started: StartedRun) -> Cloud | None:
         settings = started.settings
@@ -358,4 +358,3 @@ _FRUSTUM_IMAGES = {
     "left": ("left/image_rect", "left/image_raw"),
     "right": ("right/image_rect", "right/image_raw"),
 }
-_STILL_NAME = STREAMS[_STILL].topics[0].name

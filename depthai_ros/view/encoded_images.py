@@ -9,7 +9,7 @@ from ..errors import DecodeError
 from .model import Conversions
 from .moment import Moment
 from .pixels import BrowserImage, ColorScale, for_browser, for_file, thumbnail
-from .source import Box, ImageChoice, Picture
+from .source import Box, ImageChoice, LatestImage
 
 #: Widths in px: of an image in the panel, which can be enlarged; of one whose pixels have to be
 #: encoded here; of one on a camera in the scene.
@@ -48,7 +48,7 @@ class EncodedImages:
         return EncodedImage(version, image) if image else None
 
     def _made(
-        self, found: Picture, choice: ImageChoice, small: bool, boxes: tuple[Box, ...]
+        self, found: LatestImage, choice: ImageChoice, small: bool, boxes: tuple[Box, ...]
     ) -> BrowserImage | None:
         scale = self._scale(choice)
         self.errors.pop(choice.name, None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .source import Stream
+from .source import StreamRow
 
 Column = NDArray[np.float64]
 
@@ -27,12 +27,12 @@ class PlotOf:
     """One plot: its title, the figure of a stream, and the limit of the diagnostics."""
 
     title: str
-    figure: Callable[[Stream], float]
+    figure: Callable[[StreamRow], float]
     is_total: bool = False  # the figure is a sum since the start: the plot shows its growth per s
     limit: float | None = None
 
 
-def _share_of_rate(stream: Stream) -> float:
+def _share_of_rate(stream: StreamRow) -> float:
     return 100 * stream.fps / stream.expected_fps if stream.expected_fps > 0 else math.nan
 
 
@@ -52,7 +52,7 @@ class History:
         self._times: deque[float] = deque(maxlen=LENGTH)
         self._samples: deque[dict[str, tuple[float, ...]]] = deque(maxlen=LENGTH)
 
-    def add(self, time_s: float, streams: Sequence[Stream]) -> None:
+    def add(self, time_s: float, streams: Sequence[StreamRow]) -> None:
         """One sample, at a Unix time."""
         self._times.append(time_s)
         self._samples.append(

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .source import Box, CameraView, Cloud, FramePose, ImageChoice, Picture, Source
+from .source import Box, CameraSource, CameraView, Cloud, FramePose, ImageChoice, LatestImage
 
 Pose = NDArray[np.float64]
 
@@ -18,15 +18,15 @@ _OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], 
 class Moment:
     """A source at one moment; each part is read when it is first used."""
 
-    def __init__(self, source: Source, now_s: float) -> None:
+    def __init__(self, source: CameraSource, now_s: float) -> None:
         self.now_s = now_s
         self._source = source
-        self._images: dict[str, Picture | None] = {}
+        self._images: dict[str, LatestImage | None] = {}
 
-    def image(self, name: str) -> Picture | None:
+    def image(self, name: str) -> LatestImage | None:
         """The newest image of a choice."""
         if name not in self._images:
-            self._images[name] = self._source.picture(name)
+            self._images[name] = self._source.image(name)
         return self._images[name]
 
     @cached_property

@@ -12,7 +12,7 @@ import viser
 from viser import uplot
 
 from .history import LIMIT, PLOTS, History
-from .source import State, Stream
+from .source import State, StreamRow
 
 #: Level -> colour of its dot.
 COLORS = {"ok": "#2f9e44", "warn": "#e8890c", "error": "#e03131", "stale": "#868e96"}
@@ -119,7 +119,7 @@ def state_table(state: State) -> str:
     return f"<div style='padding:0 0.7em'>{_TABLE}{cells}</table></div>"
 
 
-def streams_table(streams: Iterable[Stream]) -> str:
+def streams_table(streams: Iterable[StreamRow]) -> str:
     """A row for each stream: rate against expected, latency, data, losses by stage."""
     head = "".join(
         f"<th style='text-align:{'left' if number == 0 else 'right'}'>{name}</th>"
@@ -135,7 +135,7 @@ def _figure(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if math.isfinite(number) else "–"
 
 
-def _stream_row(stream: Stream) -> str:
+def _stream_row(stream: StreamRow) -> str:
     lost = {stage: count for stage, count in stream.lost.items() if count}
     stages = ", ".join(f"{stage} {count}" for stage, count in lost.items())
     figures = (

@@ -18,7 +18,7 @@ from .history import History
 from .model import Audience, ControlBook
 from .moment import Moment
 from .numbers_panel import status_line
-from .source import Source
+from .source import CameraSource
 
 #: Time between two looks at the source, with and without a browser.
 _TICK_S, _IDLE_S = 0.025, 0.2
@@ -37,7 +37,9 @@ class Page:
     queue. Two more threads wait for the source: one for changes, one for services.
     """
 
-    def __init__(self, server: viser.ViserServer, source: Source, read_only: bool = False) -> None:
+    def __init__(
+        self, server: viser.ViserServer, source: CameraSource, read_only: bool = False
+    ) -> None:
         self._server, self._source, self._read_only = server, source, read_only
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pages: dict[int, BrowserPage] = {}

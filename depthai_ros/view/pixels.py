@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..bounded import clean_text
 from ..errors import DecodeError
-from .source import Box, ImageChoice, Picture
+from .source import Box, ImageChoice, LatestImage
 
 Pixels = NDArray[np.uint8]
 Measured = NDArray[np.float32]
@@ -119,7 +119,7 @@ class ColorScale:
 
 
 def for_browser(
-    picture: Picture,
+    image: LatestImage,
     choice: ImageChoice,
     *,
     width: int,
@@ -127,38 +127,38 @@ def for_browser(
     boxes: Sequence[Box] = (),
     quality: int = 80,
 ) -> BrowserImage:
-    """A JPEG of at most this width; the bytes of the picture where nothing has to change.
+    """A JPEG of at most this width; the bytes of the image where nothing has to change.
 
     `scale` colours depth and disparity, `boxes` are drawn with their labels.
     Raises  DecodeError for bytes that are no image, or too large a one
     """
     width = min(max(width, _NARROWEST), _WIDEST)
-    if picture.pixels is None and not boxes:
-        size = encoded_size(picture.data)
+    if image.pixels is None and not boxes:
+        size = encoded_size(image.data)
         if size.width <= width:
             return size
-    shown = _drawn(picture, choice, width, scale, boxes)
+    shown = _drawn(image, choice, width, scale, boxes)
     data = _encoded(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return BrowserImage("jpeg", data, shown.shape[1], shown.shape[0])
 
 
 def for_file(
-    picture: Picture,
+    image: LatestImage,
     choice: ImageChoice,
     *,
     scale: ColorScale | None = None,
     boxes: Sequence[Box] = (),
 ) -> bytes:
-    """The picture in its full size as PNG, with colours, scale and boxes. Raises DecodeError."""
-    shown = _drawn(picture, choice, _WIDEST, scale, boxes)
+    """The image in its full size as PNG, with colours, scale and boxes. Raises DecodeError."""
+    shown = _drawn(image, choice, _WIDEST, scale, boxes)
     return _encoded(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
 def thumbnail(
-    picture: Picture, choice: ImageChoice, *, width: int = 160, scale: ColorScale | None = None
+    image: LatestImage, choice: ImageChoice, *, width: int = 160, scale: ColorScale | None = None
 ) -> BrowserImage:
     """A small JPEG without a scale, for a frustum. Raises DecodeError."""
-    small = _painted(_reduced(picture, min(max(width, _NARROWEST), _WIDEST)), choice, scale)
+    small = _painted(_reduced(image, min(max(width, _NARROWEST), _WIDEST)), choice, scale)
     data = _encoded(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 75])
     return BrowserImage("jpeg", data, small.shape[1], small.shape[0])
 
@@ -254,11 +254,11 @@ def _decoded(data: bytes, width: int) -> Pixels:
     return np.asarray(image, np.uint8)
 
 
-def _reduced(picture: Picture, width: int) -> NDArray[Any]:
+def _reduced(image: LatestImage, width: int) -> NDArray[Any]:
     """The pixels, at most this wide; measured values are taken, never averaged."""
-    pixels = picture.pixels
+    pixels = image.pixels
     if pixels is None:
-        pixels = _decoded(picture.data, width)
+        pixels = _decoded(image.data, width)
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise DecodeError(f"image has the shape {pixels.shape}, must be (H, W) or (H, W, 3)")
     height, before = pixels.shape[:2]
@@ -288,21 +288,19 @@ def _as_bgr(pixels: Pixels) -> Pixels:
 
 
 def _drawn(
-    picture: Picture,
+    latest: LatestImage,
     choice: ImageChoice,
     width: int,
     scale: ColorScale | None,
     boxes: Sequence[Box],
 ) -> Pixels:
-    pixels = _reduced(picture, width)
+    pixels = _reduced(latest, width)
     if pixels.dtype != np.uint8 and scale is None:
         scale = ColorScale(choice.unit)
     image = _painted(pixels, choice, scale)
     if boxes:
         full_width = (
-            picture.pixels.shape[1]
-            if picture.pixels is not None
-            else encoded_size(picture.data).width
+            latest.pixels.shape[1] if latest.pixels is not None else encoded_size(latest.data).width
         )
         image = _with_boxes(image, boxes, full_width, min(width, _READABLE_WIDTH))
     if pixels.dtype != np.uint8 and scale is not None:

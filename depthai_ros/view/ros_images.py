@@ -18,7 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 
 from ..bounded import clean_text
 from ..errors import DecodeError
-from .source import Cloud, ImageChoice, Picture
+from .source import Cloud, ImageChoice, LatestImage
 
 #: Pixels of one image, bytes of one message, points of one cloud that is shown.
 _MOST_PIXELS, _MOST_BYTES, MOST_POINTS = 1 << 24, 1 << 28, 100_000
@@ -68,20 +68,20 @@ def stamp_ns(header: Any) -> int:
 # -- images
 
 
-def image_of(raw: bytes, type_name: str, choice: ImageChoice) -> Picture:
+def image_of(raw: bytes, type_name: str, choice: ImageChoice) -> LatestImage:
     """The image in a serialised Image or CompressedImage. Raises DecodeError."""
     if type_name == "sensor_msgs/msg/Image":
         message = read(raw, Image)
-        return Picture(stamp_ns(message.header), pixels=_measured(_pixels(message), choice))
+        return LatestImage(stamp_ns(message.header), pixels=_measured(_pixels(message), choice))
     message = read(raw, CompressedImage)
     data, when = bytes(message.data), stamp_ns(message.header)
     if "compresseddepth" in message.format.lower():
-        return Picture(when, pixels=_depth(data, message.format))
+        return LatestImage(when, pixels=_depth(data, message.format))
     if not data.startswith(_FILES):
         raise DecodeError(f"{len(data)} bytes that begin with {data[:4].hex(' ')} are no JPEG, PNG")
     if choice.unit:
-        return Picture(when, pixels=_measured(_decoded(data), choice))
-    return Picture(when, data=data)
+        return LatestImage(when, pixels=_measured(_decoded(data), choice))
+    return LatestImage(when, data=data)
 
 
 def _pixels(message: Any) -> NDArray[Any]:

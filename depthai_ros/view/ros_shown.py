@@ -26,7 +26,7 @@ from .ros_topics import (
     frustum_images,
     image_topics,
 )
-from .source import BOXES, CLOUD, Box, CameraView, Cloud, FramePose, ImageChoice, Picture
+from .source import BOXES, CLOUD, Box, CameraView, Cloud, FramePose, ImageChoice, LatestImage
 
 #: Topics with the boxes of a frame -> their type.
 _FLAT, _SPATIAL, _TRACKED = "nn/detections", "nn/spatial_detections", "nn/tracked_detections"
@@ -166,10 +166,10 @@ class ShownTopics:
         """All images that the node announces."""
         return tuple(row.choice for row in self._images.values())
 
-    def picture(self, name: str) -> Picture | None:
+    def image(self, name: str) -> LatestImage | None:
         """The newest image of a choice."""
         found = self._newest(name)
-        return found if isinstance(found, Picture) else None
+        return found if isinstance(found, LatestImage) else None
 
     def cloud(self) -> Cloud | None:
         """The newest cloud."""
@@ -226,7 +226,7 @@ def _feed(decode: Callable[[bytes], Any], kept: int = 1) -> TopicFeed[Any]:
     return TopicFeed(decode, kept=kept)
 
 
-def _image(image: ImageTopic, raw: bytes) -> Picture:
+def _image(image: ImageTopic, raw: bytes) -> LatestImage:
     return image_of(raw, image.type_name, image.choice)
 
 

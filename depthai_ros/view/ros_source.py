@@ -58,7 +58,7 @@ from .source import (
     Control,
     FramePose,
     ImageChoice,
-    Picture,
+    LatestImage,
     State,
 )
 
@@ -72,7 +72,7 @@ _TYPES = {"save_calibration": SaveCalibration, "device_info": DeviceInfo}
 
 
 class RosSource:
-    """`Source` over a node, which may come, go and come again.
+    """`CameraSource` over a node, which may come, go and come again.
 
     It has a ROS context, a node and a thread of its own until `close`.
     """
@@ -188,9 +188,9 @@ class RosSource:
         """Receive exactly these from now on, and nothing else that is large."""
         self._shown.want(names, max_fps)
 
-    def picture(self, name: str) -> Picture | None:
+    def image(self, name: str) -> LatestImage | None:
         """The newest image of a choice that is wanted."""
-        return self._shown.picture(name)
+        return self._shown.image(name)
 
     def cloud(self) -> Cloud | None:
         """The newest cloud, with a bounded number of points."""

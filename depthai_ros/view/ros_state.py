@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..bounded import clean_text
-from .source import Level, State, Stream
+from .source import Level, State, StreamRow
 
 #: Level of a DiagnosticStatus -> ours.
 _LEVELS: dict[int, Level] = {0: "ok", 1: "warn", 2: "error", 3: "stale"}
@@ -93,13 +93,13 @@ def _link(speed: str, row: Any) -> str:
     return ", ".join(texts)
 
 
-def _stream(name: str, row: Any) -> Stream:
+def _stream(name: str, row: Any) -> StreamRow:
     values = _values(row)
     lost = {}
     for key, text in values.items():
         if key.startswith("lost_") and text.isascii() and text.isdigit():
             lost[key.removeprefix("lost_")] = int(text[:18])
-    return Stream(
+    return StreamRow(
         name=clean_text(name),
         level=_level(row),
         text=clean_text(row.message, _TEXT),
@@ -126,7 +126,7 @@ def state_of_status(message: Any) -> State:
         temperatures_c={part: c for part, c in temperatures.items() if math.isfinite(c)},
         last_error="",
         streams=tuple(
-            Stream(clean_text(name), "ok", "", fps, expected, latency, math.nan, {})
+            StreamRow(clean_text(name), "ok", "", fps, expected, latency, math.nan, {})
             for name, fps, expected, latency in rows
         ),
     )

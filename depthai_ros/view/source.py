@@ -1,8 +1,8 @@
 """What the page shows and changes: the seam between its sources and what draws it.
 
 `RosSource` (a running node) and `DeviceSource` (a device, without ROS) have the same form. The page
-asks for what a browser shows with `want`, reads the newest state, and changes it; nothing here waits
-for a message or an answer longer than stated. Every method may be called from any thread.
+asks with `want` for what a browser shows, reads what is newest, and changes values; only `set` and
+`act` wait. Every method may be called from any thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ImageChoice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class LatestImage:
     """The newest image of a choice: compressed bytes as they came, or pixels.
 
     `data` is JPEG or PNG of an 8-bit image; else `pixels` are (H, W) or (H, W, 3) uint8 BGR, or
@@ -68,7 +68,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraView:
-    """A camera: its frame, and the field of view of its image; `image` is the choice to show on it."""
+    """A camera: its frame and its field of view; `image` is the choice to show on it."""
 
     camera: str
     frame_id: str
@@ -88,7 +88,7 @@ class FramePose:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamRow:
     """Figures of one stream of the node, as in /diagnostics."""
 
     name: str
@@ -103,7 +103,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """State of node and device. `node` is the lifecycle state, "" without ROS, "gone" if it vanished."""
+    """State of node and device. `node` is the lifecycle state, "gone", or "" without ROS."""
 
     node: str
     device: str  # disconnected, booting, streaming, recovering or error
@@ -112,12 +112,12 @@ class State:
     link: str
     temperatures_c: Mapping[str, float]
     last_error: str
-    streams: tuple[Stream, ...]
+    streams: tuple[StreamRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A parameter that can change now. `choices` = one of these texts; low and high are inclusive."""
+    """A parameter that can change now: one of `choices` if there are any, low <= value <= high."""
 
     key: str
     group: str
@@ -138,16 +138,16 @@ class Action:
     meaning: str
 
 
-class Source(Protocol):
+class CameraSource(Protocol):
     """One camera. `close` ends it; afterwards nothing of it is left."""
 
     title: str
 
     def images(self) -> tuple[ImageChoice, ...]: ...
     def want(self, names: frozenset[str], max_fps: Mapping[str, float]) -> None:
-        """Receive exactly these from now on: image choices, CLOUD, BOXES; at most at these rates."""
+        """Receive exactly these (images, CLOUD, BOXES), at most at these rates."""
 
-    def picture(self, name: str) -> Picture | None: ...
+    def image(self, name: str) -> LatestImage | None: ...
     def cloud(self) -> Cloud | None: ...
     def boxes(self) -> tuple[Box, ...]: ...
     def cameras(self) -> tuple[CameraView, ...]: ...
@@ -162,7 +162,7 @@ class Source(Protocol):
 
     def actions(self) -> tuple[Action, ...]: ...
     def act(self, key: str) -> str:
-        """Call a service or a transition; returns a sentence about the result. Waits at most 30 s."""
+        """Call a service or a transition; a sentence about the result. Waits at most 30 s."""
 
     def robot(self) -> str:
         """The URDF of `robot_description`, "" = there is none."""

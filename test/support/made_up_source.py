@@ -23,9 +23,9 @@ from depthai_ros.view.source import (
     Control,
     FramePose,
     ImageChoice,
-    Picture,
+    LatestImage,
     State,
-    Stream,
+    StreamRow,
 )
 
 CHOICES = (
@@ -110,16 +110,16 @@ class MadeUpSource:
             before = self._made[what] = number, make(number, int(number / hz * 1e9))
         return before[1]
 
-    def picture(self, name: str) -> Picture | None:
+    def image(self, name: str) -> LatestImage | None:
         if not self._is_live(name):
             before = self._made.get(name)
             return before[1] if before else None
         choice = next(choice for choice in CHOICES if choice.name == name)
         make = self._measured if choice.unit else self._image
-        found: Picture = self._at(name, self.image_hz, lambda n, ns: make(choice, n, ns))
+        found: LatestImage = self._at(name, self.image_hz, lambda n, ns: make(choice, n, ns))
         return found
 
-    def _image(self, choice: ImageChoice, number: int, stamp_ns: int) -> Picture:
+    def _image(self, choice: ImageChoice, number: int, stamp_ns: int) -> LatestImage:
         width, height = (300, 300) if "preview" in choice.name else (640, 360)
         image = np.zeros((height, width, 3), np.uint8)
         image[:] = np.linspace(30, 200, width, dtype=np.uint8)[None, :, None]
@@ -128,14 +128,14 @@ class MadeUpSource:
         x = number * 7 % width
         cv2.circle(image, (x, height // 2), height // 6, (60, 180, 255), -1)
         if "preview" in choice.name:
-            return Picture(stamp_ns, pixels=image)
-        return Picture(stamp_ns, data=cv2.imencode(".jpg", image)[1].tobytes())
+            return LatestImage(stamp_ns, pixels=image)
+        return LatestImage(stamp_ns, data=cv2.imencode(".jpg", image)[1].tobytes())
 
-    def _measured(self, choice: ImageChoice, number: int, stamp_ns: int) -> Picture:
+    def _measured(self, choice: ImageChoice, number: int, stamp_ns: int) -> LatestImage:
         columns = np.linspace(0, 6, 640, dtype=np.float32)[None] + number / 10
         depth = np.repeat(2.5 + np.sin(columns), 400, axis=0).astype(np.float32)
         depth[:, :40] = np.nan
-        return Picture(stamp_ns, pixels=depth * (20 if choice.unit == "px" else 1))
+        return LatestImage(stamp_ns, pixels=depth * (20 if choice.unit == "px" else 1))
 
     def cloud(self) -> Cloud | None:
         if not self._is_live(CLOUD):
@@ -180,7 +180,7 @@ class MadeUpSource:
         names = ("left", "right", "depth", "color")
         wave = math.sin(time.monotonic())
         streams = tuple(
-            Stream(
+            StreamRow(
                 name, "ok" if number else "warn", "" if number else "22.1 Hz, expected 30",
                 30.0 - 6 * (number == 0) + wave, 30.0, 12.0 + number + wave, 7.0 + number,
                 {"link": 3 * (number == 0)},

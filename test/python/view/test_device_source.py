@@ -16,7 +16,7 @@ from scene_views import room, view
 from depthai_ros import _core
 from depthai_ros.errors import ConfigError
 from depthai_ros.view.device_source import DeviceSource
-from depthai_ros.view.source import BOXES, CLOUD, Source
+from depthai_ros.view.source import BOXES, CLOUD, CameraSource
 from depthai_ros.virtual.scenes.eeprom import BASELINE_M, MONO_FOV_DEG, eeprom_document
 from depthai_ros.virtual.scenes.source import make_source
 from depthai_ros.wire_formats import depth_scale, disparity_to_depth_table
@@ -46,7 +46,7 @@ IMAGES = {
 }
 
 
-def until(condition: Callable[[], Any], what: str, source: Source | None = None) -> Any:
+def until(condition: Callable[[], Any], what: str, source: CameraSource | None = None) -> Any:
     """The first true result of `condition`."""
     end_s = time.monotonic() + DEADLINE_S
     while not (result := condition()):
@@ -56,8 +56,8 @@ def until(condition: Callable[[], Any], what: str, source: Source | None = None)
     return result
 
 
-def pixels(source: Source, name: str) -> Any:
-    return until(lambda: source.picture(name), name, source).pixels
+def pixels(source: CameraSource, name: str) -> Any:
+    return until(lambda: source.image(name), name, source).pixels
 
 
 @pytest.fixture(scope="module")
@@ -142,35 +142,35 @@ def test_depth_and_disparity_are_measured_and_unknown_pixels_are_nan(
 
 
 def test_images_that_nobody_wants_are_not_converted(wall: DeviceSource) -> None:
-    first = until(lambda: wall.picture("left/image_raw"), "left", wall)
+    first = until(lambda: wall.image("left/image_raw"), "left", wall)
     try:
         wall.want(frozenset({"right/image_raw"}), {})
-        assert wall.picture("left/image_raw") is None
+        assert wall.image("left/image_raw") is None
         assert wall.cloud() is None
         assert wall.boxes() == ()
-        assert wall.picture("nothing/of/this/name") is None
-        until(lambda: wall.picture("right/image_raw"), "right", wall)
+        assert wall.image("nothing/of/this/name") is None
+        until(lambda: wall.image("right/image_raw"), "right", wall)
     finally:
         wall.want(frozenset(IMAGES), {})
-    later = until(lambda: wall.picture("left/image_raw"), "left", wall)
+    later = until(lambda: wall.image("left/image_raw"), "left", wall)
     assert later.stamp_ns > first.stamp_ns
 
 
 def test_images_are_made_once_and_at_most_at_the_rate_that_is_wanted(wall: DeviceSource) -> None:
     wall.want(frozenset(IMAGES), {"left/image_raw": 0.001})
     try:
-        first = until(lambda: wall.picture("left/image_raw"), "left", wall)
-        right = until(lambda: wall.picture("right/image_raw"), "right", wall)
+        first = until(lambda: wall.image("left/image_raw"), "left", wall)
+        right = until(lambda: wall.image("right/image_raw"), "right", wall)
         made: dict[int, Any] = {}
 
         def is_later() -> bool:
-            found = wall.picture("right/image_raw")
+            found = wall.image("right/image_raw")
             assert found is not None
             assert made.setdefault(found.stamp_ns, found) is found
             return found.stamp_ns > right.stamp_ns + 3 * 10**8
 
         until(is_later, "later frames", wall)
-        assert wall.picture("left/image_raw") is first
+        assert wall.image("left/image_raw") is first
     finally:
         wall.want(frozenset(IMAGES), {})
 
@@ -178,9 +178,9 @@ def test_images_are_made_once_and_at_most_at_the_rate_that_is_wanted(wall: Devic
 def test_a_still_image_comes_on_request_as_its_own_jpeg(wall: DeviceSource) -> None:
     until(lambda: wall.state().device == "streaming", "the device", wall)
     assert "arrived: rgb/still" in wall.act("capture_still")
-    picture = wall.picture("rgb/still/image_raw/compressed")
-    assert picture is not None
-    assert picture.data[:2] == b"\xff\xd8"
+    image = wall.image("rgb/still/image_raw/compressed")
+    assert image is not None
+    assert image.data[:2] == b"\xff\xd8"
 
 
 # -- where it is
@@ -329,9 +329,9 @@ def test_an_unplugged_device_comes_back_with_its_settings() -> None:
     states = []
     try:
         source.want(frozenset({"left/image_raw"}), {})
-        until(lambda: source.picture("left/image_raw"), "an image", source)
+        until(lambda: source.image("left/image_raw"), "an image", source)
         assert source.set("camera.left.exposure_us", 5000) == ""
-        before = source.picture("left/image_raw")
+        before = source.image("left/image_raw")
         assert before is not None
         until(lambda: source.state().device == "recovering", "the loss", source)
         states.append(source.state())
@@ -339,7 +339,7 @@ def test_an_unplugged_device_comes_back_with_its_settings() -> None:
         assert source.set("camera.left.ae_compensation", 2) == ""  # sent at the next start
         until(lambda: source.state().device == "streaming", "its return", source)
         until(
-            lambda: source.picture("left/image_raw").stamp_ns > before.stamp_ns + 10**9,  # type: ignore[union-attr]
+            lambda: source.image("left/image_raw").stamp_ns > before.stamp_ns + 10**9,  # type: ignore[union-attr]
             "new images",
             source,
         )
@@ -355,7 +355,7 @@ def test_an_unplugged_device_comes_back_with_its_settings() -> None:
     assert source.state().device == "disconnected"
 
 
-def _with(source: Source, text: str) -> tuple[str, ...]:
+def _with(source: CameraSource, text: str) -> tuple[str, ...]:
     lines = source.log()
     return lines if any(text in line for line in lines) else ()
 
@@ -368,12 +368,12 @@ def test_a_device_that_is_not_there_is_looked_for_until_it_comes(tmp_path: Any) 
         until(lambda: source.state().last_error, "the first failure", source)
         assert (source.state().device, source.state().level) == ("disconnected", "error")
         assert source.cameras() == ()
-        assert source.picture("left/image_raw") is None
+        assert source.image("left/image_raw") is None
         assert "a running device" in source.act("autofocus_trigger")
         words = [sys.executable, "-m", "depthai_ros.virtual", "--listen", f"unix:{place}"]
         device = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            until(lambda: source.picture("left/image_raw"), "an image", source)
+            until(lambda: source.image("left/image_raw"), "an image", source)
         finally:
             source.close()
             device.terminate()
@@ -457,7 +457,7 @@ from depthai_ros.view.device_source import DeviceSource
 source = DeviceSource("virtual", values={"camera.mono.resolution_h": 400})
 source.want(frozenset({"left/image_raw", "points", "boxes"}), {})
 end = time.monotonic() + 30
-while not (source.picture("left/image_raw") and source.cloud() and source.boxes()):
+while not (source.image("left/image_raw") and source.cloud() and source.boxes()):
     assert time.monotonic() < end, source.log()
     time.sleep(0.01)
 source.close()

@@ -83,8 +83,8 @@ def test_compressed_bytes_reach_the_browser_unchanged(
     found = []
 
     def is_same() -> bool:
-        picture = source.picture("rgb/image_raw")
-        found.append(picture.data if picture else b"")
+        latest = source.image("rgb/image_raw")
+        found.append(latest.data if latest else b"")
         return image.props["_data"] in found
 
     browser.wait(is_same, "the bytes of the source")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from depthai_ros.errors import DecodeError
 from depthai_ros.view import pixels
 from depthai_ros.view.pixels import ColorScale, cloud_of, for_browser, for_file, thumbnail
-from depthai_ros.view.source import Box, ImageChoice, Picture
+from depthai_ros.view.source import Box, ImageChoice, LatestImage
 
 GREY = ImageChoice("left/image_raw", "mono8", "left")
 BGR = ImageChoice("rgb/image_raw", "bgr8", "rgb")
@@ -50,7 +50,7 @@ def box(**changes: Any) -> Box:
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_compressed_image_with_nothing_to_draw_is_passed_on_untouched(suffix: str) -> None:
     data = cv2.imencode(suffix, noise(48, 64))[1].tobytes()
-    sent = for_browser(Picture(1, data), BGR, width=64)
+    sent = for_browser(LatestImage(1, data), BGR, width=64)
     assert sent.data is data
     assert (sent.format, sent.width, sent.height) == (
         {".jpg": "jpeg", ".png": "png"}[suffix],
@@ -61,22 +61,22 @@ def test_a_compressed_image_with_nothing_to_draw_is_passed_on_untouched(suffix: 
 
 @pytest.mark.parametrize("width", [1280, 640, 300, 160])
 def test_images_are_scaled_down_to_the_width_and_never_up(width: int) -> None:
-    for picture in (Picture(1, jpeg(1280, 720)), Picture(1, pixels=noise(720, 1280))):
-        sent = for_browser(picture, BGR, width=width)
+    for image in (LatestImage(1, jpeg(1280, 720)), LatestImage(1, pixels=noise(720, 1280))):
+        sent = for_browser(image, BGR, width=width)
         assert (sent.width, sent.height) == (width, round(width * 9 / 16))
         assert decoded(sent.data).shape == (sent.height, sent.width, 3)
-    assert for_browser(Picture(1, pixels=noise(36, 64)), BGR, width=width).width == 64
+    assert for_browser(LatestImage(1, pixels=noise(36, 64)), BGR, width=width).width == 64
 
 
 def test_a_width_that_nobody_can_want_is_limited() -> None:
-    picture = Picture(1, pixels=noise(90, 160))
-    assert for_browser(picture, BGR, width=-5).width == 32
-    assert for_browser(picture, BGR, width=10**9).width == 160
+    image = LatestImage(1, pixels=noise(90, 160))
+    assert for_browser(image, BGR, width=-5).width == 32
+    assert for_browser(image, BGR, width=10**9).width == 160
 
 
 def test_grey_pixels_keep_their_levels() -> None:
     level = np.full((40, 60), 90, np.uint8)
-    assert (decoded(for_file(Picture(1, pixels=level), GREY)) == 90).all()
+    assert (decoded(for_file(LatestImage(1, pixels=level), GREY)) == 90).all()
 
 
 def test_near_is_lighter_than_far_in_one_order_and_not_measured_is_none_of_these_colours() -> None:
@@ -132,7 +132,7 @@ def test_a_scale_is_below_the_image_and_hides_nothing_of_it() -> None:
     depth = np.linspace(1, 5, 640, dtype=np.float32)[None].repeat(360, axis=0)
     depth[:, :40] = np.nan
     scale = ColorScale("m", 1.0, 5.0)
-    shown = decoded(for_file(Picture(1, pixels=depth), DEPTH, scale=scale))
+    shown = decoded(for_file(LatestImage(1, pixels=depth), DEPTH, scale=scale))
     assert shown.shape == (396, 640, 3)
     assert (shown[:100] == scale.paint(depth)[:100]).all()
     bar = shown[370, 130:500].astype(int)  # from the colour of 1 m to that of 5 m
@@ -146,25 +146,25 @@ def test_a_scale_is_below_the_image_and_hides_nothing_of_it() -> None:
 @pytest.mark.parametrize("choice", [DEPTH, DISPARITY])
 def test_scales_fit_images_of_every_width(width: int, choice: ImageChoice) -> None:
     values = np.full((20, 1280), 3.0, np.float32)
-    sent = for_browser(Picture(1, pixels=values), choice, width=width)
+    sent = for_browser(LatestImage(1, pixels=values), choice, width=width)
     assert sent.width == width
-    assert thumbnail(Picture(1, pixels=values), choice, width=width).width == width
+    assert thumbnail(LatestImage(1, pixels=values), choice, width=width).width == width
 
 
 def test_measured_values_are_taken_and_never_averaged() -> None:
     values = np.where(np.indices((64, 512)).sum(0) % 2, 1.0, 5.0).astype(np.float32)
     scale = ColorScale("m", 1.0, 5.0)
-    small = thumbnail(Picture(1, pixels=values), DEPTH, width=100, scale=scale)
+    small = thumbnail(LatestImage(1, pixels=values), DEPTH, width=100, scale=scale)
     assert small.width == 100
     values[:] = np.nan
     values[::2] = 2.0
-    shown = decoded(for_file(Picture(1, pixels=values[:, :100]), DEPTH, scale=scale))[:64]
+    shown = decoded(for_file(LatestImage(1, pixels=values[:, :100]), DEPTH, scale=scale))[:64]
     colors = {tuple(color) for color in shown.reshape(-1, 3).tolist()}
     assert len(colors - {(235, 235, 235), (24, 24, 24)}) <= 2
 
 
 def test_boxes_are_where_they_belong_also_on_a_scaled_image() -> None:
-    preview = Picture(1, pixels=np.zeros((300, 300, 3), np.uint8))
+    preview = LatestImage(1, pixels=np.zeros((300, 300, 3), np.uint8))
     shown = decoded(for_file(preview, BGR, boxes=[box()]))
     factor = shown.shape[1] / 300
     assert shown.shape[1] == 600  # so that the text can be read
@@ -173,7 +173,7 @@ def test_boxes_are_where_they_belong_also_on_a_scaled_image() -> None:
         found = shown[round(y * factor) - 1 : round(y * factor) + 2, round(x * factor)]
         assert np.abs(found.astype(int) - color).sum(axis=1).min() < 30, (x, y)
     assert not shown[round(160 * factor), round(100 * factor)].any()
-    sent = for_browser(Picture(1, jpeg(300, 300)), BGR, width=300, boxes=[box()])
+    sent = for_browser(LatestImage(1, jpeg(300, 300)), BGR, width=300, boxes=[box()])
     assert sent.width == 300
 
 
@@ -185,7 +185,7 @@ def test_text_of_a_box_has_what_is_known() -> None:
 
 
 def test_boxes_that_cannot_be_drawn_are_left_out_and_no_more_than_a_page_can_show() -> None:
-    preview = Picture(1, pixels=np.zeros((30, 30, 3), np.uint8))
+    preview = LatestImage(1, pixels=np.zeros((30, 30, 3), np.uint8))
     for place in (None, (math.nan, 0.0, 1.0, 1.0), (0.0, math.inf, 1.0, 1.0)):
         assert not decoded(for_file(preview, BGR, boxes=[box(image=place)])).any()
     many = [box(image=(1e30, -1e30, 1e30, 1e30), center_m=(math.inf, 0.0, 0.0))] * 5000
@@ -206,21 +206,21 @@ def test_boxes_that_cannot_be_drawn_are_left_out_and_no_more_than_a_page_can_sho
 )
 def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
-        for_browser(Picture(1, data), BGR, width=32, boxes=[box()])
+        for_browser(LatestImage(1, data), BGR, width=32, boxes=[box()])
 
 
 def test_an_image_that_says_it_is_huge_is_refused_before_it_is_decoded() -> None:
     png = bytearray(cv2.imencode(".png", noise(8, 8))[1].tobytes())
     png[16:24] = (60_000).to_bytes(4, "big") * 2
     with pytest.raises(DecodeError, match="60000x60000"):
-        for_browser(Picture(1, bytes(png)), BGR, width=640)
+        for_browser(LatestImage(1, bytes(png)), BGR, width=640)
     with pytest.raises(DecodeError, match="bytes, at most"):
         pixels.encoded_size(bytes((32 << 20) + 1))
     wide = np.broadcast_to(np.zeros(1, np.uint8), (8192, 8192))
     with pytest.raises(DecodeError, match="8192x8192"):
-        for_browser(Picture(1, pixels=wide), GREY, width=640)
+        for_browser(LatestImage(1, pixels=wide), GREY, width=640)
     with pytest.raises(DecodeError, match="shape"):
-        for_browser(Picture(1, pixels=np.zeros((0, 5), np.uint8)), GREY, width=640)
+        for_browser(LatestImage(1, pixels=np.zeros((0, 5), np.uint8)), GREY, width=640)
 
 
 def test_points_of_a_depth_image_lie_on_the_rays_of_its_pixels() -> None:

@@ -140,12 +140,12 @@ def test_source_waits_for_a_node_that_is_not_there(running: Running) -> None:
 def test_everything_that_is_wanted_arrives(running: Running) -> None:
     source = running.source
     source.want(EVERYTHING, {LEFT: 5.0})
-    running.wait(lambda: source.picture(LEFT), "left")
-    running.wait(lambda: source.picture(DEPTH), "depth")
-    running.wait(lambda: source.picture(DISPARITY), "disparity")
-    running.wait(lambda: source.picture(PREVIEW), "the preview")
-    left, depth = source.picture(LEFT), source.picture(DEPTH)
-    disparity, preview = source.picture(DISPARITY), source.picture(PREVIEW)
+    running.wait(lambda: source.image(LEFT), "left")
+    running.wait(lambda: source.image(DEPTH), "depth")
+    running.wait(lambda: source.image(DISPARITY), "disparity")
+    running.wait(lambda: source.image(PREVIEW), "the preview")
+    left, depth = source.image(LEFT), source.image(DEPTH)
+    disparity, preview = source.image(DISPARITY), source.image(PREVIEW)
     assert left is not None
     assert depth is not None
     assert disparity is not None
@@ -220,10 +220,10 @@ def test_state_has_the_figures_of_the_diagnostics(running: Running) -> None:
 
 def test_still_image_arrives_on_request(running: Running) -> None:
     source = running.source
-    assert source.picture(STILL) is None
+    assert source.image(STILL) is None
     assert "capture_still" in {row.key for row in source.actions()}
     assert source.act("capture_still").startswith("the still image will be published")
-    running.wait(lambda: source.picture(STILL), "the still image")
+    running.wait(lambda: source.image(STILL), "the still image")
     assert "14442C10D1VIRTUAL0" in source.act("device_info")
     assert source.act("nonsense") == "/oak has no action nonsense now"
 
@@ -238,12 +238,12 @@ def test_only_what_is_wanted_is_received(running: Running, watcher: Listener) ->
     watcher.wait_until(
         lambda: subscribers(watcher, "depth/image_raw/compressedDepth") == 1, "one to depth"
     )
-    assert source.picture(LEFT) is None
+    assert source.image(LEFT) is None
     other = RosSource("oak")  # two pages of one node
     other.want(frozenset({DEPTH}), {})
-    running.wait(lambda: other.picture(DEPTH), "depth in the other")
+    running.wait(lambda: other.image(DEPTH), "depth in the other")
     other.close()
-    assert source.picture(DEPTH) is not None
+    assert source.image(DEPTH) is not None
     source.want(NOTHING, {})
     watcher.wait_until(lambda: not subscribers(watcher, *LARGE), "no subscription")
     assert source.cameras()  # what is known stays
@@ -356,15 +356,15 @@ def test_node_that_is_started_again_is_followed(running: Running) -> None:
         return control and control.value
 
     source.want(frozenset({LEFT, CLOUD}), {})
-    running.wait(lambda: source.picture(LEFT), "left")
+    running.wait(lambda: source.image(LEFT), "left")
     assert running.node is not None
     assert running.node.stop() == 0
     running.wait_for_state("gone")
-    assert source.picture(LEFT) is None
+    assert source.image(LEFT) is None
     assert (source.images(), source.controls(), source.actions()) == ((), (), ())
     running.start()
     running.wait_for_state("active")
-    running.wait(lambda: source.picture(LEFT), "left of the new node")
+    running.wait(lambda: source.image(LEFT), "left of the new node")
     running.wait(source.cloud, "points of the new node")
     running.wait(lambda: value() == 400, "the values of the new node")
     assert source.set("camera.rgb.iso", 500) == ""
@@ -372,8 +372,8 @@ def test_node_that_is_started_again_is_followed(running: Running) -> None:
     running.node.kill()  # it stays in the graph for a while, beside the next one
     running.start()
     running.wait(lambda: value() == 400, "the values of the third node")
-    last = source.picture(LEFT)
-    running.wait(lambda: source.picture(LEFT) not in (None, last), "its images")
+    last = source.image(LEFT)
+    running.wait(lambda: source.image(LEFT) not in (None, last), "its images")
 
 
 def test_close_ends_a_call_that_waits(running: Running) -> None:
