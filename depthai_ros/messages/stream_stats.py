@@ -36,7 +36,7 @@ LOST_PREFIX = "lost_"
 
 _NS_PER_S = 1_000_000_000
 #: A rate below this share of the expected rate is a warning.
-_ENOUGH = 0.9
+ENOUGH = 0.9
 _WINDOW_S = 1.0
 #: The window of a slow stream is longer, and holds this many frames.
 _WINDOW_FRAMES = 5
@@ -300,7 +300,7 @@ def judged(
         return "error", f"no frame for {figures.silent_s:.1f} s"
     if figures.drops_percent > settings["diagnostics.drops_warn_percent"]:
         return "warn", f"{figures.drops_percent:.0f} % of the frames were lost"
-    if stats.is_steady and figures.is_settled and figures.fps < _ENOUGH * stats.expected_fps:
+    if stats.is_steady and figures.is_settled and figures.fps < ENOUGH * stats.expected_fps:
         return "warn", f"{figures.fps:.1f} fps, expected {stats.expected_fps:g}"
     return "ok", f"{figures.fps:.1f} fps"
 

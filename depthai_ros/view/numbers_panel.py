@@ -71,8 +71,8 @@ def _series(names: tuple[str, ...]) -> tuple[Any, ...]:
         uplot.Series(label=name, stroke=color, width=1.5)
         for name, color in zip(names, _LINES, strict=False)
     ]
-    if names[-1] == LIMIT:
-        lines[-1] = uplot.Series(label=LIMIT, stroke="#e03131", width=1.0, dash=(4.0, 4.0))
+    if names[-1].startswith(LIMIT):
+        lines[-1] = uplot.Series(label=names[-1], stroke="#e03131", width=1.0, dash=(4.0, 4.0))
     return (uplot.Series(label="time"), *lines)
 
 

@@ -14,7 +14,7 @@ import viser
 from .browser_page import HOME, BrowserPage
 from .controls_panel import ControlsPanel
 from .encoded_images import EncodedImages
-from .history import History
+from .history import DROPS_KEY, History
 from .model import Audience, ControlBook
 from .moment import Moment
 from .numbers_panel import status_line
@@ -148,6 +148,9 @@ class Page:
         with self._server.atomic():
             self._status.content = status_line(self._source.state())
             self._book.update(self._source.controls(), now_s)
+            limit = self._book.controls.get(DROPS_KEY)
+            if limit is not None and isinstance(limit.value, float):
+                self._history.drops_percent = limit.value
             self._controls.draw(self._book)
             self._controls.offer(self._source.actions(), self._read_only)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..bounded import clean_text
+from ..messages.stream_stats import LOST_PREFIX
 from .source import Level, State, StreamRow
 
 #: Level of a DiagnosticStatus -> ours.
@@ -97,8 +98,8 @@ def _stream(name: str, row: Any) -> StreamRow:
     values = _values(row)
     lost = {}
     for key, text in values.items():
-        if key.startswith("lost_") and text.isascii() and text.isdigit():
-            lost[key.removeprefix("lost_")] = int(text[:18])
+        if key.startswith(LOST_PREFIX) and text.isascii() and text.isdigit():
+            lost[key.removeprefix(LOST_PREFIX)] = int(text[:18])
     return StreamRow(
         name=clean_text(name),
         level=_level(row),
