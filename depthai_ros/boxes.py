@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -14,3 +16,9 @@ def overlap(one: Box, other: Box) -> float:
     shared = width * height
     areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
     return shared / (areas - shared)
+
+
+def same_object(box: Box, others: Iterable[tuple[Box, str]], least: float = 0.3) -> str:
+    """Name of the box that shares most with this one; "" if none has an IoU of `least`."""
+    shared, name = max(((overlap(box, other), name) for other, name in others), default=(0.0, ""))
+    return name if shared >= least else ""

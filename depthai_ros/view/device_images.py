@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..boxes import Box as Edges
-from ..boxes import overlap
+from ..boxes import same_object
 from ..cameras import NN_CAMERAS
 from ..config import Settings, derived_streams, mono_size, rgb_size
 from ..config.settings import configured_topics
@@ -40,8 +40,6 @@ _SHOWN_AS = {
     "depth_registered/image_raw": ("32FC1", "m"),
     "disparity/image_raw": ("disparity", "px"),
 }
-#: A detection is a tracked object if their boxes share at least this much.
-_SAME_OBJECT_IOU = 0.3
 #: Grey of points that have no colour: the rgb camera does not see them, or no image came in time.
 _NO_COLOR = 110
 
@@ -174,13 +172,12 @@ def _tracks(packet: StampedPacket | None) -> Any:
 
 def _track_id(edges: Edges, label: int, tracks: Any) -> str:
     """Id of the tracked object that shares most of the box, "" = none does."""
-    best, found = _SAME_OBJECT_IOU, ""
-    for row in tracks:
-        left, top, right, bottom = (float(row[name]) for name in ("left", "top", "right", "bottom"))
-        shared = overlap(edges, (left, top, right, bottom)) if int(row["label"]) == label else 0.0
-        if shared >= best:
-            best, found = shared, str(int(row["id"]))
-    return found
+    others = (
+        ((row["left"], row["top"], row["right"], row["bottom"]), str(row["id"]))
+        for row in tracks
+        if row["label"] == label
+    )
+    return same_object(edges, others)
 
 
 def _preview_focal_px(started: StartedRun) -> tuple[float, float]:

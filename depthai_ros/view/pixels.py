@@ -163,37 +163,6 @@ def thumbnail(
     return BrowserImage("jpeg", data, small.shape[1], small.shape[0])
 
 
-def cloud_of(
-    depth: Measured,
-    k: NDArray[np.float64],
-    *,
-    color: Pixels | None = None,
-    scale: ColorScale | None = None,
-    most: int = 100_000,
-) -> tuple[Measured, Pixels]:
-    """Points and colours of a depth image, where there is no cloud; about `most` pixels are taken.
-
-    Shape   depth (H, W) m, NaN = not measured; k (3, 3) px, of the rectified camera; color (H, W)
-            or (H, W, 3) BGR of the same camera -> (N, 3) m, optical axes; (N, 3) RGB
-    Without `color` the points have the colours of `scale`.
-    """
-    height, width = depth.shape
-    step = max(1, math.ceil(math.sqrt(height * width / max(1, most))))
-    part = slice(step // 2, None, step)
-    z = depth[part, part]
-    rows, columns = np.nonzero(np.isfinite(z))
-    z = z[rows, columns]
-    points = np.empty((z.size, 3), np.float32)
-    points[:, 0] = (columns * step + step // 2 - k[0, 2]) / k[0, 0] * z
-    points[:, 1] = (rows * step + step // 2 - k[1, 2]) / k[1, 1] * z
-    points[:, 2] = z
-    if color is not None:
-        levels = _as_bgr(color)[part, part][rows, columns]
-    else:
-        levels = (scale or ColorScale("m")).paint(z[:, None])[:, 0]
-    return points, np.ascontiguousarray(levels[:, ::-1])
-
-
 # -- sizes and decoding
 
 
@@ -209,7 +178,7 @@ def encoded_size(data: bytes) -> BrowserImage:
         found = _jpeg_size(data)
     if found is None or min(found.width, found.height) < 1:
         raise DecodeError(f"{len(data)} bytes that begin with {data[:4].hex(' ')} are no image")
-    _check_area(found.width, found.height)
+    check_area(found.width, found.height)
     return found
 
 
@@ -229,9 +198,10 @@ def _jpeg_size(data: bytes) -> BrowserImage | None:
     return None
 
 
-def _check_area(width: int, height: int) -> None:
-    if width * height > _MOST_PIXELS:
-        raise DecodeError(f"image has {width}x{height} pixels, at most {_MOST_PIXELS} are shown")
+def check_area(width: int, height: int, what: str = "image") -> None:
+    """Raises DecodeError if there are no pixels, or too many."""
+    if not 0 < width * height <= _MOST_PIXELS:
+        raise DecodeError(f"{what} of {width}x{height} pixels, must have 1 to {_MOST_PIXELS}")
 
 
 #: Reduction while decoding -> flag of imdecode; libjpeg then does the smaller part of its work.
@@ -262,7 +232,7 @@ def _reduced(image: LatestImage, width: int) -> NDArray[Any]:
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise DecodeError(f"image has the shape {pixels.shape}, must be (H, W) or (H, W, 3)")
     height, before = pixels.shape[:2]
-    _check_area(before, height)
+    check_area(before, height)
     if before <= width:
         return pixels
     size = (width, max(1, round(height * width / before)))

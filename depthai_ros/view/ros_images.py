@@ -18,10 +18,11 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 
 from ..bounded import clean_text
 from ..errors import DecodeError
+from .pixels import check_area
 from .source import Cloud, ImageChoice, LatestImage
 
-#: Pixels of one image, bytes of one message, points of one cloud that is shown.
-_MOST_PIXELS, _MOST_BYTES, MOST_POINTS = 1 << 24, 1 << 28, 100_000
+#: Bytes of one message, points of one cloud that is shown.
+_MOST_BYTES, MOST_POINTS = 1 << 28, 100_000
 #: Encoding of an Image -> type and channels of a pixel. Source: sensor_msgs, image_encodings.hpp
 _ENCODINGS: dict[str, tuple[str, int]] = {
     "mono8": ("u1", 1),
@@ -91,7 +92,7 @@ def _pixels(message: Any) -> NDArray[Any]:
         raise DecodeError(f"image has the encoding {clean_text(message.encoding, 40)}")
     height, width, step = message.height, message.width, message.step
     row_bytes = width * channels * int(kind[1])
-    _check_area(width, height)
+    check_area(width, height, "cloud")
     if step < row_bytes or len(message.data) < step * height:
         raise DecodeError(
             f"image of {width}x{height} {message.encoding} has {len(message.data)} bytes, "
@@ -143,7 +144,7 @@ def _decoded(data: bytes) -> NDArray[Any]:
     if len(data) >= _PNG.size:
         *start, width, height = _PNG.unpack_from(data)
         if tuple(start) == _PNG_START:
-            _check_area(width, height)
+            check_area(width, height)
     flags = cv2.IMREAD_UNCHANGED if data.startswith(_FILES[1]) else cv2.IMREAD_GRAYSCALE
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -152,11 +153,6 @@ def _decoded(data: bytes) -> NDArray[Any]:
     if pixels is None:
         raise DecodeError(f"{len(data)} bytes that begin with {data[:4].hex(' ')} are no image")
     return np.asarray(pixels)
-
-
-def _check_area(width: int, height: int) -> None:
-    if not 0 < width * height <= _MOST_PIXELS:
-        raise DecodeError(f"image has {width}x{height} pixels, at most {_MOST_PIXELS} are shown")
 
 
 def rvl(data: bytes) -> NDArray[np.uint16]:
@@ -171,7 +167,7 @@ def rvl(data: bytes) -> NDArray[np.uint16]:
     if len(data) < _RVL.size:
         raise DecodeError(f"RVL has {len(data)} bytes, at least {_RVL.size}")
     columns, rows = _RVL.unpack_from(data)
-    _check_area(columns, rows)
+    check_area(columns, rows)
     numbers = _rvl_numbers(data[_RVL.size :])
     depth, pixel, at, last = np.zeros(rows * columns, np.uint16), 0, 0, 0
     while pixel < depth.size and at + 2 <= numbers.size:
@@ -229,8 +225,7 @@ def _records(message: Any) -> NDArray[Any]:
     """The points as records with x, y, z and, if there are colours, rgb; (height, width)."""
     height, width = message.height, message.width
     step, row_bytes = message.point_step, message.row_step
-    if not 0 < height * width <= _MOST_PIXELS:
-        raise DecodeError(f"cloud has {width}x{height} points, at most {_MOST_PIXELS} are shown")
+    check_area(width, height, "cloud")
     if step < 12 or row_bytes < width * step or len(message.data) < row_bytes * height:
         raise DecodeError(
             f"cloud of {width}x{height} points of {step} bytes has {len(message.data)} bytes, "

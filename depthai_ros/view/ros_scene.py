@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bounded import clean_text
-from ..boxes import overlap
+from ..boxes import same_object
 from .ros_images import stamp_ns
 from .source import Box, CameraView, FramePose
 
@@ -18,8 +18,6 @@ from .source import Box, CameraView, FramePose
 _MOST_BOXES, _MOST_FRAMES, _DEEPEST = 100, 1000, 64
 #: Longest translation of a frame, m; nothing on the page is farther away.
 _FARTHEST_M = 1e5
-#: A detection is a tracked object if their boxes share at least this much.
-_SAME_OBJECT_IOU = 0.3
 #: Tracklets belong to detections whose stamps differ by less than this.
 _SAME_FRAME_NS = 200_000_000
 _CLASS_CHARACTERS = 40
@@ -84,15 +82,9 @@ def _edges(row: Any) -> Edges | None:
 
 def _track_id(edges: Edges | None, name: str, tracks: Sequence[Any]) -> str:
     """Id of the tracked object of this class that shares most of the box, "" = none does."""
-    best, found = _SAME_OBJECT_IOU, ""
-    for row in tracks:
-        other = _edges(row)
-        if edges is None or other is None or _best(row)[0] != name:
-            continue
-        shared = overlap(edges, other)
-        if shared >= best:
-            best, found = shared, str(row.id)
-    return found
+    known = ((_edges(row), str(row.id)) for row in tracks if _best(row)[0] == name)
+    others = ((other, track_id) for other, track_id in known if other is not None)
+    return same_object(edges, others) if edges is not None else ""
 
 
 def _box(

@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from depthai_ros.view import server
 from depthai_ros.view.page import Page
 from depthai_ros.view.server import PageServer
-from depthai_ros.view.source import Source
+from depthai_ros.view.source import CameraSource
 
 DEADLINE_S = 15.0
 _CAMERA = {
@@ -38,7 +38,7 @@ def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
 
 
 @contextlib.contextmanager
-def serving(source: Source, *, read_only: bool = False) -> Iterator[PageServer]:
+def serving(source: CameraSource, *, read_only: bool = False) -> Iterator[PageServer]:
     """The page of a source on a free port of loopback."""
     started = server.start("127.0.0.1", 0)
     stop = threading.Event()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from depthai_ros.errors import DecodeError
 from depthai_ros.view import pixels
-from depthai_ros.view.pixels import ColorScale, cloud_of, for_browser, for_file, thumbnail
+from depthai_ros.view.pixels import ColorScale, for_browser, for_file, thumbnail
 from depthai_ros.view.source import Box, ImageChoice, LatestImage
 
 GREY = ImageChoice("left/image_raw", "mono8", "left")
@@ -221,22 +221,3 @@ def test_an_image_that_says_it_is_huge_is_refused_before_it_is_decoded() -> None
         for_browser(LatestImage(1, pixels=wide), GREY, width=640)
     with pytest.raises(DecodeError, match="shape"):
         for_browser(LatestImage(1, pixels=np.zeros((0, 5), np.uint8)), GREY, width=640)
-
-
-def test_points_of_a_depth_image_lie_on_the_rays_of_its_pixels() -> None:
-    k = np.array([[500.0, 0, 319.5], [0, 510.0, 199.5], [0, 0, 1]])
-    depth = np.full((400, 640), np.nan, np.float32)
-    depth[100:300, 200:500] = 2.0
-    image = noise(400, 640)
-    points, colors = cloud_of(depth, k, color=image, most=20_000)
-    assert 3_000 < len(points) < 10_000
-    assert (points[:, 2] == 2.0).all()
-    x = np.rint(points[:, 0] / points[:, 2] * 500 + 319.5).astype(int)
-    y = np.rint(points[:, 1] / points[:, 2] * 510 + 199.5).astype(int)
-    assert (x.min() >= 200, x.max() < 500, y.min() >= 100, y.max() < 300) == (True,) * 4
-    assert (colors == image[y, x, ::-1]).all()
-    points, colors = cloud_of(depth, k, scale=ColorScale("m", 1.0, 3.0))
-    assert len(points) == len(colors) <= 100_000
-    assert len(np.unique(colors, axis=0)) == 1
-    nothing, _ = cloud_of(np.full((4, 4), np.nan, np.float32), k)
-    assert nothing.shape == (0, 3)
