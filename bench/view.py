@@ -64,7 +64,7 @@ def page() -> Iterator[tuple[subprocess.Popen[str], RawBrowser, float]]:
     try:
         address = process.stdout.readline().split()[-1]
         port = int(address.partition("?")[0].rstrip("/").rpartition(":")[2])
-        guard = Guard(token, frozenset(), frozenset())
+        guard = Guard(token, frozenset())
         browser = RawBrowser(SimpleNamespace(port=port, guard=guard))  # type: ignore[arg-type]
         until(
             lambda: any(
@@ -109,8 +109,8 @@ def with_page(node: int, watcher: Node, figures: dict[str, list[float]]) -> None
         node_s, start_s = cpu_s(node), time.monotonic()
         figures["page"].append(used(process.pid))
         figures["node"].append(100 * (cpu_s(node) - node_s) / (time.monotonic() - start_s))
-        browser.close()
         left_s = time.monotonic()
+        browser.close()
         until(lambda: subscriptions(watcher) == 0, 30, "no subscription")
         figures["left"].append(time.monotonic() - left_s)
 

@@ -11,7 +11,7 @@ from typing import Any
 from chromium_browser import CHROMIUM, chromium
 
 SIZE = {"width": 1440, "height": 810}
-#: Images that are shown besides the first one: the beginning of the hint of their box.
+#: Images that are shown besides the first one: the labels of their boxes.
 SHOWN = ("depth", "rgb preview")
 #: viser tells that this machine draws without a graphics card.
 _NO_NOTICES = ".mantine-Notification-root { display: none }"

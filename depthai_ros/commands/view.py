@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ipaddress
 import os
 import re
 import signal
@@ -47,7 +48,6 @@ _LOOK_S = 1.0
 #: Seconds for the page to end.
 _END_S = 10.0
 _NODE = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class RunsPage(Protocol):
@@ -83,8 +83,8 @@ def _source(arguments: argparse.Namespace) -> CameraSource:
         from ..view.ros_source import RosSource
     except ModuleNotFoundError as error:
         raise DepthaiError(
-            f"{sys.executable} does not find {error.name}, a part of ROS 2: source the setup.bash "
-            "of ROS 2 and of this package, or show a device without ROS with --device"
+            f"{sys.executable} does not find {error.name}: to show a node, source the setup.bash "
+            "of ROS 2 and of this package; --device shows a device without ROS"
         ) from None
     return RosSource(arguments.node, arguments.read_only)
 
@@ -143,10 +143,17 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def greeting(host: str, server: PageServer, *, read_only: bool) -> Iterator[str]:
     """The first lines of output: where the page is, and how it is reached."""
     yield f"open in a browser:     {server.address}"
-    if host not in _LOOPBACK:
+    if not _is_loopback(host):
         does = "sees" if read_only else "sees and changes"
         yield f"open to the network, not encrypted: everybody with this address {does} the camera"
         return

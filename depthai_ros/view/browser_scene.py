@@ -208,7 +208,7 @@ class BrowserScene:
         frames = moment.frames
         names = set()
         for frame in frames.values():
-            name = f"/frames/{frame.name}"
+            name = f"/frames/{frame.name.replace('/', ':')}"  # a slash would make it a child
             names.add(name)
             node = self._node(name, self._add_frame, self.on["frames"] or self.on["names"])
             if node is not None:

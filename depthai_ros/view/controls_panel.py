@@ -10,7 +10,7 @@ from typing import Any
 import viser
 
 from ..config.limits import Value, plain
-from .model import ControlAnswer, ControlBook, limits_text
+from .model import ControlAnswer, ControlBook, checked, limits_text
 from .source import Action, Control
 
 #: Integers with more values than this get a field instead of a slider.
@@ -171,13 +171,31 @@ def _make(gui: Any, control: Control, read_only: bool, ask: Ask) -> _Element:
         handle = gui.add_text(label, _as_text(value), **options)
     split = isinstance(value, tuple)
 
+    def given(shown: Any) -> Any:
+        return tuple(_words(shown)) if split else shown
+
+    _tell_others(handle, lambda new: not read_only and not checked(control, given(new))[0])
+
     @handle.on_update  # type: ignore[untyped-decorator]
     async def changed(event: Any) -> None:
         if event.client is not None:
-            given = event.target.value
-            ask(key, tuple(_words(given)) if split else given, event.client_id)
+            ask(key, given(event.target.value), event.client_id)
 
     return _Element(control, handle, to_shown)
+
+
+def _tell_others(handle: Any, is_allowed: Callable[[Any], bool]) -> None:
+    """viser tells other browsers each value at once: only those that can be asked for.
+
+    Another one may have no form in a message, which would end the connections.
+    """
+    send = handle._impl.sync_cb
+
+    def tell(browser: int, updates: dict[str, Any]) -> None:
+        if is_allowed(updates.get("value")):
+            send(browser, updates)
+
+    handle._impl.sync_cb = tell
 
 
 def _make_number(gui: Any, label: str, control: Control, options: dict[str, Any]) -> Any:
@@ -185,7 +203,12 @@ def _make_number(gui: Any, label: str, control: Control, options: dict[str, Any]
     assert isinstance(value, (int, float))
     step = slider_step(control)
     if low is None or high is None or step is None:
-        number = {"min": low, "max": high, "step": 1 if isinstance(value, int) else None}
+        is_finite = math.isfinite(value)  # viser takes no value outside of the limits
+        number = {
+            "min": min(low, value) if low is not None and is_finite else None,
+            "max": max(high, value) if high is not None and is_finite else None,
+            "step": 1 if isinstance(value, int) else None,
+        }
         return gui.add_number(label, value, **number, **options)
     kind = type(value)
     ends = kind(min(low, value)), kind(max(high, value))
@@ -196,6 +219,8 @@ def slider_step(control: Control) -> float | None:
     """The step of a slider: 1, or 100 to 1000 steps; None if a field is better."""
     low, high = control.low, control.high
     if low is None or high is None or not 0 < high - low < math.inf:
+        return None
+    if not math.isfinite(control.value):  # type: ignore[arg-type]
         return None
     if isinstance(control.value, int):
         return 1 if high - low <= _MOST_STEPS else None
@@ -217,6 +242,7 @@ def _make_list(gui: Any, control: Control, options: dict[str, Any], ask: Ask) ->
             ask(control.key, chosen, event.client_id)
 
     for box in boxes.values():
+        _tell_others(box, lambda _: not options["disabled"])
         box.on_update(changed)
     return _ListElement(control, folder, boxes)
 

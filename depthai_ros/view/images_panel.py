@@ -10,7 +10,7 @@ import numpy as np
 import viser
 
 from .encoded_images import EncodedImages
-from .model import IMAGE_HZ, Browser
+from .model import IMAGE_HZ, LAG_S, Browser
 from .moment import Moment
 from .source import BOXES, ImageChoice
 
@@ -41,6 +41,7 @@ class ImagesPanel:
         self._elements: dict[str, Any] = {}
         self._offered: tuple[ImageChoice, ...] = ()
         self.chosen: list[str] = []
+        self._has_chosen = False
         self.draws_boxes = True
         panel = client.gui.add_panel()
         self._tab = panel.add_tab("Images", viser.Icon.CAMERA)
@@ -58,6 +59,7 @@ class ImagesPanel:
         panel.dock_left()
         panel.set_width(400)
         self._newest: Moment | None = None
+        self._saved: Moment | None = None
 
     def _changing(self, change: Callable[[], None]) -> Any:
         async def callback(event: Any) -> None:
@@ -74,7 +76,8 @@ class ImagesPanel:
         if offered == self._offered:
             return
         names = [choice.name for choice in offered]
-        if not self._offered:
+        if names and not self._has_chosen:
+            self._has_chosen = True
             self.chosen = [name for name in (*FIRST, *names) if name in names][:1]
         self._offered = offered
         for name in [name for name in self._ticks if name not in names]:
@@ -150,10 +153,13 @@ class ImagesPanel:
             self._element(name).label = f"{name} · {fact}"
 
     def _save(self) -> None:
-        """Send each image as a PNG file."""
+        """Send each image as a PNG file: each moment once, nothing to a browser that lags."""
         moment = self._newest
-        if moment is None:
+        if moment is None or moment is self._saved:
             return
+        if self._browser.backlog.age_s(moment.now_s) > LAG_S:
+            return
+        self._saved = moment
         for name in self.chosen:
             choice = moment.choices.get(name)
             data = choice and self._encoded.png(moment, choice, boxes=self.draws_boxes)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..bounded import is_number, is_whole, shown
 from ..config.limits import Value, plain
-from .source import Control
+from .source import READ_ONLY, Control
 
 T = TypeVar("T")
 
@@ -250,10 +250,6 @@ class ControlBook:
                 return changes[key].value
         return self._accepted[key][0] if key in self._accepted else self._controls[key].value
 
-    def is_pending(self, key: str) -> bool:
-        """True while a change waits for its answer."""
-        return key in self._waiting or key in self._sent
-
     def request(self, key: str, value: object, asker: int | None = None) -> ControlAnswer | None:
         """Ask for a change; an answer comes at once if it is refused here.
 
@@ -264,7 +260,7 @@ class ControlBook:
             return ControlAnswer(key, "", f"{key} does not exist now", asker)
         reason, clean = checked(control, value)
         if self.read_only:
-            reason = "this page only shows: start depthai-view without --read-only to change values"
+            reason = READ_ONLY
         if reason:
             return ControlAnswer(key, self.value(key), reason, asker)
         self._waiting[key] = _Change(clean, asker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -25,9 +26,14 @@ _TICK_S, _IDLE_S = 0.025, 0.2
 #: Time between two looks at what changes rarely: state, controls, actions.
 _SLOW_S = 0.5
 _HISTORY_S = 1.0
-_END_S = 6.0  # the longest that a change may wait, and a little more
+#: Time for the end of a change or a service; `close` of the source ends what waits longer.
+_END_S = 0.5
+#: Mistakes that are logged; a browser could provoke any number.
+_MOST_MISTAKES = 20
 
 Job = Callable[[], None]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Page:
@@ -48,7 +54,7 @@ class Page:
         self._changes, self._calls = Worker("changes"), Worker("calls")
         self._is_changing = False
         self._slow_s = self._history_s = float("-inf")
-        self._robot = ""
+        self.mistakes: dict[str, Exception] = {}  # by their text
         self._add_shared_elements()
 
     def _add_shared_elements(self) -> None:
@@ -94,13 +100,27 @@ class Page:
 
     def _do_jobs(self, until_s: float) -> None:
         """Do what browsers and the source have asked for, until a time."""
-        wait_s = max(0.0, until_s - time.monotonic())
+        now_s = time.monotonic()
+        while now_s < until_s + _TICK_S:  # no browser can keep all others waiting
+            try:
+                job = self._jobs.get(timeout=max(0.0, until_s - now_s))
+            except queue.Empty:
+                return
+            self._try(job)
+            now_s = time.monotonic()
+
+    def _try(self, job: Job) -> None:
+        """Do a job. If it fails that is logged, once for each reason; the rest of the page goes on.
+
+        A browser may send anything, and may leave while its elements are made.
+        """
         try:
-            while True:
-                self._jobs.get(timeout=wait_s)()
-                wait_s = max(0.0, until_s - time.monotonic())
-        except queue.Empty:
-            pass
+            job()
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            if text not in self.mistakes and len(self.mistakes) < _MOST_MISTAKES:
+                self.mistakes[text] = error
+                _LOG.exception("a part of the page failed, the rest goes on")
 
     async def _connected(self, client: viser.ClientHandle) -> None:
         self._jobs.put(partial(self._add, client))
@@ -125,18 +145,16 @@ class Page:
     def _draw(self, now_s: float) -> None:
         moment = Moment(self._source, now_s)
         if self._pages:
-            self._draw_shared(now_s)
-            for number, page in list(self._pages.items()):
-                try:
-                    page.draw(moment, self._source.state, self._source.log, self._history)
-                except Exception:
-                    if number in self._server.get_clients():
-                        raise
-                    self._remove(number)  # it went while this was drawn
+            self._try(partial(self._draw_shared, now_s))
+            for page in list(self._pages.values()):
+                self._try(partial(self._draw_one, page, moment))
         demand = self._audience.new_demand(now_s)
         if demand is not None:
             self._source.want(frozenset(demand), demand)
             self._encoded.keep(set(demand))
+
+    def _draw_one(self, page: BrowserPage, moment: Moment) -> None:
+        page.draw(moment, self._source.state, self._source.log, self._history)
 
     def _draw_shared(self, now_s: float) -> None:
         if now_s - self._history_s >= _HISTORY_S:
@@ -173,7 +191,7 @@ class Page:
         key, value = change
 
         def wait() -> None:
-            reason = self._source.set(key, value)
+            reason = _answer(partial(self._source.set, key, value))
             self._jobs.put(partial(self._answered, key, reason))
 
         self._changes.do(wait)
@@ -195,7 +213,7 @@ class Page:
         self._controls.set_busy(key, True)
 
         def wait() -> None:
-            result = self._source.act(key)
+            result = _answer(partial(self._source.act, key))
             self._jobs.put(partial(self._called, key, asker, result))
 
         self._calls.do(wait)
@@ -205,6 +223,15 @@ class Page:
         client = self._server.get_clients().get(asker) if asker is not None else None
         if client is not None:
             client.add_notification(self._controls.label(key), result, auto_close_seconds=10)
+
+
+def _answer(ask: Callable[[], str]) -> str:
+    """What the source answers; a mistake in it is an answer, too."""
+    try:
+        return ask()
+    except Exception as error:
+        _LOG.exception("the source of the page failed")
+        return f"failed: {error}"
 
 
 class Worker:
@@ -220,7 +247,7 @@ class Worker:
         self._jobs.put(job)
 
     def end(self) -> None:
-        """End after the current job; waits for it only as long as a change may last."""
+        """End after the current job; waits for it only a short time."""
         self._jobs.put(None)
         self._thread.join(_END_S)
 

@@ -45,8 +45,6 @@ from ..errors import ConfigError, DepthaiError
 #: Kinds of message that a browser may send.
 ACCEPTED = frozenset(
     {
-        "CommandTriggerMessage",
-        "GuiButtonHoldMessage",
         "GuiUpdateMessage",
         "LocalStorageGetItemResponseMessage",
         "ViewerCameraMessage",
@@ -109,13 +107,11 @@ def start(
     *,
     token: str = "",
     names: Collection[str] = (),
-    origins: Collection[str] = (),
 ) -> PageServer:
     """Start the server; port 0 = a free one.
 
     token    8 to 128 letters, digits or -._~; "" = a random one
     names    further names by which browsers may call this machine
-    origins  further origins, as https://robot.example, of a proxy in front
 
     Raises  ConfigError for a host, port or token that cannot be used;
             DepthaiError for a version of viser that was not tested
@@ -133,7 +129,6 @@ def start(
     guard = Guard(
         token or secrets.token_urlsafe(24),
         frozenset(name.lower() for name in own),
-        frozenset(origins),
     )
     listener = _listen(host, port)
     port = listener.getsockname()[1]
@@ -224,7 +219,6 @@ class Guard:
 
     token: str
     names: frozenset[str]  # by which browsers may call this machine; lower case, without port
-    origins: frozenset[str] = frozenset()
 
     @property
     def cookie(self) -> str:
@@ -268,8 +262,7 @@ class Guard:
         return name in self.names or name == called.removeprefix("::ffff:")
 
     def _is_own_page(self, origins: list[str], host: str) -> bool:
-        own = {f"http://{host}", f"https://{host}", *self.origins}
-        return len(origins) == 1 and origins[0] in own
+        return len(origins) == 1 and origins[0] in (f"http://{host}", f"https://{host}")
 
 
 def _is_websocket(request: Request) -> bool:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 CLOUD, BOXES = "points", "boxes"
 #: Level of a state, as in the diagnostics.
 Level = Literal["ok", "warn", "error", "stale"]
+#: Why nothing can be changed.
+READ_ONLY = "this page only shows: depthai-view was started with --read-only"
 
 
 @dataclass(frozen=True, slots=True)

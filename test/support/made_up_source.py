@@ -80,10 +80,12 @@ class MadeUpSource:
     wants: list[tuple[frozenset[str], dict[str, float]]] = field(default_factory=list)
     node: str = "active"
     device: str = "streaming"
+    choices: tuple[ImageChoice, ...] = ()
     answers: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.answers.set()
+        self.choices = CHOICES
         self.values = {control.key: control.value for control in CONTROLS}
         self._made: dict[Any, tuple[int, Any]] = {}
         draw = np.random.default_rng(1).random((self.points, 2), np.float32)
@@ -95,7 +97,7 @@ class MadeUpSource:
         return self.wants[-1][0] if self.wants else frozenset()
 
     def images(self) -> tuple[ImageChoice, ...]:
-        return CHOICES
+        return self.choices
 
     def want(self, names: frozenset[str], max_fps: Mapping[str, float]) -> None:
         self.wants.append((names, dict(max_fps)))

@@ -22,7 +22,7 @@ from depthai_ros.view.server import PageServer
 from depthai_ros.view.source import CameraSource
 
 DEADLINE_S = 15.0
-_CAMERA = {
+CAMERA = {
     "type": "ViewerCameraMessage", "wxyz": [1, 0, 0, 0], "position": [3, 3, 3], "fov": 1.3,
     "near": 0.01, "far": 1000, "look_at": [0, 0, 0], "up_direction": [0, 0, 1],
     "image_height": 480, "image_width": 640,
@@ -38,28 +38,28 @@ def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
 
 
 @contextlib.contextmanager
-def serving(source: CameraSource, *, read_only: bool = False) -> Iterator[PageServer]:
-    """The page of a source on a free port of loopback."""
+def serving(
+    source: CameraSource, *, read_only: bool = False, mistakes: dict[str, Exception] | None = None
+) -> Iterator[PageServer]:
+    """The page of a source on a free port of loopback.
+
+    Its mistakes are in `mistakes`; without that the first one is raised at the end.
+    """
     started = server.start("127.0.0.1", 0)
+    page = Page(started.viser, source, read_only)
+    page.mistakes = found = {} if mistakes is None else mistakes
     stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            Page(started.viser, source, read_only).run(stop)
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=page.run, args=(stop,))
     thread.start()
     try:
         yield started
+        assert thread.is_alive()
     finally:
         stop.set()
         thread.join(DEADLINE_S)
         started.stop()
-    if failures:
-        raise failures[0]
+    for mistake in found.values() if mistakes is None else ():
+        raise mistake
 
 
 @dataclass
@@ -96,13 +96,17 @@ class RawBrowser:
         self._draws = True
         self._open: list[str] = []  # questions that it has not answered
         self._files: dict[str, str] = {}
-        self._send(_CAMERA)
+        self._send(CAMERA)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def close(self) -> None:
         self._connection.close()
         self._reader.join(10)
+
+    def say(self, **message: Any) -> None:
+        """Send any message."""
+        self._send(message)
 
     def _send(self, message: dict[str, Any]) -> None:
         self._connection.send(msgspec.msgpack.encode(message))

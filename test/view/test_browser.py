@@ -46,13 +46,21 @@ def tab(browser: Any, served: Any) -> Iterator[Tab]:
 
 def test_image_moves_and_the_scene_shows_the_cloud(tab: Tab, served: Any) -> None:
     tab.wait_for_new_image()
-    tab.wait(lambda: tab.scene().std(axis=(0, 1)).max() > 10, "points in the scene")
+    tab.wait(lambda: _contrast(tab) > 10, "points in the scene")
+    with_cloud = _contrast(tab)
+    tab.page.get_by_label("Point cloud").uncheck()
+    tab.wait(lambda: _contrast(tab) < with_cloud / 2, "the scene without points")
+    tab.page.get_by_label("Point cloud").check()
     source = served[0]
     source.device = "recovering"
     tab.page.get_by_text("unplugged, searching").first.wait_for()
     source.device = "streaming"
     tab.page.get_by_text("unplugged, searching").first.wait_for(state="detached")
     tab.wait_for_new_image()
+
+
+def _contrast(tab: Tab) -> float:
+    return float(tab.scene().std(axis=(0, 1)).max())
 
 
 def test_slider_changes_the_value_and_a_refusal_shows_its_reason(tab: Tab, served: Any) -> None:

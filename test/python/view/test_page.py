@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,13 +13,15 @@ import pytest
 pytest.importorskip("viser", reason="the page needs viser: pip install -r tools/requirements.txt")
 
 from made_up_source import CHOICES, CONTROLS, REFUSED, MadeUpSource
-from raw_browser import Element, RawBrowser, serving, wait_until
+from raw_browser import CAMERA, Element, RawBrowser, serving, wait_until
 
 from depthai_ros.view.model import CLOUD_HZ, IMAGE_HZ
+from depthai_ros.view.numbers_panel import NumbersPanel
 from depthai_ros.view.server import PageServer
-from depthai_ros.view.source import BOXES, CLOUD
+from depthai_ros.view.source import BOXES, CLOUD, Control, FramePose
 
 EXPOSURE = "mono exposure (µs)"
+KEY = "camera.mono.exposure_us"
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +200,15 @@ def test_value_that_no_browser_may_send_never_reaches_the_source(
 
 
 def test_dragged_slider_does_not_jump_and_ends_at_the_last_value(
-    source: MadeUpSource, browser: RawBrowser
+    source: MadeUpSource, browser: RawBrowser, served: Any
 ) -> None:
     source.answers.clear()
-    slider = browser.find(EXPOSURE)
+    slider, second = browser.find(EXPOSURE), RawBrowser(served[1])
+    shown = second.find(EXPOSURE)
     for value in range(100, 2100, 100):
         browser.set(EXPOSURE, value)
+    second.wait(lambda: shown.value == 2000, "the drag")
+    second.close()
     source.answers.set()
     wait_until(lambda: source.values["camera.mono.exposure_us"] == 2000, lambda: str(source.sets))
     assert len(source.sets) < 20
@@ -223,9 +229,19 @@ def test_other_browser_and_other_program_see_a_change(
 
 def test_streams_are_switched_one_by_one(source: MadeUpSource, browser: RawBrowser) -> None:
     browser.find("stream list")
-    browser.set("right", True)
+
+    def boxes() -> list[str]:
+        rows = list(browser.elements.values())
+        return [row.uuid for row in rows if row.props.get("label") == "right" and _is_stream(row)]
+
+    browser.wait(boxes, "the box of the stream")
+    browser.set(boxes()[0], True)
     wait_until(lambda: source.sets, lambda: "a change")
     assert source.sets == [("stream_list", ("left", "right", "depth"))]
+
+
+def _is_stream(row: Element) -> bool:
+    return (row.props.get("hint") or "").endswith("stream_list")
 
 
 def test_button_calls_a_service_and_shows_the_answer(
@@ -295,13 +311,15 @@ def test_unplugged_device_is_shown_and_its_return(
     def status() -> str:
         return " ".join(str(e.props.get("content", "")) for e in list(browser.elements.values()))
 
-    source.device = "recovering"
+    browser.tick("left/image_raw", True)
+    wait_for_new(browser, browser.find("left/image_raw ·"))
+    source.device, source.choices = "recovering", ()
     browser.wait(lambda: "unplugged, searching" in status(), "the state")
-    image = browser.find("rgb/image_raw")
-    source.device = "streaming"
+    browser.find("left/image_raw · does not exist now")
+    source.device, source.choices = "streaming", CHOICES
     browser.wait(lambda: "unplugged, searching" not in status(), "the state")
-    wait_for_new(browser, browser.find("rgb/image_raw ·"))
-    del image
+    for name in ("rgb/image_raw ·", "left/image_raw ·"):  # what was chosen stays chosen
+        wait_for_new(browser, browser.find(name))
 
 
 def test_elements_do_not_grow_while_the_page_is_open(
@@ -319,3 +337,97 @@ def test_elements_do_not_grow_while_the_page_is_open(
             browser.tick(name, value)
         wait_for_new(browser, browser.find("/points"))
     assert len(browser.elements) == before
+
+
+# -- what a browser may send, and what a source may have
+
+
+def test_nothing_that_a_browser_sends_ends_the_page_of_another(source: MadeUpSource) -> None:
+    mistakes, many = dict[str, Exception](), "9" * 4000
+    with serving(source, mistakes=mistakes) as page:
+        browser, second = RawBrowser(page), RawBrowser(page)
+        exposure = browser.find(EXPOSURE).uuid
+        size = browser.find("Size of points").uuid
+        for uuid in (exposure, size):
+            for value in (many, 1e300, float("nan"), None, [], {"a": 1}):
+                browser.say(type="GuiUpdateMessage", uuid=uuid, updates={"value": value})
+        answer = {"type": "LocalStorageGetItemResponseMessage", "value": None, "error": None}
+        browser.say(**answer, request_uuid=[1])
+        browser.say(**{**CAMERA, "position": [float("nan")] * 3})
+        browser.click("Reset view")
+        wait_until(lambda: mistakes, lambda: "a mistake that is logged")
+        wait_for_new(second, second.find("rgb/image_raw ·"))
+        second.set(EXPOSURE, 12000)
+        wait_until(lambda: source.values[KEY] == 12000, lambda: str(source.sets))
+        browser.close()
+        second.close()
+
+
+def test_browser_that_leaves_while_its_elements_are_made_ends_nothing(
+    source: MadeUpSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistakes, first = dict[str, Exception](), True
+
+    def add_plot(panel: Any, number: int) -> Any:
+        nonlocal first
+        if first:
+            first = False
+            leaving.close()
+            wait_until(lambda: len(page.viser.get_clients()) == 0, lambda: "the end of a browser")
+        return original(panel, number)
+
+    original = NumbersPanel._add_plot
+    monkeypatch.setattr(NumbersPanel, "_add_plot", add_plot)
+    with serving(source, mistakes=mistakes) as page:
+        leaving = RawBrowser(page)
+        wait_until(lambda: mistakes, lambda: "a mistake that is logged")
+        browser = RawBrowser(page)
+        wait_for_new(browser, browser.find("rgb/image_raw ·"))
+        browser.close()
+
+
+def test_source_that_fails_is_an_answer_and_the_next_change_works(
+    source: MadeUpSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = source.set
+
+    def set_(key: str, value: object) -> str:
+        if value == 12000:
+            raise OSError("no such wire")
+        return original(key, value)
+
+    monkeypatch.setattr(source, "set", set_)
+    with serving(source) as page:
+        browser = RawBrowser(page)
+        browser.set(EXPOSURE, 12000)
+        browser.wait(lambda: browser.notices, "the answer")
+        assert browser.notices[0]["body"] == "failed: no such wire"
+        browser.set(EXPOSURE, 13000)
+        wait_until(lambda: source.values[KEY] == 13000, lambda: str(source.sets))
+        browser.close()
+
+
+@pytest.mark.parametrize("value", [5.0, math.nan], ids=str)
+def test_value_outside_its_limits_can_be_shown(source: MadeUpSource, value: float) -> None:
+    rows = [
+        Control("a.low", "a", value, "at least 10", low=10.0),
+        Control("a.range", "a", value, "between 10 and 20", low=10.0, high=20.0),
+    ]
+    source.controls = lambda: tuple(rows)  # type: ignore[method-assign]
+    with serving(source) as page:
+        browser = RawBrowser(page)
+        for label in ("low", "range"):
+            shown = browser.find(label).value
+            assert shown == value or math.isnan(shown) == math.isnan(value)
+        browser.close()
+
+
+def test_frames_with_a_slash_have_their_own_poses(source: MadeUpSource) -> None:
+    names = ("robot", "robot/base", "robot/base/name")
+    frames = tuple(FramePose(name, "", np.eye(4)) for name in names)
+    source.frames = lambda: frames  # type: ignore[method-assign]
+    with serving(source) as page:
+        browser = RawBrowser(page)
+        for name in ("/frames/robot", "/frames/robot:base", "/frames/robot:base:name"):
+            browser.find(name)
+        browser.close()
