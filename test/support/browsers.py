@@ -71,9 +71,9 @@ class Tab:
         return row.filter(has=self.page.locator("input:visible")).last.locator("input").last
 
     def scene(self) -> Any:
-        """Pixels of the middle of the scene, (H, W, 3)."""
+        """Pixels of the middle of the scene, below messages, (H, W, 3)."""
         size = self.page.viewport_size
         assert size
-        box = {"x": size["width"] * 0.45, "y": size["height"] * 0.3, "width": 120, "height": 120}
+        box = {"x": size["width"] * 0.45, "y": size["height"] * 0.36, "width": 120, "height": 120}
         data = self.page.screenshot(clip=box)  # type: ignore[arg-type]
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

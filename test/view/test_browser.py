@@ -46,11 +46,11 @@ def tab(browser: Any, served: Any) -> Iterator[Tab]:
 
 def test_image_moves_and_the_scene_shows_the_cloud(tab: Tab, served: Any) -> None:
     tab.wait_for_new_image()
-    tab.wait(lambda: _contrast(tab) > 10, "points in the scene")
-    with_cloud = _contrast(tab)
-    tab.page.get_by_label("Point cloud").uncheck()
-    tab.wait(lambda: _contrast(tab) < with_cloud / 2, "the scene without points")
-    tab.page.get_by_label("Point cloud").check()
+    for part in ("Cameras", "Detections", "Frames (TF)", "Floor"):
+        tab.page.get_by_role("checkbox", name=part, exact=True).uncheck()
+    for is_on in (True, False, True):
+        tab.page.get_by_role("checkbox", name="Point cloud").set_checked(is_on)
+        tab.wait(lambda on=is_on: (_contrast(tab) > 10) == on, f"points in the scene: {is_on}")
     source = served[0]
     source.device = "recovering"
     tab.page.get_by_text("unplugged, searching").first.wait_for()
