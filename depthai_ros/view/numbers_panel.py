@@ -21,6 +21,7 @@ _LINES = (
     "#a9e34b", "#3bc9db", "#e599f7", "#ced4da", "#f8f9fa",
 )  # fmt: skip
 _LOG_LINES, _LOG_CHARACTERS = 20, 4000
+_NAME, _FIGURE = "overflow-wrap:anywhere", "text-align:right;padding-left:0.5em"
 _TABLE = "<table style='width:100%;font-size:0.8em;border-collapse:collapse;line-height:1.5'>"
 
 
@@ -121,10 +122,9 @@ def state_table(state: State) -> str:
 
 def streams_table(streams: Iterable[StreamRow]) -> str:
     """A row for each stream: rate against expected, latency, data, losses by stage."""
-    head = "".join(
-        f"<th style='text-align:{'left' if number == 0 else 'right'}'>{name}</th>"
-        for number, name in enumerate(("Stream", "Hz", "of", "ms", "MB/s", "lost"))
-    )
+    head = "<th style='text-align:left'>Stream</th>"
+    for name in ("Hz", "of", "ms", "MB/s", "lost"):
+        head += f"<th style='{_FIGURE}'>{name}</th>"
     rows = "".join(map(_stream_row, streams))
     if not rows:
         return "<div style='padding:0.4em 0.7em;opacity:0.6'>No stream is running.</div>"
@@ -142,9 +142,11 @@ def _stream_row(stream: StreamRow) -> str:
         _figure(stream.fps, 1), _figure(stream.expected_fps or math.nan, 1),
         _figure(stream.latency_ms, 0), _figure(stream.mb_s, 1), f"{sum(lost.values())}",
     )  # fmt: skip
-    cells = "".join(f"<td style='text-align:right'>{escape(figure)}</td>" for figure in figures)
+    cells = "".join(f"<td style='{_FIGURE}'>{escape(figure)}</td>" for figure in figures)
     more = escape("; ".join(filter(None, [stream.text if stream.level != "ok" else "", stages])))
     below = (
         f"<tr><td colspan=6 style='opacity:0.7;padding-left:1.4em'>{more}</td></tr>" if more else ""
     )
-    return f"<tr><td>{dot(stream.level)} {escape(stream.name)}</td>{cells}</tr>{below}"
+    return (
+        f"<tr><td style='{_NAME}'>{dot(stream.level)} {escape(stream.name)}</td>{cells}</tr>{below}"
+    )
