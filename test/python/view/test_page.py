@@ -34,7 +34,6 @@ def served() -> Iterator[tuple[MadeUpSource, PageServer]]:
 @pytest.fixture
 def source(served: Any) -> MadeUpSource:
     made: MadeUpSource = served[0]
-    wait_until(lambda: not made.wanted, lambda: f"nothing wanted, there is {made.wanted}")
     made.values = {control.key: control.value for control in CONTROLS}
     made.sets, made.acts = [], []
     return made
@@ -71,9 +70,8 @@ def test_page_shows_the_cloud_and_one_image_at_once(
     wait_for_new(browser, cloud)
     assert browser.find("/cameras/left").props["_image_data"]
     assert browser.find("/floor").props["visible"] is not False
-    assert source.wanted == {
-        CLOUD, BOXES, "rgb/image_raw", "left/image_raw", "right/image_raw"
-    }  # fmt: skip
+    shown = {CLOUD, BOXES, "rgb/image_raw", "left/image_raw", "right/image_raw"}
+    wait_until(lambda: source.wanted == shown, lambda: str(source.wanted))
     rates = source.wants[-1][1]
     assert rates["rgb/image_raw"] == IMAGE_HZ > rates["left/image_raw"]
     assert rates[CLOUD] == CLOUD_HZ
@@ -108,7 +106,8 @@ def test_images_are_chosen_by_ticking_and_only_they_are_received(
         assert image.shape[1] == 640
         assert image.shape[0] > 400  # with the scale below
         assert image[:, 300].std(axis=0).max() > 0
-    assert source.wanted == {"rgb/image_raw", "depth/image_raw", "disparity"}
+    shown = {"rgb/image_raw", "depth/image_raw", "disparity"}
+    wait_until(lambda: source.wanted == shown, lambda: str(source.wanted))
     browser.tick("rgb/image_raw", False)
     wait_until(lambda: "rgb/image_raw" not in source.wanted, lambda: str(source.wanted))
     assert browser.find("rgb/image_raw ·").props["visible"] is False
