@@ -30,7 +30,7 @@ _DROPS_PERCENT: Any = BY_KEY[DROPS_KEY].default
 
 @dataclass(frozen=True, slots=True)
 class PlotOf:
-    """One plot: its title, and the figure of a stream that lost so many frames per second."""
+    """One plot: its title, and the figure of a stream, of its row and its lost frames per second."""
 
     title: str
     figure: Callable[[StreamRow, float], float]

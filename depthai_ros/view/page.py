@@ -106,32 +106,40 @@ class Page:
                 job = self._jobs.get(timeout=max(0.0, until_s - now_s))
             except queue.Empty:
                 return
-            self._try(job)
+            job()
             now_s = time.monotonic()
 
-    def _try(self, job: Job) -> None:
+    def _later(self, job: Job, browser: int | None = None) -> None:
+        """Do a job in the thread of the page."""
+        self._jobs.put(partial(self._try, job, browser))
+
+    def _try(self, job: Job, browser: int | None = None) -> None:
         """Do a job. If it fails that is logged, once for each reason; the rest of the page goes on.
 
-        A browser may send anything, and may leave while its elements are made.
+        The job may be for a browser, which may send anything, and may have left.
         """
         try:
             job()
         except Exception as error:
+            if browser is not None and browser not in self._server.get_clients():
+                self._remove(browser)
+                return
             text = f"{type(error).__name__}: {error}"
             if text not in self.mistakes and len(self.mistakes) < _MOST_MISTAKES:
                 self.mistakes[text] = error
                 _LOG.exception("a part of the page failed, the rest goes on")
 
     async def _connected(self, client: viser.ClientHandle) -> None:
-        self._jobs.put(partial(self._add, client))
+        self._later(partial(self._add, client), client.client_id)
 
     async def _disconnected(self, client: viser.ClientHandle) -> None:
-        self._jobs.put(partial(self._remove, client.client_id))
+        self._later(partial(self._remove, client.client_id))
 
     def _add(self, client: viser.ClientHandle) -> None:
         if client.client_id not in self._server.get_clients():
             return
-        page = BrowserPage(client, self._tabs, self._encoded, self._jobs.put)
+        later = partial(self._later, browser=client.client_id)
+        page = BrowserPage(client, self._tabs, self._encoded, later)
         self._pages[client.client_id] = page
         self._audience.browsers[client.client_id] = page.browser
         self._slow_s = self._history_s = float("-inf")
@@ -146,8 +154,8 @@ class Page:
         moment = Moment(self._source, now_s)
         if self._pages:
             self._try(partial(self._draw_shared, now_s))
-            for page in list(self._pages.values()):
-                self._try(partial(self._draw_one, page, moment))
+            for number, page in list(self._pages.items()):
+                self._try(partial(self._draw_one, page, moment), number)
         demand = self._audience.new_demand(now_s)
         if demand is not None:
             self._source.want(frozenset(demand), demand)
@@ -175,7 +183,7 @@ class Page:
     # -- changes
 
     def _ask(self, key: str, value: object, asker: int | None) -> None:
-        self._jobs.put(partial(self._request, key, value, asker))
+        self._later(partial(self._request, key, value, asker), asker)
 
     def _request(self, key: str, value: object, asker: int | None) -> None:
         refusal = self._book.request(key, value, asker)
@@ -192,7 +200,7 @@ class Page:
 
         def wait() -> None:
             reason = _answer(partial(self._source.set, key, value))
-            self._jobs.put(partial(self._answered, key, reason))
+            self._later(partial(self._answered, key, reason))
 
         self._changes.do(wait)
 
@@ -205,7 +213,7 @@ class Page:
     # -- actions
 
     def _act(self, key: str, asker: int | None) -> None:
-        self._jobs.put(partial(self._call, key, asker))
+        self._later(partial(self._call, key, asker), asker)
 
     def _call(self, key: str, asker: int | None) -> None:
         if self._read_only or not any(action.key == key for action in self._source.actions()):
@@ -214,7 +222,7 @@ class Page:
 
         def wait() -> None:
             result = _answer(partial(self._source.act, key))
-            self._jobs.put(partial(self._called, key, asker, result))
+            self._later(partial(self._called, key, asker, result), asker)
 
         self._calls.do(wait)
 

@@ -365,21 +365,23 @@ def test_nothing_that_a_browser_sends_ends_the_page_of_another(source: MadeUpSou
 def test_browser_that_leaves_while_its_elements_are_made_ends_nothing(
     source: MadeUpSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mistakes, first = dict[str, Exception](), True
+    leaving: list[RawBrowser] = []
+    has_left = False
 
     def add_plot(panel: Any, number: int) -> Any:
-        nonlocal first
-        if first:
-            first = False
-            leaving.close()
+        nonlocal has_left
+        if not has_left:
+            has_left = True
+            wait_until(lambda: leaving, lambda: "the browser")
+            leaving[0].close()
             wait_until(lambda: len(page.viser.get_clients()) == 0, lambda: "the end of a browser")
         return original(panel, number)
 
     original = NumbersPanel._add_plot
     monkeypatch.setattr(NumbersPanel, "_add_plot", add_plot)
-    with serving(source, mistakes=mistakes) as page:
-        leaving = RawBrowser(page)
-        wait_until(lambda: mistakes, lambda: "a mistake that is logged")
+    with serving(source) as page:
+        leaving.append(RawBrowser(page))
+        wait_until(lambda: has_left, lambda: "the elements of the first browser")
         browser = RawBrowser(page)
         wait_for_new(browser, browser.find("rgb/image_raw ·"))
         browser.close()
