@@ -122,7 +122,7 @@ def image_settings(
     return ImageSettings(sizes, frozenset(mirrored), stereo)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StampedPacket:
     """One packet with its ROS stamp; the frame data is at the start of `buffer`."""
 
