@@ -162,14 +162,15 @@ class DeviceRun:
             started = self.started
             if started is not None and started is self._updated:
                 send_changes(started.device, self.settings, new, lambda: self.is_streaming)
-            if started is not None and decimation(new) == decimation(self.settings):
-                started.derived.change(new)
-            elif started is not None:
-                self._resize(started, new)
+            if started is not None:
+                self._compute_with(started, new)
             self.settings = new
 
-    def _resize(self, started: StartedRun, new: Settings) -> None:
-        """Make depth of another size from now on."""
+    def _compute_with(self, started: StartedRun, new: Settings) -> None:
+        """Use other live settings from now on; decimation makes depth of another size."""
+        if decimation(new) == decimation(started.settings):
+            started.derived.change(new)
+            return
         filters = {key: new[key] for key in new if key.startswith(PREFIX)}
         settings = started.settings.replace(filters)
         derived = DerivedImages(settings, started.images, started.calibration)
@@ -222,6 +223,8 @@ class DeviceRun:
             loop.stop()
             self._keep_counts()
             self._kept.temperatures = {}
+        with self.arrived:
+            self._kept.packets.clear()
         device, self._device = self._device, None
         if device is not None:
             device.close()
@@ -253,8 +256,8 @@ class DeviceRun:
         self._stamps.device_restarted()
         with self._changing:
             send_options(device, self.settings)
-            started.derived.change(self.settings)
             self.started = self._counted = self._updated = started
+            self._compute_with(started, self.settings)
         lost = partial(self._recovery.lost, self._recovery.run)
         self._loop = loop = _PacketThread(pipeline, partial(self._take, started), lost)
         self._recovery.wait_for_frame(loop.first_frame, 2 * pipeline.watchdog_s)

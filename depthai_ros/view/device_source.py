@@ -17,7 +17,7 @@ from ..calibration.camera_model import pinhole
 from ..calibration.poses import frame_ids, optical_pose
 from ..config.options import DEFAULT_NAME
 from ..config.settings import image_size
-from ..errors import DecodeError, DepthaiError, LinkError
+from ..errors import DepthaiError, LinkError
 from ..messages.derived import DEPTH
 from ..messages.device_log import DEVICE_STATES
 from ..messages.images import StampedPacket
@@ -78,7 +78,7 @@ class DeviceSource:
         self._max_fps: Mapping[str, float] = {}
         self._making = threading.Lock()
         self._made: dict[str, tuple[StampedPacket, float, LatestImage | Cloud]] = {}
-        self._filtered: tuple[StampedPacket, StampedPacket] | None = None
+        self._filtered: tuple[StampedPacket, StartedRun, StampedPacket] | None = None
         self._run = DeviceRun(settings, network)
         self._run.want(frozenset({_STILL}))
 
@@ -147,7 +147,7 @@ class DeviceSource:
                 return before[2]
             try:
                 made = make(packet, started)
-            except DecodeError as cause:
+            except ValueError as cause:  # also a packet of another size than the settings
                 self._run.say_once(f"{name}: {cause}")
                 return before[2] if before is not None else None
             if made is not None:
@@ -170,12 +170,13 @@ class DeviceSource:
         return cloud_of(self._depth(packet, started), beside, started, self._frames["right"])
 
     def _depth(self, packet: StampedPacket, started: StartedRun) -> StampedPacket:
-        """The packet of depth after the filters, which see each packet once."""
+        """The packet of depth after the filters of this run, which see each packet once."""
         if not started.derived.is_filtering:
             return packet
-        if self._filtered is None or self._filtered[0] is not packet:
-            self._filtered = packet, started.derived.filtered(packet)
-        return self._filtered[1]
+        known = self._filtered
+        if known is None or known[0] is not packet or known[1] is not started:
+            self._filtered = known = packet, started, started.derived.filtered(packet)
+        return known[2]
 
     # -- where it is
 

@@ -14,7 +14,9 @@ import pytest
 from scene_views import room, view
 
 from depthai_ros import _core
+from depthai_ros.device.device import OpenDevice
 from depthai_ros.errors import ConfigError
+from depthai_ros.messages.derived import DEPTH
 from depthai_ros.view.device_source import DeviceSource
 from depthai_ros.view.source import BOXES, CLOUD, CameraSource
 from depthai_ros.virtual.scenes.eeprom import BASELINE_M, MONO_FOV_DEG, eeprom_document
@@ -322,28 +324,56 @@ def test_filters_on_depth_change_what_the_page_shows(room_source: DeviceSource) 
         room_source.want(frozenset({CLOUD, BOXES}), {})
 
 
+def test_one_packet_is_filtered_again_for_another_size(room_source: DeviceSource) -> None:
+    room_source.want(frozenset({CLOUD}), {})
+    run, shapes = room_source._run, []
+    try:
+        packet = until(lambda: run.newest(DEPTH), "a packet", room_source)
+        for preset in ("manipulation", "navigation"):
+            assert room_source.set("filters.preset", preset) == ""
+            assert run.started is not None
+            assert room_source._make_cloud(packet, run.started) is not None
+            depth = room_source._depth(packet, run.started)
+            shapes.append(depth.converted("16UC1").array.shape)
+    finally:
+        room_source.set("filters.preset", "none")
+        room_source.want(frozenset({CLOUD, BOXES}), {})
+    assert shapes == [(400, 640), (200, 320)]
+
+
+def test_what_cannot_be_made_is_said_and_the_last_one_stays(room_source: DeviceSource) -> None:
+    until(room_source.cloud, "a cloud", room_source)
+    shown, text = room_source._made[CLOUD][2], "depth has the shape (1, 1)"
+
+    def refuse(_packet: Any, _started: Any) -> Any:
+        raise ConfigError(text)
+
+    def is_said() -> bool:
+        assert room_source._latest(CLOUD, DEPTH, refuse) is shown
+        return bool(_with(room_source, f"points: {text}"))
+
+    until(is_said, "the line", room_source)
+
+
 # -- loss and end
 
 
 def test_an_unplugged_device_comes_back_with_its_settings() -> None:
-    source = DeviceSource("virtual?fault=unplug:left:25", values=LEAST)
+    values = LEAST | {"reconnect.initial_delay_s": 1.0}  # long enough to be seen
+    source = DeviceSource("virtual?fault=unplug:left:25", values=values)
     states = []
     try:
         source.want(frozenset({"left/image_raw"}), {})
-        until(lambda: source.image("left/image_raw"), "an image", source)
+        before = until(lambda: source.image("left/image_raw"), "an image", source)
         assert source.set("camera.left.exposure_us", 5000) == ""
-        before = source.image("left/image_raw")
-        assert before is not None
         until(lambda: source.state().device == "recovering", "the loss", source)
         states.append(source.state())
+        until(lambda: source.image("left/image_raw") is None, "the end of the old images", source)
         assert "the device is recovering" in source.act("autofocus_trigger")
         assert source.set("camera.left.ae_compensation", 2) == ""  # sent at the next start
         until(lambda: source.state().device == "streaming", "its return", source)
-        until(
-            lambda: source.image("left/image_raw").stamp_ns > before.stamp_ns + 10**9,  # type: ignore[union-attr]
-            "new images",
-            source,
-        )
+        later = until(lambda: source.image("left/image_raw"), "new images", source)
+        assert later.stamp_ns > before.stamp_ns + 10**9
         log = until(lambda: _with(source, "3A 10 1 2"), "the commands", source)
     finally:
         source.close()
@@ -351,9 +381,32 @@ def test_an_unplugged_device_comes_back_with_its_settings() -> None:
     assert states[0].last_error
     assert {row.level for row in states[0].streams} == {"stale"}
     assert "the device is lost" in "".join(log)
-    later = "".join(log).partition("3A 10 1 2")[2]
-    assert "3A 5 1 5000" in later, "each start sends all values, in the order of LIVE_COMMANDS"
+    sent = "".join(log).partition("3A 10 1 2")[2]
+    assert "3A 5 1 5000" in sent, "each start sends all values, in the order of LIVE_COMMANDS"
     assert source.state().device == "disconnected"
+
+
+def test_a_preset_that_comes_while_the_device_is_opened_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_made, open_device = threading.Event(), OpenDevice.open
+    answers = []
+
+    def opened(*words: Any, **options: Any) -> OpenDevice:
+        device = open_device(*words, **options)
+        assert is_made.wait(DEADLINE_S)
+        answers.append(source.set("filters.preset", "navigation"))
+        return device
+
+    monkeypatch.setattr(OpenDevice, "open", opened)
+    source = DeviceSource("virtual:plane=2", values=LEAST | {"stream_list": ("meta_d2h", "depth")})
+    is_made.set()
+    try:
+        source.want(frozenset({"depth/image_raw"}), {})
+        assert pixels(source, "depth/image_raw").shape == (200, 320)
+    finally:
+        source.close()
+    assert answers == [""]
 
 
 def _with(source: CameraSource, text: str) -> tuple[str, ...]:
