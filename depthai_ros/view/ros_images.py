@@ -18,7 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 
 from ..bounded import clean_text
 from ..errors import DecodeError
-from .pixels import check_area
+from .pixels import check_area, encoded_size
 from .source import Cloud, ImageChoice, LatestImage
 
 #: Bytes of one message, points of one cloud that is shown.
@@ -34,17 +34,14 @@ _ENCODINGS: dict[str, tuple[str, int]] = {
     "mono16": ("u2", 1),
     "32FC1": ("f4", 1),
 }
-#: First bytes of the files that a browser can show.
-_FILES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-#: Signature, length and name of the first chunk, width, height. Source: PNG (ISO 15948), 11.2.2
-_PNG = struct.Struct(">8sI4sII")
-_PNG_START = (b"\x89PNG\r\n\x1a\n", 13, b"IHDR")
 #: Header of compressedDepth: int32, two float32; for RVL also columns and rows.
 #: Source: compressed_depth_image_transport, rvl_codec.h and compression_common.h
 _DEPTH, _RVL = struct.Struct("<iff"), struct.Struct("<12xII")
 _MM_PER_M = np.float32(1000.0)
 #: Most groups of 3 bits of one number in RVL: 16 bits and a sign, or a count of pixels.
 _MOST_GROUPS = 10
+#: Most bytes of a pixel in RVL: 6 groups of its depth, and a run of its own; two words at the end.
+_RVL_PIXEL, _RVL_END = 4, 8
 #: Grey of points without colours, as in clouds of a device.
 _NO_COLOR = 200
 _NS_PER_S = 1_000_000_000
@@ -78,10 +75,9 @@ def image_of(raw: bytes, type_name: str, choice: ImageChoice) -> LatestImage:
     data, when = bytes(message.data), stamp_ns(message.header)
     if "compresseddepth" in message.format.lower():
         return LatestImage(when, pixels=_depth(data, message.format))
-    if not data.startswith(_FILES):
-        raise DecodeError(f"{len(data)} bytes that begin with {data[:4].hex(' ')} are no JPEG, PNG")
     if choice.unit:
         return LatestImage(when, pixels=_measured(_decoded(data), choice))
+    encoded_size(data)
     return LatestImage(when, data=data)
 
 
@@ -141,17 +137,14 @@ def _depth(data: bytes, form: str) -> NDArray[np.float32]:
 
 def _decoded(data: bytes) -> NDArray[Any]:
     """The pixels of a JPEG or PNG of one channel."""
-    if len(data) >= _PNG.size:
-        *start, width, height = _PNG.unpack_from(data)
-        if tuple(start) == _PNG_START:
-            check_area(width, height)
-    flags = cv2.IMREAD_UNCHANGED if data.startswith(_FILES[1]) else cv2.IMREAD_GRAYSCALE
+    form = encoded_size(data).format
+    flags = cv2.IMREAD_UNCHANGED if form == "png" else cv2.IMREAD_GRAYSCALE
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise DecodeError(f"{len(data)} bytes that begin with {data[:4].hex(' ')} are no image")
+        raise DecodeError(f"{form} of {len(data)} bytes cannot be decoded")
     return np.asarray(pixels)
 
 
@@ -168,12 +161,15 @@ def rvl(data: bytes) -> NDArray[np.uint16]:
         raise DecodeError(f"RVL has {len(data)} bytes, at least {_RVL.size}")
     columns, rows = _RVL.unpack_from(data)
     check_area(columns, rows)
+    most = _RVL.size + _RVL_PIXEL * columns * rows + _RVL_END
+    if len(data) > most:
+        raise DecodeError(f"RVL of {columns}x{rows} pixels has {len(data)} bytes, at most {most}")
     numbers = _rvl_numbers(data[_RVL.size :])
     depth, pixel, at, last = np.zeros(rows * columns, np.uint16), 0, 0, 0
     while pixel < depth.size and at + 2 <= numbers.size:
         pixel, count = pixel + int(numbers[at]), int(numbers[at + 1])
         codes = numbers[at + 2 : at + 2 + count]
-        if pixel + count > depth.size or codes.size < count:
+        if pixel + count > depth.size or codes.size < count or not (numbers[at] or count):
             raise DecodeError(f"RVL of {columns}x{rows} pixels has a run that does not fit")
         depth[pixel : pixel + count] = last + np.cumsum(codes >> 1 ^ -(codes & 1))
         at, pixel = at + 2 + count, pixel + count

@@ -126,6 +126,14 @@ def png_of(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG whose header lies about the size."""
+    data = bytearray(cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))[1].tobytes())
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
 MM = np.ones((2, 2), np.uint16)
 DEPTH_HEAD = struct.pack("<iff", 0, 1.0, 0.0)
 PNG_DEPTH, RVL_DEPTH = "16UC1; compressedDepth png", "16UC1; compressedDepth rvl"
@@ -143,6 +151,7 @@ BROKEN_RAW: dict[str, tuple[bytes, ImageChoice]] = {
 BROKEN_CODED: dict[str, tuple[bytes, str, ImageChoice]] = {
     "text": (b"<svg onload=alert(1)>", "bgr8; jpeg compressed bgr8", COLOR),
     "a JPEG that ends": (b"\xff\xd8\xff\xe0", "mono8; jpeg compressed mono8", DISPARITY),
+    "a JPEG of 30 million pixels": (jpeg_of(30_000, 1000), "mono8; jpeg", DISPARITY),
     "no header": (b"123", PNG_DEPTH, DEPTH),
     "no PNG": (DEPTH_HEAD + b"?" * 40, PNG_DEPTH, DEPTH),
     "a PNG of a terabyte": (DEPTH_HEAD + png_of(1 << 20, 1 << 20), PNG_DEPTH, DEPTH),
@@ -155,6 +164,8 @@ BROKEN_CODED: dict[str, tuple[bytes, str, ImageChoice]] = {
     "RVL without numbers": (SMALL, RVL_DEPTH, DEPTH),
     "RVL of a terabyte": (DEPTH_HEAD + struct.pack("<II", 1 << 30, 1 << 30), RVL_DEPTH, DEPTH),
     "RVL with a run too long": (SMALL + b"\0\0\0\x77", RVL_DEPTH, DEPTH),
+    "RVL with more bytes than its pixels take": (SMALL + bytes(1 << 16), RVL_DEPTH, DEPTH),
+    "RVL with runs of no pixel": (SMALL + bytes(8), RVL_DEPTH, DEPTH),
     "RVL with an endless number": (SMALL + b"\xff" * 400, RVL_DEPTH, DEPTH),
     "RVL with a huge number": (SMALL + b"\xff" * 40 + b"\0" * 8, RVL_DEPTH, DEPTH),
 }
@@ -170,6 +181,13 @@ def test_broken_image_is_an_error_with_a_sentence(case: str) -> None:
         raw, kind = serialized(data, form), COMPRESSED_IMAGE
     with pytest.raises(DecodeError, match=r"\w+ \w+"):
         image_of(raw, kind, choice)
+
+
+@pytest.mark.parametrize("form", [".tiff", ".bmp", ".pgm"])
+def test_files_of_other_kinds_are_not_decoded(form: str) -> None:
+    data = DEPTH_HEAD + cv2.imencode(form, np.ones((2, 2), np.uint8))[1].tobytes()
+    with pytest.raises(DecodeError, match="are no image"):
+        image_of(serialized(data, PNG_DEPTH), COMPRESSED_IMAGE, DEPTH)
 
 
 # -- points
