@@ -104,7 +104,7 @@ def controls(
         words = key.split(".")
         if words[0] in _PER_TOPIC and len(words) > 2:
             continue
-        if words[0] == "stream" and running and words[1] not in running:
+        if words[0] == "stream" and running and words[1:] and words[1] not in running:
             continue
         found.append(_control(key, row, values[key]))
     order = {group: number for number, group in enumerate(GROUPS)}

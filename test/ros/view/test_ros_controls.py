@@ -144,13 +144,14 @@ def test_no_control_for_what_is_too_much_or_cannot_change() -> None:
         "qos_overrides./oak/x.depth": row(),
         "stream.video.publish": row(),
         "stream.left.publish": row(),
+        "stream": row(),  # of another node
         "publish.idle_hold_s": row(),
         "stream_list": row(),
     }
     values: dict[str, Any] = dict.fromkeys(rows, 1.0) | {"stream_list": ("left",)}
     del values["without_value"]
     found = {control.key for control in controls(rows, values, "active")}
-    assert found == {"stream.left.publish", "publish.idle_hold_s", "stream_list"}
+    assert found == {"stream.left.publish", "stream", "publish.idle_hold_s", "stream_list"}
 
 
 def test_buttons_are_services_and_transitions_that_the_state_allows() -> None:

@@ -108,6 +108,11 @@ def test_boxes_that_cannot_be_are_without_place_and_bounded() -> None:
     (found,) = boxes(None, spatial(("cat", 0.5, 1e30)), None)
     assert (found.center_m, found.size_m) == (None, (0.0, 0.0, 0.0))
     assert len(boxes(flat(*[("cat", 0.5, 1.0, "")] * 300), None, None)) == 100
+    tiny, tracked = flat(("cat", 0.5, 0.0, "")), flat(("cat", 0.5, 0.0, "3"))
+    for box in (tiny.detections[0].bbox, tracked.detections[0].bbox):
+        box.size_x = box.size_y = 1e-200
+        box.center.position.y = 0.0
+    assert boxes(tiny, None, tracked)[0].track_id == ""  # their areas are 0 as floats
     assert boxes(Detection2DArray(detections=[Detection2D()]), None, None)[0].label == ""
 
 
