@@ -30,7 +30,7 @@ from ..messages.value_limits import DETECTION_LIMITS, TRACKLET_LIMITS, check_rec
 from ..streams import ALL_STREAMS, WORKER_OUTPUTS, Topic
 from ..wire_formats import decode_detections, decode_tracklets
 from .device_run import StartedRun
-from .source import Box, Cloud, ImageChoice, LatestImage
+from .source import NO_COLOR, Box, Cloud, ImageChoice, LatestImage
 
 #: Images that show the same as others.
 _REPEATED = ("depth/unfiltered/image_raw",)
@@ -40,8 +40,6 @@ _SHOWN_AS = {
     "depth_registered/image_raw": ("32FC1", "m"),
     "disparity/image_raw": ("disparity", "px"),
 }
-#: Grey of points that have no colour: the rgb camera does not see them, or no image came in time.
-_NO_COLOR = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def cloud_of(
     rows = rows[np.isfinite(rows[:, 2])]
     bits = rows[:, 3].copy()  # 0x00RRGGBB: the bytes are blue, green, red, 0
     colors = np.ascontiguousarray(bits.view(np.uint8).reshape(-1, 4)[:, 2::-1])
-    colors[bits.view(np.uint32) == 0] = _NO_COLOR
+    colors[bits.view(np.uint32) == 0] = NO_COLOR
     return Cloud(packet.stamp_ns, frame_id, np.ascontiguousarray(rows[:, :3]), colors)
 
 

@@ -30,6 +30,7 @@ from .device_run import DeviceRun, StartedRun
 from .source import (
     BOXES,
     CLOUD,
+    READ_ONLY,
     Action,
     Box,
     CameraView,
@@ -48,7 +49,6 @@ _STILL_S = 5.0
 _RESULTS = frozenset({"metaout", "object_tracker"})
 #: A frame may come a little early: rates of cameras and of pages are not exact.
 _EARLY = 0.9
-_READ_ONLY = "the page is read-only: it was started with --read-only"
 
 
 class DeviceSource:
@@ -276,7 +276,7 @@ class DeviceSource:
     def set(self, key: str, value: object) -> str:
         """Change an option; "" or why it cannot be changed."""
         if self._read_only:
-            return _READ_ONLY
+            return READ_ONLY
         try:
             self._run.change(changed(self._run.settings, key, value))
         except DepthaiError as cause:
@@ -290,7 +290,7 @@ class DeviceSource:
     def act(self, key: str) -> str:
         """Do it; a sentence about the result."""
         if self._read_only:
-            return _READ_ONLY
+            return READ_ONLY
         if key not in _ACTIONS:
             return f"{key} is no action of this device"
         try:

@@ -44,7 +44,7 @@ class RobotView:
         self._urdf, self._parts = urdf, []
         try:
             found = shapes(urdf) if urdf else []
-        except DepthaiError:
+        except DepthaiError:  # the source has said why
             return
         for number, shape in enumerate(found):
             node = self._add(f"/robot/{number}", shape)

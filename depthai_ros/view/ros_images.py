@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from ..bounded import clean_text
 from ..errors import DecodeError
 from .pixels import check_area, encoded_size
-from .source import Cloud, ImageChoice, LatestImage
+from .source import NO_COLOR, Cloud, ImageChoice, LatestImage
 
 #: Bytes of one message, points of one cloud that is shown.
 _MOST_BYTES, MOST_POINTS = 1 << 28, 100_000
@@ -42,8 +42,6 @@ _MM_PER_M = np.float32(1000.0)
 _MOST_GROUPS = 10
 #: Most bytes of a pixel in RVL: 6 groups of its depth, and a run of its own; two words at the end.
 _RVL_PIXEL, _RVL_END = 4, 8
-#: Grey of points without colours, as in clouds of a device.
-_NO_COLOR = 200
 _NS_PER_S = 1_000_000_000
 
 
@@ -207,7 +205,7 @@ def cloud(raw: bytes, most: int = MOST_POINTS) -> Cloud:
     points = np.stack([rows[axis] for axis in "xyz"], axis=1).astype(np.float32, copy=False)
     is_measured = np.isfinite(points).all(1)
     points = points[is_measured]
-    colors = np.full((len(points), 3), _NO_COLOR, np.uint8)
+    colors = np.full((len(points), 3), NO_COLOR, np.uint8)
     if "rgb" in (rows.dtype.names or ()):
         bits = rows["rgb"][is_measured]  # 0x00RRGGBB
         has_color = bits != 0  # black points are those for which no colour came

@@ -14,7 +14,7 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 
 from ..bounded import without_surrogates
-from ..errors import DecodeError
+from .robot import shapes
 from .ros_images import cloud, image_of, read, stamp_ns
 from .ros_scene import boxes, camera_view, class_names, frame_poses, transforms
 from .ros_topics import (
@@ -39,7 +39,7 @@ _OLD_BOXES_S = 2.0
 #: Topics with transforms; the publishers of all nodes share them.
 _TF_TOPICS, _TF_DEPTH = ("/tf_static", "/tf"), 200
 _MOST_FRAMES = 2000
-_URDF, _MOST_URDF = "robot_description", 8 << 20
+_URDF = "robot_description"
 
 
 class ShownTopics:
@@ -243,7 +243,6 @@ def _transforms(raw: bytes) -> dict[str, Any]:
 
 
 def _urdf(raw: bytes) -> str:
-    text = read(raw, String).data
-    if len(text) > _MOST_URDF:
-        raise DecodeError(f"{_URDF} has {len(text)} characters, at most {_MOST_URDF} are shown")
-    return without_surrogates(text)
+    text = without_surrogates(read(raw, String).data)
+    shapes(text)  # what cannot be drawn is said, as of other topics
+    return text

@@ -51,6 +51,7 @@ from .ros_state import (
 )
 from .ros_topics import Demand, TopicFeed
 from .source import (
+    READ_ONLY,
     Action,
     Box,
     CameraView,
@@ -66,7 +67,6 @@ _TICK_S, _LOOK_S, _ASK_STATE_S = 0.1, 0.5, 2.0
 _SET_S, _ACT_S, _END_S = 4.5, 29.0, 5.0
 _LOG_LINES, _EVENTS = 200, 100
 _TEXT = 500
-_READ_ONLY = "this page only shows: depthai-view was started with --read-only"
 #: Service -> its type; all others of the buttons are triggers.
 _TYPES = {"save_calibration": SaveCalibration, "device_info": DeviceInfo}
 
@@ -247,7 +247,7 @@ class RosSource:
     def set(self, key: str, value: object) -> str:
         """Change any parameter; "" or the reason of the refusal."""
         if self._read_only:
-            return _READ_ONLY
+            return READ_ONLY
         present = self._parameters.values.get(key)
         if not self._graph.is_there or present is None:
             return self._missing(f"no parameter {clean_text(key)}")
@@ -283,7 +283,7 @@ class RosSource:
     def act(self, key: str) -> str:
         """Call a service or a transition; a sentence about the result."""
         if self._read_only:
-            return _READ_ONLY
+            return READ_ONLY
         row = next((row for row in self.actions() if row.key == key), None)
         if row is None:
             return self._missing(f"no action {clean_text(key)}")

@@ -8,22 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from ..bounded import clean_text
-from ..messages.stream_stats import LOST_PREFIX
+from ..messages.device_log import TEMPERATURES
+from ..messages.diagnostics import STATES
+from ..messages.stream_stats import StreamCounts
+from ..msg import DeviceStatus
 from .source import Level, State, StreamRow
 
 #: Level of a DiagnosticStatus -> ours.
 _LEVELS: dict[int, Level] = {0: "ok", 1: "warn", 2: "error", 3: "stale"}
 #: A part whose values are old, as all are at the start, says nothing about the whole.
 _SEVERITY: tuple[Level, ...] = ("stale", "ok", "warn", "error")
-#: State in ~/device/status -> the word of the diagnostics, its level.
-_DEVICE_STATES: dict[int, tuple[str, Level]] = {
-    0: ("disconnected", "error"),
-    1: ("booting", "ok"),
-    2: ("streaming", "ok"),
-    3: ("recovering", "warn"),
-    4: ("error", "error"),
-}
-_TEMPERATURES = ("css", "mss", "upa0", "upa1")
 _MOST_ROWS, _TEXT = 200, 500
 #: A node that reports nothing for this time does not run any more, or is too busy.
 _SILENT_S = 6.0
@@ -43,11 +37,11 @@ def state_of_diagnostics(message: Any, name: str) -> State | None:
     if "device" not in rows:
         return None
     device = _values(rows["device"])
-    worst = max(["device", *rows], key=lambda part: _SEVERITY.index(_level(rows[part])))
-    level = _level(rows[worst])
+    worst = max(["device", *rows], key=lambda part: _SEVERITY.index(_level(rows[part].level)))
+    level = _level(rows[worst].level)
     text = clean_text(rows[worst].message, _TEXT)
     temperatures = _values(rows["temperature"]) if "temperature" in rows else {}
-    known = {part: _number(temperatures.get(f"{part}_c")) for part in _TEMPERATURES}
+    known = {part: _number(temperatures.get(f"{part}_c")) for part in TEMPERATURES}
     return State(
         node="",
         device=device.get("state", ""),
@@ -68,10 +62,8 @@ def _values(row: Any) -> dict[str, str]:
     return {clean_text(pair.key): clean_text(pair.value, _TEXT) for pair in row.values[:_MOST_ROWS]}
 
 
-def _level(row: Any) -> Level:
-    level = row.level
-    number = level[0] if isinstance(level, bytes) and level else int(level or 0)
-    return _LEVELS.get(number, "error")
+def _level(level: Any) -> Level:
+    return _LEVELS.get(_as_int(level or 0), "error")
 
 
 def _number(text: str | None) -> float:
@@ -96,33 +88,29 @@ def _link(speed: str, row: Any) -> str:
 
 def _stream(name: str, row: Any) -> StreamRow:
     values = _values(row)
-    lost = {}
-    for key, text in values.items():
-        if key.startswith(LOST_PREFIX) and text.isascii() and text.isdigit():
-            lost[key.removeprefix(LOST_PREFIX)] = int(text[:18])
     return StreamRow(
         name=clean_text(name),
-        level=_level(row),
+        level=_level(row.level),
         text=clean_text(row.message, _TEXT),
         fps=_number(values.get("fps")),
         expected_fps=_number(values.get("fps_expected")),
         latency_ms=_number(values.get("latency_ms_mean")),
         mb_s=_number(values.get("bytes_per_s")) / 1e6,
-        lost=lost,
+        lost=StreamCounts.read(values).lost,
     )
 
 
 def state_of_status(message: Any) -> State:
     """The state in a DeviceStatus, until the first diagnostics arrive."""
-    word, level = _DEVICE_STATES.get(message.state, ("error", "error"))
-    temperatures = {part: float(getattr(message, f"{part}_c")) for part in _TEMPERATURES}
+    level, word, sentence = STATES.get(message.state, STATES[DeviceStatus.STATE_ERROR])
+    temperatures = {part: float(getattr(message, f"{part}_c")) for part in TEMPERATURES}
     columns = (message.stream_names, message.fps, message.expected_fps, message.latency_ms)
     rows = list(zip(*columns, strict=False))[:_MOST_ROWS]
     return State(
         node="",
         device=word,
-        level=level,
-        text=word,
+        level=_level(level),
+        text=sentence,
         link=clean_text(message.usb_speed),
         temperatures_c={part: c for part, c in temperatures.items() if math.isfinite(c)},
         last_error="",

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 #: What `want` names besides image topics.
 CLOUD, BOXES = "points", "boxes"
+#: Why nothing can be changed on such a page.
+READ_ONLY = "this page only shows: depthai-view was started with --read-only"
+#: Grey of points that have no colour: the rgb camera does not see them, or no image came in time.
+NO_COLOR = 110
 #: Level of a state, as in the diagnostics.
 Level = Literal["ok", "warn", "error", "stale"]
 #: Why nothing can be changed.

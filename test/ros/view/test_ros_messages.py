@@ -28,6 +28,7 @@ from vision_msgs.msg import (
 )
 
 from depthai_ros.errors import DecodeError
+from depthai_ros.msg import DeviceStatus
 from depthai_ros.view.ros_images import read
 from depthai_ros.view.ros_scene import boxes, camera_view, class_names, frame_poses, transforms
 from depthai_ros.view.ros_state import (
@@ -35,6 +36,7 @@ from depthai_ros.view.ros_state import (
     after_silence,
     log_line,
     state_of_diagnostics,
+    state_of_status,
 )
 from depthai_ros.view.ros_topics import (
     COMPRESSED_IMAGE,
@@ -221,7 +223,8 @@ def test_state_is_that_of_the_node_with_its_worst_part() -> None:
     assert found.temperatures_c == {"css": 41.5}
     (stream,) = found.streams
     assert (stream.name, stream.fps, stream.expected_fps, stream.mb_s) == ("left", 10, 30, 2.0)
-    assert stream.lost == {"link": 3, "worker.points": 4}
+    lost = {stage: count for stage, count in stream.lost.items() if count}
+    assert lost == {"link": 3, "worker.points": 4}
     assert state_of_diagnostics(DiagnosticArray(status=rows[:1]), "oak") is None
     stale = [status("oak: temperature", b"\3"), status("oak: device", text="streaming")]
     begun = state_of_diagnostics(DiagnosticArray(status=stale), "oak")
@@ -230,6 +233,19 @@ def test_state_is_that_of_the_node_with_its_worst_part() -> None:
     odd = state_of_diagnostics(DiagnosticArray(status=[status("oak: device", b"\x09")]), "oak")
     assert odd is not None
     assert odd.level == "error"
+
+
+def test_state_until_the_first_diagnostics_is_that_of_the_device_status() -> None:
+    message = DeviceStatus(
+        state=3, usb_speed="super\n", css_c=41.5, mss_c=math.nan, stream_names=["left", "depth"],
+        fps=[9.5], expected_fps=[10.0], latency_ms=[4.0],
+    )  # fmt: skip
+    found = state_of_status(message)
+    assert (found.device, found.level, found.link) == ("recovering", "warn", "super\\n")
+    assert "reconnecting" in found.text
+    assert found.temperatures_c == {"css": 41.5, "upa0": 0.0, "upa1": 0.0}
+    assert [(row.name, row.fps, row.expected_fps) for row in found.streams] == [("left", 9.5, 10.0)]
+    assert state_of_status(DeviceStatus(state=99)).level == "error"
 
 
 def test_silent_node_is_stale() -> None:

@@ -190,6 +190,10 @@ def test_robot_and_transforms_of_other_nodes_arrive(running: Running, watcher: L
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     model = watcher.node.create_publisher(String, "/robot_description", kept)
     moving = watcher.node.create_publisher(TFMessage, "/tf", 10)
+    model.publish(String(data="<robot>"))
+    refusal = "page: /robot_description: robot_description is no XML"
+    running.wait(lambda: any(refusal in line for line in source.log()), "the refusal")
+    assert source.robot() == ""
     model.publish(String(data="<robot/>"))
     running.wait(source.robot, "the robot")
     assert source.robot() == "<robot/>"
