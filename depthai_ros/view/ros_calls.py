@@ -51,11 +51,11 @@ class NodeCalls:
         self._clients: dict[str, Any] = {}
         self._questions: dict[str, _Question] = {}
         self.waiting: dict[threading.Event, str] = {}  # what each `call` waits for
-        self._is_closed = False
+        self.is_closed = False  # no call gets an answer any more
 
     def close(self) -> None:
         """Every `call` ends now, without an answer."""
-        self._is_closed = True
+        self.is_closed = True
         for done in [*self.waiting]:
             done.set()
 
@@ -116,7 +116,7 @@ class NodeCalls:
         futures: list[Any] = []
         self.waiting[done] = name
         try:
-            while not self._is_closed and (left_s := end_s - time.monotonic()) > 0:
+            while not self.is_closed and (left_s := end_s - time.monotonic()) > 0:
                 if not client.service_is_ready():
                     done.wait(min(left_s, _POLL_S))
                     continue

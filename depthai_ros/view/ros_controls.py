@@ -167,7 +167,7 @@ _SERVICES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "reset_device": ("Reset device", "reboot the device and start the streams again", _ACTIVE),
 }
 #: A service of this type is a button, also one that is not in the table.
-_TRIGGER = "std_srvs/srv/Trigger"
+TRIGGER = "std_srvs/srv/Trigger"
 #: Transition -> its number, the state in which it is possible, what it does.
 #: Source: lifecycle_msgs/msg/Transition
 _TRANSITIONS = {
@@ -185,7 +185,7 @@ def actions(services: Mapping[str, str], state: str) -> tuple[Action, ...]:
     found = []
     order = {name: number for number, name in enumerate(_SERVICES)}
     for name in sorted(services, key=lambda name: (order.get(name, len(order)), name)):
-        if services[name] != _TRIGGER and name not in _SERVICES:
+        if services[name] != TRIGGER and name not in _SERVICES:
             continue
         plain = clean_text(name).replace("_", " ").capitalize()
         label, meaning, states = _SERVICES.get(name, (plain, f"call the service {name}", ()))

@@ -56,6 +56,12 @@ def read(raw: bytes, message_type: Any) -> Any:
         raise DecodeError(f"{len(raw)} bytes are no {name} of this version") from cause
 
 
+def serialized_text(text: str) -> bytes:
+    """A whole string as it is in serialised bytes. Source: OMG DDSI-RTPS 2.3, section 10 (CDR)"""
+    data = text.encode() + b"\0"
+    return struct.pack("<I", len(data)) + data
+
+
 def stamp_ns(header: Any) -> int:
     """The stamp of a header, ns."""
     return int(header.stamp.sec) * _NS_PER_S + int(header.stamp.nanosec)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from ..srv import DeviceInfo, SaveCalibration
 from .ros_calls import NodeCalls, NodeParameters
 from .ros_controls import (
     LIFECYCLE,
+    TRIGGER,
     actions,
     controls,
     info_sentence,
@@ -39,7 +40,7 @@ from .ros_controls import (
     transition_number,
 )
 from .ros_graph import NodeGraph, Subscriptions
-from .ros_images import read
+from .ros_images import read, serialized_text
 from .ros_shown import ShownTopics
 from .ros_state import (
     NO_REPORT,
@@ -94,7 +95,7 @@ class RosSource:
         self._shown = ShownTopics(self._target)
         self._calls = NodeCalls(self._ros, self._target)
         self._parameters = NodeParameters(self._calls, self._target)
-        self._feeds = _StandingFeeds(self._target)
+        self._feeds = StandingFeeds(self._target)
         self._lifecycle = ""
         self._matched: dict[str, TopicFeed[Any]] = {}
         self._look_s = self._ask_s = 0.0
@@ -106,6 +107,7 @@ class RosSource:
             _TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self._parameters.connect()
+        self._calls.client(ChangeState, "change_state")
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="view-ros", daemon=True)
         self._thread.start()
@@ -146,25 +148,34 @@ class RosSource:
 
     def _look(self) -> None:
         """Look at the graph; a node that was started again has another state and other values."""
-        if self._graph.look() or not self._graph.is_there:
+        was_there = self._graph.is_there
+        is_new = self._graph.look()
+        if is_new or (was_there and not self._graph.is_there):
             self._calls.forget()
             self._parameters.forget()
             self._lifecycle, self._ask_s = "", 0.0
             self._shown.forget()
+            self._feeds.forget()
         self._shown.announced(self._graph.topics)
+        if self._graph.is_there:
+            # Some servers do not answer a client that they have not discovered yet.
+            for name, kind in self._graph.services.items():
+                if kind == TRIGGER or name in _TYPES:
+                    self._calls.client(_TYPES.get(name, Trigger), name)
+            if not self._parameters.is_known:
+                self._parameters.refresh()
 
     def _follow(self, now_s: float) -> None:
         """Read what has changed in the node."""
-        for event in self._feeds.transitions.take():
-            self._enter(event.goal_state.label)
-            self._ask_s = 0.0
-        for event in self._feeds.parameters.take():
-            self._parameters.changed(event)
-        self._calls.check()
+        transitions, changes = self._feeds.transitions.take(), self._feeds.parameters.take()
         if not self._graph.is_there:
             return
-        if not self._parameters.is_known:
-            self._parameters.refresh()
+        for event in transitions:
+            self._enter(event.goal_state.label)
+            self._ask_s = 0.0
+        for event in changes:
+            self._parameters.changed(event)
+        self._calls.check()
         if now_s - self._ask_s >= _ASK_STATE_S and not self._calls.is_asking("get_state"):
             self._ask_s = now_s
             self._calls.ask(GetState, "get_state", GetState.Request(), self._read_state)
@@ -177,6 +188,8 @@ class RosSource:
         if state != self._lifecycle:
             self._lifecycle = state
             self._shown.renew_cameras()
+            if state == "unconfigured":
+                self._feeds.status.forget()  # the next device may be another one
 
     # -- what is shown
 
@@ -217,7 +230,7 @@ class RosSource:
     def state(self) -> State:
         """State of node and device, by the last diagnostics."""
         feeds = self._feeds
-        found = feeds.diagnostics.newest() or feeds.status.newest() or NO_REPORT
+        found = feeds.diagnostics.newest() or feeds.short_state() or NO_REPORT
         if self._failure:
             return replace(found, level="error", text=self._failure)
         if not self._graph.is_there:
@@ -266,7 +279,7 @@ class RosSource:
         return clean_text(answer.result.reason, _TEXT) or f"{self._target} refused it"
 
     def _unanswered(self, limit_s: float) -> str:
-        if self._ending.is_set():
+        if self._calls.is_closed:
             return "the page is closed"
         return f"{self._target} did not answer within {limit_s:g} s"
 
@@ -309,7 +322,7 @@ class RosSource:
         return answer.message or f"{label}: {'done' if answer.success else 'not possible now'}"
 
 
-class _StandingFeeds:
+class StandingFeeds:
     """The small topics that say how the node is; they are always received."""
 
     def __init__(self, target: str) -> None:
@@ -317,20 +330,42 @@ class _StandingFeeds:
         name, logger = target.rpartition("/")[2], logger_name(target)
         self.diagnostics: TopicFeed[State | None] = TopicFeed(
             lambda raw: state_of_diagnostics(read(raw, DiagnosticArray), name),
-            wants=_with(f"{name}: device"),
+            wants=lambda raw: all(text in raw for text in self._in_diagnostics()),
         )
-        self.status: TopicFeed[State] = TopicFeed(
-            lambda raw: state_of_status(read(raw, DeviceStatus))
-        )
+        self.status: TopicFeed[DeviceStatus] = TopicFeed(lambda raw: read(raw, DeviceStatus))
         self.log: TopicFeed[str] = TopicFeed(
-            lambda raw: log_line(read(raw, Log), logger), kept=_LOG_LINES, wants=_with(logger)
+            lambda raw: log_line(read(raw, Log), logger),
+            kept=_LOG_LINES,
+            wants=lambda raw: logger.encode() in raw,  # also loggers below it
         )
         self.parameters: TopicFeed[Any] = TopicFeed(
-            lambda raw: read(raw, ParameterEvent), kept=_EVENTS, wants=_with(target)
+            lambda raw: read(raw, ParameterEvent),
+            kept=_EVENTS,
+            wants=lambda raw: serialized_text(target) in raw,
         )
         self.transitions: TopicFeed[Any] = TopicFeed(
             lambda raw: read(raw, TransitionEvent), kept=_EVENTS
         )
+
+    def _in_diagnostics(self) -> Iterator[bytes]:
+        """What is in the diagnostics of this node, and not in those of others.
+
+        They have the name of the node without its namespace, and the serial number of the device.
+        """
+        yield serialized_text(f"{self._target.rpartition('/')[2]}: device")
+        status = self.status.newest()
+        if status is not None and status.mx_id:
+            yield serialized_text(status.mx_id)
+
+    def short_state(self) -> State | None:
+        """The state until the first diagnostics arrive."""
+        status = self.status.newest()
+        return state_of_status(status) if status is not None else None
+
+    def forget(self) -> None:
+        """The node is another one; its log goes on."""
+        self.diagnostics.forget()
+        self.status.forget()
 
     def demands(self) -> dict[str, Demand]:
         """All of them."""
@@ -342,9 +377,3 @@ class _StandingFeeds:
             Demand(f"{self._target}/transition_event", TransitionEvent, self.transitions, _EVENTS),
         )
         return {row.topic: row for row in rows}
-
-
-def _with(text: str) -> Callable[[bytes], bool]:
-    """True for a serialised message that contains a text."""
-    words = text.encode()
-    return lambda raw: words in raw

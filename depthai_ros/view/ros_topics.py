@@ -150,6 +150,12 @@ class TopicFeed(Generic[T]):
             self.arrived_s = now_s
             self._rows.append(_KeptMessage(raw))
 
+    def forget(self) -> None:
+        """As if no message had arrived."""
+        with self._reading:
+            self._rows.clear()
+            self._last, self.arrived_s, self.failure = None, 0.0, ""
+
     def newest(self) -> T | None:
         """The newest message that can be decoded; None before the first one."""
         with self._reading:

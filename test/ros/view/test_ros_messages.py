@@ -11,6 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rcl_interfaces.msg import Log
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -31,6 +32,7 @@ from depthai_ros.errors import DecodeError
 from depthai_ros.msg import DeviceStatus
 from depthai_ros.view.ros_images import read
 from depthai_ros.view.ros_scene import boxes, camera_view, class_names, frame_poses, transforms
+from depthai_ros.view.ros_source import StandingFeeds
 from depthai_ros.view.ros_state import (
     NO_REPORT,
     after_silence,
@@ -253,6 +255,33 @@ def test_silent_node_is_stale() -> None:
     assert after_silence(NO_REPORT, "/oak", 100.0, 60.0) is NO_REPORT
     found = after_silence(NO_REPORT, "/oak", 9.0, 1.0)
     assert (found.level, found.text) == ("stale", "/oak has reported nothing for 9 s")
+
+
+def test_diagnostics_are_those_of_the_node_and_its_device() -> None:
+    feeds = StandingFeeds("/robot1/oak")
+
+    def hear(name: str, mx_id: str) -> None:
+        row = DiagnosticStatus(name=f"{name}: device", message=f"{name} {mx_id}", hardware_id=mx_id)
+        feeds.diagnostics.arrive(bytes(serialize_message(DiagnosticArray(status=[row]))))
+
+    def heard() -> str:
+        state = feeds.diagnostics.newest()
+        return state.text if state is not None else ""
+
+    hear("front_oak", "A")
+    assert feeds.diagnostics.arrived_s == 0.0
+    hear("oak", "A")
+    assert heard() == "oak A"
+    feeds.status.arrive(bytes(serialize_message(DeviceStatus(mx_id="B"))))
+    hear("oak", "A")  # of /robot2/oak
+    assert heard() == "oak A"  # what came before the serial number was known
+    hear("oak", "B")
+    hear("oak", "A")
+    assert heard() == "oak B"
+    feeds.forget()
+    assert (heard(), feeds.diagnostics.arrived_s, feeds.status.newest()) == ("", 0.0, None)
+    hear("oak", "A")
+    assert heard() == "oak A"
 
 
 def test_log_lines_are_those_of_the_node() -> None:

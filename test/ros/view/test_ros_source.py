@@ -225,6 +225,8 @@ def test_state_has_the_figures_of_the_diagnostics(running: Running) -> None:
 def test_still_image_arrives_on_request(running: Running) -> None:
     source = running.source
     assert source.image(STILL) is None
+    made = source._calls._clients.keys()
+    running.wait(lambda: {"capture_still", "save_calibration", "change_state"} <= made, "clients")
     assert "capture_still" in {row.key for row in source.actions()}
     assert source.act("capture_still").startswith("the still image will be published")
     running.wait(lambda: source.image(STILL), "the still image")
@@ -364,8 +366,17 @@ def test_node_that_is_started_again_is_followed(running: Running) -> None:
     assert running.node is not None
     assert running.node.stop() == 0
     running.wait_for_state("gone")
-    assert source.image(LEFT) is None
-    assert (source.images(), source.controls(), source.actions()) == ((), (), ())
+    running.wait(
+        lambda: (
+            source.image(LEFT) is None
+            and (source.images(), source.controls(), source.actions()) == ((), (), ())
+        ),
+        "nothing of the node",
+    )
+    frames = source._shown._feeds["/tf"][1]
+    seen_s = source._look_s
+    running.wait(lambda: source._look_s > seen_s + 1.0, "more looks at the graph")
+    assert source._shown._feeds["/tf"][1] is frames  # it is not subscribed again and again
     running.start()
     running.wait_for_state("active")
     running.wait(lambda: source.image(LEFT), "left of the new node")
