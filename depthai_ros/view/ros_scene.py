@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bounded import clean_text
+from ..boxes import Box as Edges
 from ..boxes import same_object
 from .ros_images import stamp_ns
 from .source import Box, CameraView, FramePose
@@ -23,8 +24,6 @@ _SAME_FRAME_NS = 200_000_000
 _CLASS_CHARACTERS = 40
 #: Vertical field of view where no calibration gives one.
 _UNKNOWN_FOV_RAD = math.radians(45.0)
-
-Edges = tuple[float, float, float, float]
 
 
 # -- boxes
