@@ -169,15 +169,18 @@ def rvl(data: bytes) -> NDArray[np.uint16]:
     if len(data) > most:
         raise DecodeError(f"RVL of {columns}x{rows} pixels has {len(data)} bytes, at most {most}")
     numbers = _rvl_numbers(data[_RVL.size :])
-    depth, pixel, at, last = np.zeros(rows * columns, np.uint16), 0, 0, 0
-    while pixel < depth.size and at + 2 <= numbers.size:
-        pixel, count = pixel + int(numbers[at]), int(numbers[at + 1])
-        codes = numbers[at + 2 : at + 2 + count]
-        if pixel + count > depth.size or codes.size < count or not (numbers[at] or count):
+    is_code, is_measured = np.zeros(numbers.size, bool), np.zeros(rows * columns, bool)
+    pixel = at = 0
+    while pixel < is_measured.size and at + 2 <= numbers.size:
+        empty, count = numbers.item(at), numbers.item(at + 1)
+        at, pixel = at + 2, pixel + empty
+        ends = at + count, pixel + count
+        if ends[0] > numbers.size or ends[1] > is_measured.size or not (empty or count):
             raise DecodeError(f"RVL of {columns}x{rows} pixels has a run that does not fit")
-        depth[pixel : pixel + count] = last + np.cumsum(codes >> 1 ^ -(codes & 1))
-        at, pixel = at + 2 + count, pixel + count
-        last = int(depth[pixel - 1]) if count else last
+        is_code[at : ends[0]] = is_measured[pixel : ends[1]] = True
+        at, pixel = ends
+    codes, depth = numbers[is_code], np.zeros(is_measured.size, np.uint16)
+    depth[is_measured] = np.cumsum(codes >> 1 ^ -(codes & 1)).astype(np.uint16)
     return depth.reshape(rows, columns)
 
 
