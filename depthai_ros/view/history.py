@@ -30,7 +30,7 @@ _DROPS_PERCENT: Any = BY_KEY[DROPS_KEY].default
 
 @dataclass(frozen=True, slots=True)
 class PlotOf:
-    """One plot: its title, and the figure of a stream, of its row and its lost frames per second."""
+    """One plot: its title, and its figure, made of the row of a stream and its losses per s."""
 
     title: str
     figure: Callable[[StreamRow, float], float]

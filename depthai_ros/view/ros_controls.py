@@ -23,6 +23,8 @@ ControlValue = bool | int | float | str | tuple[str, ...]
 
 #: Groups with parameters of single topics, which are too many for a page: those of three words.
 _PER_TOPIC = ("publish", "compressed", "qos_overrides")
+#: Groups that stand first: what people turn most.
+_FIRST = ("camera", "depth", "filters", "points")
 #: Unit behind the meaning.
 _UNIT = re.compile(r"(.*) \[([^\[\]]+)\]", re.DOTALL)
 _CHOICES = re.compile(r"one of (.+)")
@@ -107,7 +109,7 @@ def controls(
         if words[0] == "stream" and running and words[1:] and words[1] not in running:
             continue
         found.append(_control(key, row, values[key]))
-    order = {group: number for number, group in enumerate(GROUPS)}
+    order = {group: number for number, group in enumerate(dict.fromkeys((*_FIRST, *GROUPS)))}
     found.sort(key=lambda row: order.get(row.key.partition(".")[0], len(order)))
     return tuple(found)
 

@@ -22,8 +22,6 @@ READ_ONLY = "this page only shows: depthai-view was started with --read-only"
 NO_COLOR = 110
 #: Level of a state, as in the diagnostics.
 Level = Literal["ok", "warn", "error", "stale"]
-#: Why nothing can be changed.
-READ_ONLY = "this page only shows: depthai-view was started with --read-only"
 
 
 @dataclass(frozen=True, slots=True)

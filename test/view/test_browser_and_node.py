@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from browsers import Tab
 from chromium_browser import CHROMIUM, chromium
 from nodes import Listener, NodeProcess
 from parameter_clients import read
-from playwright.sync_api import Error
 
 if not CHROMIUM:
     reason = "NO BROWSER IS TESTED: there is no chromium (apt install chromium)"
@@ -32,6 +30,7 @@ CAMERA: dict[str, Any] = {
     "stream_list": ["left", "meta_d2h"],
     "camera.mono.resolution_h": 400,
     "camera.mono.fps": 10.0,
+    "camera.rgb.fps": 10.0,
     "diagnostics.period_s": 0.5,
     "reconnect.initial_delay_s": 0.1,
     "reconnect.max_delay_s": 0.5,
@@ -87,15 +86,6 @@ def subscribers(listener: Listener) -> int:
     return sum(listener.node.count_subscribers(f"/oak/{topic}") for topic in IMAGES)
 
 
-def _is_open(field: Any, tab: Tab) -> bool:
-    """True if the group is open; only the first one is, and it may be another one."""
-    with contextlib.suppress(Error):
-        field.wait_for(timeout=10_000)
-        return True
-    tab.page.get_by_text("left camera").first.click()
-    return False
-
-
 # -- in this order
 
 
@@ -104,12 +94,11 @@ def test_slider_changes_the_parameter_and_the_device(running: Running, listener:
     tab.wait_for_new_image()
     tab.show("Controls")
     field = tab.field("exposure (us)")
-    tab.wait(lambda: _is_open(field, tab), "the controls of the left camera")
     field.fill("4321")
     field.press("Enter")
-    running.node.wait_for_output("of left)")
+    running.node.wait_for_output("of rgb)")
     assert re.search(r"camera control 3A 5 \d+ 4321 ", running.node.output)
-    key = "camera.left.exposure_us"
+    key = "camera.rgb.exposure_us"
     assert read(listener, [key]) == {key: 4321}
     field.fill("100000")
     field.press("Enter")

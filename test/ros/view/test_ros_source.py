@@ -261,6 +261,7 @@ def test_controls_are_what_can_change_now(running: Running) -> None:
     iso = running.control("camera.rgb.iso")
     assert iso is not None
     assert (iso.value, iso.low, iso.high, iso.group) == (400, 100.0, 1600.0, "rgb camera")
+    assert source.controls()[0].group == "rgb camera"  # what people turn most
     exposure = running.control("camera.left.exposure_us")
     assert exposure is not None
     assert exposure.unit == "us"
