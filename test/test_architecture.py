@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -67,6 +68,7 @@ NAMED_PLACES = table("""
 """)
 
 
+@functools.cache
 def python_modules() -> dict[str, Path]:
     """Module name in the package -> file; a folder is the module of its __init__.py."""
     return {
