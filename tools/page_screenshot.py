@@ -15,7 +15,7 @@ SIZE = {"width": 1440, "height": 810}
 SHOWN = ("depth", "rgb preview")
 #: viser tells that this machine draws without a graphics card.
 _NO_NOTICES = ".mantine-Notification-root { display: none }"
-_DEADLINE_MS, _SETTLE_MS = 60_000, 6_000
+_DEADLINE_MS, _SETTLE_MS = 60_000, 10_000
 
 
 def why_not() -> str:

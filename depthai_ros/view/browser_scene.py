@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from .encoded_images import EncodedImages
 from .model import CLOUD_HZ, IMAGE_HZ, SMALL_HZ, Browser
-from .moment import Moment
+from .moment import Moment, Pose
 from .pixels import box_text, label_color
 from .robot_view import RobotView, set_pose
-from .source import BOXES, CLOUD, Cloud
+from .source import BOXES, CLOUD, Box, Cloud
 
 #: Points that are sent to a browser; it gets a half or a quarter of them when it is slow.
 MOST_POINTS, MOST_BOXES = 100_000, 50
@@ -105,7 +106,8 @@ class BrowserScene:
         return node if is_on else None
 
     def _remove(self, prefix: str, keep: set[str]) -> None:
-        for name in [name for name in self._nodes if name.startswith(prefix) and name not in keep]:
+        gone = [name for name in self._nodes if name.startswith(prefix) and name not in keep]
+        for name in sorted(gone, key=len, reverse=True):  # children first
             self._nodes.pop(name).remove()
 
     # -- parts
@@ -185,21 +187,31 @@ class BrowserScene:
                 node._image_data = None
 
     def _draw_boxes(self, moment: Moment) -> None:
-        boxes = moment.boxes if self.on["boxes"] else ()
-        placed = [box for box in boxes if box.center_m is not None][:MOST_BOXES]
-        known = sum(1 for name in self._nodes if name.startswith("/boxes/")) // 2
-        for number in range(max(known, len(placed))):
-            name, is_on = f"/boxes/{number}", number < len(placed)
-            node = self._node(name, self._add_box, is_on)
-            text = box_text(placed[number]) if is_on else ""
-            self._label(f"{name}/name", text, is_on)
-            if node is not None:
-                box = placed[number]
-                pose = moment.pose(box.frame_id).copy()
-                pose[:3, 3] = (pose @ [*(box.center_m or (0, 0, 0)), 1])[:3]
-                set_pose(node, pose)
-                node.dimensions = tuple(max(side, 0.05) for side in box.size_m)
-                node.color = _bright(label_color(box.label)[::-1])
+        """Boxes of one label have the same nodes in each frame, so that only their poses change."""
+        counts: Counter[str] = Counter()
+        placed: dict[str, Box] = {}
+        for box in moment.boxes if self.on["boxes"] else ():
+            if box.center_m is not None and len(placed) < MOST_BOXES:
+                label = box.label.replace("/", ":")
+                counts[label] += 1
+                placed[f"/boxes/{label}:{counts[label]}"] = box
+        known = {name.removesuffix("/name") for name in self._nodes if name.startswith("/boxes/")}
+        if len(known) > 2 * MOST_BOXES:
+            self._remove("/boxes/", {*placed, *(f"{name}/name" for name in placed)})
+            known.clear()
+        for name in known - placed.keys():
+            self._node(name, self._add_box, False)
+            self._label(f"{name}/name", "", False)
+        for name, box in placed.items():
+            self._draw_box(name, box, moment.pose(box.frame_id).copy())
+
+    def _draw_box(self, name: str, box: Box, pose: Pose) -> None:
+        node = self._node(name, self._add_box)
+        pose[:3, 3] = (pose @ [*(box.center_m or (0, 0, 0)), 1])[:3]
+        set_pose(node, pose)
+        node.dimensions = tuple(max(side, 0.05) for side in box.size_m)
+        node.color = _bright(label_color(box.label)[::-1])
+        self._label(f"{name}/name", box_text(box), True)
 
     def _add_box(self, name: str) -> Any:
         return self._scene.add_box(name, wireframe=True)

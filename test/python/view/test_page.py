@@ -18,7 +18,7 @@ from raw_browser import CAMERA, Element, RawBrowser, serving, wait_until
 from depthai_ros.view.model import CLOUD_HZ, IMAGE_HZ
 from depthai_ros.view.numbers_panel import NumbersPanel
 from depthai_ros.view.server import PageServer
-from depthai_ros.view.source import BOXES, CLOUD, Control, FramePose
+from depthai_ros.view.source import BOXES, CLOUD, Box, Control, FramePose
 
 EXPOSURE = "mono exposure (µs)"
 KEY = "camera.mono.exposure_us"
@@ -116,16 +116,16 @@ def test_images_are_chosen_by_ticking_and_only_they_are_received(
 def test_detections_are_drawn_in_the_scene_and_on_the_preview(
     source: MadeUpSource, browser: RawBrowser
 ) -> None:
-    label = browser.find("/boxes/0/name")
+    label = browser.find("/boxes/person:1/name")
     browser.wait(lambda: "person 87 % #3" in label.props["text"], "the label")
-    assert browser.find("/boxes/0").props["dimensions"] == [0.5, 1.0, 0.3]
+    assert browser.find("/boxes/person:1").props["dimensions"] == [0.5, 1.0, 0.3]
     browser.tick("rgb/preview/image_raw", True)
     image = browser.find("rgb/preview/image_raw ·")
     wait_for_new(browser, image)
     assert decoded(image.props["_data"]).shape[1] >= 300
     wait_until(lambda: BOXES in source.wanted, lambda: str(source.wanted))
     browser.set("Detections", False)
-    browser.wait(lambda: browser.find("/boxes/0").props["visible"] is False, "no box")
+    browser.wait(lambda: browser.find("/boxes/person:1").props["visible"] is False, "no box")
     assert BOXES in source.wanted  # the preview has them
 
 
@@ -326,7 +326,7 @@ def test_elements_do_not_grow_while_the_page_is_open(
 ) -> None:
     image = browser.find("rgb/image_raw ·")
     wait_for_new(browser, image)
-    browser.find("/boxes/0/name")
+    browser.find("/boxes/person:1/name")
     for name in [choice.name for choice in CHOICES]:
         browser.tick(name, True)
         browser.find(f"{name} ·")
@@ -431,4 +431,25 @@ def test_frames_with_a_slash_have_their_own_poses(source: MadeUpSource) -> None:
         browser = RawBrowser(page)
         for name in ("/frames/robot", "/frames/robot:base", "/frames/robot:base:name"):
             browser.find(name)
+        browser.close()
+
+
+def test_boxes_keep_their_nodes_and_those_of_old_labels_go(source: MadeUpSource) -> None:
+    labels = ["person", "a/chair"]
+    place = ((0.5, 0.5, 2.0), (0.1, 0.2, 0.3), None)
+    source.boxes = lambda: tuple(  # type: ignore[method-assign]
+        Box(label, 0.5, "", "oak", *place) for label in labels
+    )
+    with serving(source) as page:
+        browser = RawBrowser(page)
+        chair, person = browser.find("/boxes/a:chair:1"), browser.find("/boxes/person:1")
+        color, other = chair.props["color"], person.props["color"]
+        labels[:] = ["a/chair", "person", "person"]
+        browser.find("/boxes/person:2")
+        assert (chair.props["color"], person.props["color"]) == (color, other)
+        for letter in "xyz":
+            labels[:] = [f"{letter}{number}" for number in range(60)]
+            browser.find(f"/boxes/{letter}49:1")
+        browser.wait(lambda: chair.uuid not in browser.elements, "no box of the first labels")
+        assert browser.find("/boxes/z0:1").props.get("visible") is not False
         browser.close()
