@@ -10,7 +10,7 @@ from typing import Any
 
 from chromium_browser import CHROMIUM, chromium
 
-SIZE = {"width": 1440, "height": 810}
+SIZE = {"width": 1280, "height": 720}
 #: Images that are shown besides the first one: the labels of their boxes.
 SHOWN = ("depth", "rgb preview")
 #: viser tells that this machine draws without a graphics card.
