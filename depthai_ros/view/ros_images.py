@@ -18,11 +18,13 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 
 from ..bounded import clean_text
 from ..errors import DecodeError
-from .pixels import check_area, encoded_size
+from .pixels import ColorScale, check_area, encoded_size
 from .source import NO_COLOR, Cloud, ImageChoice, LatestImage
 
 #: Bytes of one message, points of one cloud that is shown.
 _MOST_BYTES, MOST_POINTS = 1 << 28, 100_000
+#: Colours of points in a cloud without any: near is light.
+_DISTANCES = ColorScale("m", 0.0, 8.0)
 #: Encoding of an Image -> type and channels of a pixel. Source: sensor_msgs, image_encodings.hpp
 _ENCODINGS: dict[str, tuple[str, int]] = {
     "mono8": ("u1", 1),
@@ -214,12 +216,16 @@ def cloud(raw: bytes, most: int = MOST_POINTS) -> Cloud:
     points = np.stack([rows[axis] for axis in "xyz"], axis=1).astype(np.float32, copy=False)
     is_measured = np.isfinite(points).all(1)
     points = points[is_measured]
-    colors = np.full((len(points), 3), NO_COLOR, np.uint8)
     if "rgb" in (rows.dtype.names or ()):
+        colors = np.full((len(points), 3), NO_COLOR, np.uint8)
         bits = rows["rgb"][is_measured]  # 0x00RRGGBB
         has_color = bits != 0  # black points are those for which no colour came
         for channel, shift in enumerate((16, 8, 0)):
             colors[has_color, channel] = bits[has_color] >> shift & 255
+    else:
+        with np.errstate(over="ignore"):
+            distances = np.linalg.norm(points, axis=1)
+        colors = _DISTANCES.paint(distances)[:, ::-1]
     frame_id = clean_text(message.header.frame_id)
     return Cloud(stamp_ns(message.header), frame_id, points, colors)
 
