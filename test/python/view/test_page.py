@@ -371,10 +371,10 @@ def test_browser_that_leaves_while_its_elements_are_made_ends_nothing(
     def add_plot(panel: Any, number: int) -> Any:
         nonlocal has_left
         if not has_left:
-            has_left = True
             wait_until(lambda: leaving, lambda: "the browser")
             leaving[0].close()
             wait_until(lambda: len(page.viser.get_clients()) == 0, lambda: "the end of a browser")
+            has_left = True  # only now the test opens another one
         return original(panel, number)
 
     original = NumbersPanel._add_plot
