@@ -6,6 +6,7 @@ to report, is a `Recoverable`.
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ _STEADY_WATCHDOGS = 2
 #: Bugs in a row after which there is no further attempt.
 _MAX_BUGS = 3
 _CHECK_S = 0.05
+#: Memory that must be free for the threads of a pipeline to begin.
+_THREAD_BYTES = 16 << 20
 
 
 def is_bug(cause: Exception | str) -> bool:
@@ -249,7 +252,7 @@ class Recovery:
         self._succeeds(owner.end_pipeline, backoff)
         for find_s in backoff.attempts(self._pause):
             self._next_run()
-            if self._succeeds(partial(owner.start_pipeline, find_s), backoff):
+            if self._succeeds(partial(self._attempt, find_s), backoff):
                 self._backoff, self._back_s = backoff, time.monotonic()
                 self._is_busy = False
                 owner.on_return(self._back_s - lost_s)
@@ -257,6 +260,14 @@ class Recovery:
             self._succeeds(owner.end_pipeline, backoff)
         if not self._has_ended:
             owner.on_giving_up(backoff)
+
+    def _attempt(self, find_s: float) -> None:
+        """Start the pipeline, if there is memory for its threads.
+
+        Python waits forever for the start of a thread that finds none.
+        """
+        mmap.mmap(-1, _THREAD_BYTES).close()
+        self._owner.start_pipeline(find_s)
 
     def _next_run(self) -> None:
         with self._changed:

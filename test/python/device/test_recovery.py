@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -252,3 +254,50 @@ def test_repeated_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "_REMIND_S", -1.0)
     assert repeats.text("gone") == "gone (and 2 times before)"
     assert repeats.text("gone") == "gone"
+
+
+#: A machine whose memory is used up when a device is lost; the first failure frees it.
+_NO_MEMORY = """
+import resource, threading
+from depthai_ros.device.reconnect import Backoff, Recovery
+
+class Owner:
+    def on_loss(self, loss):
+        resource.setrlimit(resource.RLIMIT_AS, (64 << 20, hard))
+        return Backoff(most=0, initial_delay_s=0.0, max_delay_s=0.0, watchdog_s=1.0)
+
+    def end_pipeline(self): pass
+
+    def start_pipeline(self, find_s):
+        threading.Thread(target=int).start()
+
+    def on_failure(self, cause, failures):
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        print("failed:", cause, flush=True)
+
+    def on_return(self, away_s):
+        print("back", flush=True)
+        returned.set()
+
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+returned = threading.Event()
+both = threading.Barrier(2)
+first = [threading.Thread(target=both.wait) for _ in range(2)]
+for thread in first:
+    thread.start()
+for thread in first:
+    thread.join()  # their stacks are kept, for the next threads
+recovery = Recovery(Owner())
+recovery.begin()
+recovery.lost(0, OSError("unplugged"))
+returned.wait()
+recovery.end()
+"""
+
+
+def test_an_attempt_without_memory_for_a_thread_fails_and_the_next_one_works() -> None:
+    """Python waits forever for the start of a thread that finds no memory."""
+    found = subprocess.run(
+        [sys.executable, "-c", _NO_MEMORY], capture_output=True, text=True, timeout=30
+    )
+    assert found.stdout == "failed: [Errno 12] Cannot allocate memory\nback\n", found.stderr
