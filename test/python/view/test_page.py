@@ -221,6 +221,7 @@ def test_other_browser_and_other_program_see_a_change(
     shown = second.find("rgb effect")
     browser.set("rgb effect", "mono")
     second.wait(lambda: shown.value == "mono", "the change of the first")
+    wait_until(lambda: source.values["camera.rgb.effect"] == "mono", lambda: str(source.sets))
     source.values["camera.rgb.effect"] = "negative"
     second.wait(lambda: shown.value == "negative", "the change of another program")
     second.close()
