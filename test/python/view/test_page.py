@@ -39,9 +39,23 @@ def source(served: Any) -> MadeUpSource:
     return made
 
 
+def _shows_values(browser: RawBrowser) -> bool:
+    """True if the page has noticed that the values are those of the start again."""
+    rows = [row for row in list(browser.elements.values()) if row.props.get("hint")]
+    shown = [
+        (row.value, row.props["label"] in control.value if many else control.value)
+        for control in CONTROLS
+        for many in [isinstance(control.value, tuple) and bool(control.choices)]
+        for row in rows
+        if row.props["hint"].endswith(control.key) and (many or isinstance(control.value, int))
+    ]
+    return bool(shown) and all(value == expected for value, expected in shown)
+
+
 @pytest.fixture
 def browser(source: MadeUpSource, served: Any) -> Iterator[RawBrowser]:
     opened = RawBrowser(served[1])
+    opened.wait(lambda: _shows_values(opened), "the values of the source")
     yield opened
     opened.close()
 
