@@ -94,7 +94,7 @@ def _pixels(message: Any) -> NDArray[Any]:
         raise DecodeError(f"image has the encoding {clean_text(message.encoding, 40)}")
     height, width, step = message.height, message.width, message.step
     row_bytes = width * channels * int(kind[1])
-    check_area(width, height, "cloud")
+    check_area(width, height)
     if step < row_bytes or len(message.data) < step * height:
         raise DecodeError(
             f"image of {width}x{height} {message.encoding} has {len(message.data)} bytes, "
