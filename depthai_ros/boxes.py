@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
+#: Two boxes of one object share at least this much.
+SAME_OBJECT_IOU = 0.3
+
 
 def overlap(one: Box, other: Box) -> float:
     """Intersection over union (IoU) of two boxes, 0..1."""
@@ -18,7 +21,7 @@ def overlap(one: Box, other: Box) -> float:
     return shared / both if both > 0 else 0.0  # an area may be too small for a float
 
 
-def same_object(box: Box, others: Iterable[tuple[Box, str]], least: float = 0.3) -> str:
-    """Name of the box that shares most with this one; "" if none has an IoU of `least`."""
+def same_object(box: Box, others: Iterable[tuple[Box, str]]) -> str:
+    """Name of the box that shares most with this one; "" if none is of the same object."""
     shared, name = max(((overlap(box, other), name) for other, name in others), default=(0.0, ""))
-    return name if shared >= least else ""
+    return name if shared >= SAME_OBJECT_IOU else ""

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol
 
+from ..config import Settings, wire_streams
 from ..errors import DepthaiError, ProtocolError
+from .pipeline import watchdog_s
 
 #: The same words are logged again after this long.
 _REMIND_S = 60.0
@@ -80,6 +82,17 @@ class Backoff:
         self._max_delay_s = max_delay_s
         self._at_once = at_once
         self.steady_s = _STEADY_WATCHDOGS * watchdog_s
+
+    @classmethod
+    def of(cls, settings: Settings, *, at_once: bool = False) -> Backoff:
+        """Pauses and limits as the options say."""
+        return cls(
+            most=settings["reconnect.max_attempts"],
+            initial_delay_s=settings["reconnect.initial_delay_s"],
+            max_delay_s=settings["reconnect.max_delay_s"],
+            watchdog_s=watchdog_s(settings, wire_streams(settings)),
+            at_once=at_once,
+        )
 
     @property
     def are_left(self) -> bool:

@@ -27,7 +27,7 @@ from vision_msgs.msg import (
     Pose2D,
 )
 
-from ..boxes import Box, overlap
+from ..boxes import SAME_OBJECT_IOU, Box, overlap
 from ..msg import Tracklet, TrackletArray
 from .cdr import DisparityEnds
 from .detected_boxes import (
@@ -40,8 +40,6 @@ from .detected_boxes import (
 
 #: Standard deviation of a disparity, px; the variance of a measured distance follows from it.
 DISPARITY_SIGMA_PX = 0.5
-#: A tracklet takes the position of a detection if their boxes share at least this much.
-_SAME_OBJECT_IOU = 0.3
 _DEPTH_VARIANCE = 14  # z, z in a row-major 6x6 covariance
 _UPRIGHT = Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
 
@@ -133,7 +131,7 @@ class ResultHistory:
                 for box, row in boxes
             ]
             best = int(np.argmax(shared)) if shared else 0
-            if shared and shared[best] >= _SAME_OBJECT_IOU:
+            if shared and shared[best] >= SAME_OBJECT_IOU:
                 found[track.id] = boxes[best][1]
         return found
 

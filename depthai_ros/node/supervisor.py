@@ -19,11 +19,11 @@ from rclpy.node import Node
 from ..calibration.calibration import Calibration, load
 from ..config import NetworkConfig, Settings
 from ..config.bandwidth import Plan, fitted, plan
-from ..config.settings import shows_rgb, wire_streams
+from ..config.settings import shows_rgb
 from ..config.unused import Unused, without_camera
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
-from ..device.pipeline import RunningPipeline, watchdog_s
+from ..device.pipeline import RunningPipeline
 from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
 from ..errors import BootError, DepthaiError, DeviceNotFoundError, LinkError, ProtocolError
 from ..messages.context import MessageContext, camera_models, make_context
@@ -107,7 +107,7 @@ class Supervisor:
 
         Raises  DepthaiError; WaitEndedError if the node was stopped meanwhile
         """
-        backoff = self._new_backoff(at_once=True)
+        backoff = Backoff.of(self.settings, at_once=True)
         for find_s in backoff.attempts(self._stop.wait):
             try:
                 return self._connect(find_s if patient else None)
@@ -182,16 +182,6 @@ class Supervisor:
         return self._stop.is_set() or (recovery is not None and recovery.has_ended)
 
     # -- one connection
-
-    def _new_backoff(self, *, at_once: bool = False) -> Backoff:
-        settings = self.settings
-        return Backoff(
-            most=settings["reconnect.max_attempts"],
-            initial_delay_s=settings["reconnect.initial_delay_s"],
-            max_delay_s=settings["reconnect.max_delay_s"],
-            watchdog_s=watchdog_s(settings, wire_streams(settings)),
-            at_once=at_once,
-        )
 
     def _may_come_yet(self, cause: DepthaiError) -> bool:
         """True if waiting for the device makes sense; a virtual device starts at once or never."""
@@ -366,7 +356,7 @@ class Supervisor:
             logger.warning(f"resetting the device: {loss}")
         elif line := self._losses.text(str(loss)):
             logger.error(f"the device is lost: {line}; reconnecting")
-        return self._new_backoff()
+        return Backoff.of(self.settings)
 
     def end_pipeline(self) -> None:
         """End the streams and close the device."""

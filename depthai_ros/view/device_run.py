@@ -17,7 +17,7 @@ from typing import Literal
 
 from ..bounded import clean_text
 from ..calibration.calibration import Calibration, load
-from ..config import NetworkConfig, stream_list, wire_streams
+from ..config import NetworkConfig, stream_list
 from ..config.bandwidth import fitted
 from ..config.filters import PREFIX, decimation
 from ..config.settings import Settings, cameras_of, streams_fed_by, worker_outputs
@@ -25,7 +25,7 @@ from ..config.unused import connected
 from ..device.clock import StampSource
 from ..device.device import OpenDevice
 from ..device.live_commands import send_changes, send_options
-from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure, watchdog_s
+from ..device.pipeline import Failures, Frame, RunningPipeline, count_failure
 from ..device.reconnect import Backoff, Recovery, Repeats, is_bug
 from ..errors import ConfigError, DecodeError, LinkError
 from ..messages.derived import CLOUD, DerivedImages, output_problem
@@ -205,14 +205,7 @@ class DeviceRun:
             self.state, self.last_error = "recovering", str(loss)
             is_demanded = isinstance(loss, str)
             self.say(str(loss) if is_demanded else f"the device is lost: {loss}; reconnecting")
-        settings = self.settings
-        return Backoff(
-            most=settings["reconnect.max_attempts"],
-            initial_delay_s=settings["reconnect.initial_delay_s"],
-            max_delay_s=settings["reconnect.max_delay_s"],
-            watchdog_s=watchdog_s(settings, wire_streams(settings)),
-            at_once=self.started is None,
-        )
+        return Backoff.of(self.settings, at_once=self.started is None)
 
     def end_pipeline(self) -> None:
         """End the streams and close the device."""

@@ -64,7 +64,9 @@ class EncodedImages:
     def _scale(self, choice: ImageChoice) -> ColorScale | None:
         if not choice.unit:
             return None
-        return self._scales.setdefault(choice.name, ColorScale(choice.unit))
+        if choice.name not in self._scales:
+            self._scales[choice.name] = ColorScale(choice.unit)
+        return self._scales[choice.name]
 
     def png(self, moment: Moment, choice: ImageChoice, *, boxes: bool) -> bytes:
         """The newest image in its full size as a PNG file; b"" if there is none."""
